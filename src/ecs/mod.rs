@@ -1,0 +1,9 @@
+//! Deploying to an ECS service: the task definition, the rollout and its judge.
+//!
+//! `task_definition`, `observation`, `rollout` and `diagnosis` decide; `service` talks to AWS.
+
+pub mod diagnosis;
+pub mod observation;
+pub mod rollout;
+pub mod service;
+pub mod task_definition;

@@ -1,0 +1,38 @@
+//! Slipway takes a Dockerfile to healthy Amazon ECS tasks, and never says that a deployment succeeded when it did not.
+//!
+//! ```text
+//!  Dockerfile ──image──▶ Engine ──push──▶ registry ──digest──▶ imagedefinitions.json
+//!                                                                      │
+//!  verdict ◀──rollout── looks ◀──service── UpdateService ◀──task_definition
+//! ```
+//!
+//! # The map, and the arrows between modules
+//!
+//! Five layers; a module may use its own layer's submodules and what the table allows, and `tests/it/architecture.rs`
+//! holds the same table.
+//!
+//! | layer | modules | may use |
+//! | --- | --- | --- |
+//! | vocabulary | `name`, `secret`, `failure`, `report::event` | each other |
+//! | decisions | `config::{settings, resolve}`, `image::{ignore, context, transcript}`, `ecs::{task_definition, observation, rollout, diagnosis}`, `artifact::{imagedefinitions, outputs}` | vocabulary |
+//! | rim | `clock`, `shutdown`, `config::layers`, `aws`, `image::{files, endpoint, session, daemon}`, `registry`, `ecs::service`, `artifact::{archive, store, write}` | vocabulary, decisions, rim |
+//! | stories | `stage` | vocabulary, decisions, rim |
+//! | shell | `cli`, `app`, `dryrun`, `report::{human, json, bars}`, `sandbox` | see the test: `sandbox` uses the vocabulary, `clock` and `shutdown` only |
+
+pub mod app;
+pub mod artifact;
+pub mod aws;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod dryrun;
+pub mod ecs;
+pub mod failure;
+pub mod image;
+pub mod name;
+pub mod registry;
+pub mod report;
+pub mod sandbox;
+pub mod secret;
+pub mod shutdown;
+pub mod stage;

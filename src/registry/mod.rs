@@ -1,0 +1,3 @@
+//! What a registry holds, and what it can refuse.
+
+pub mod ecr;

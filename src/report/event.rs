@@ -1,0 +1,224 @@
+//! Everything worth telling a person while work goes on, as data.
+//!
+//! Work emits events through a [`Tell`]; only reporters turn them into sentences, bars or JSON.
+
+use crate::name::{ContainerName, Digest, ImageRef, ServiceName};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// One thing that happened. Events carry numbers and names, not sentences; none carries a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A note that fits no other event; the text is one line.
+    Note(String),
+    /// A thing the user should know of that is not a failure; the text is one line.
+    Warning(String),
+    /// A phase began: `build`, `push`, `deploy`; `of` names the image or service.
+    PhaseStarted {
+        /// The phase.
+        phase: Phase,
+        /// The image or service.
+        of: String,
+    },
+    /// A phase ended well.
+    PhaseFinished {
+        /// The phase.
+        phase: Phase,
+        /// The image or service.
+        of: String,
+        /// How long it took.
+        took: Duration,
+    },
+    /// The context of an image was sent.
+    ContextSent {
+        /// The image's table name.
+        image: String,
+        /// Bytes of the tar stream.
+        bytes: u64,
+        /// Entries in it.
+        entries: u64,
+    },
+    /// A build step began, ended, or was taken from the cache.
+    BuildStep {
+        /// The image's table name.
+        image: String,
+        /// The step as the builder names it: `[2/4] RUN make`.
+        step: String,
+        /// What happened to it.
+        state: StepState,
+    },
+    /// A line that a build step printed.
+    BuildLine {
+        /// The image's table name.
+        image: String,
+        /// The line, without its end.
+        line: String,
+    },
+    /// How far the push of one layer is. For bars; a log skips it.
+    LayerProgress {
+        /// The image's table name.
+        image: String,
+        /// The layer's short id.
+        layer: String,
+        /// The engine's word: `Pushing`, `Pushed`, `Layer already exists`, `Mounted from shop/base`.
+        status: String,
+        /// Bytes done, of bytes in all, where the engine says.
+        bytes: Option<(u64, u64)>,
+    },
+    /// An image was pushed and its digest confirmed by the registry.
+    Pushed {
+        /// The image's table name.
+        image: String,
+        /// `repository@digest`.
+        reference: ImageRef,
+        /// The tags it has in the repository.
+        tags: Vec<String>,
+    },
+    /// A file (or S3 object) was written.
+    Wrote {
+        /// What it is: `imagedefinitions.json`.
+        what: String,
+        /// Its path or `s3://` address.
+        place: String,
+    },
+    /// A container's image changes.
+    ImageChange {
+        /// The service.
+        service: ServiceName,
+        /// The container.
+        container: ContainerName,
+        /// The image that runs now.
+        from: String,
+        /// The image to run.
+        to: ImageRef,
+    },
+    /// A task definition revision was registered.
+    Registered {
+        /// The service.
+        service: ServiceName,
+        /// `family:revision`.
+        revision: String,
+    },
+    /// The service was updated and ECS answered with our deployment.
+    DeploymentStarted {
+        /// The service.
+        service: ServiceName,
+        /// `ecs-svc/...`.
+        deployment: String,
+    },
+    /// What the rollout is waiting for; sent when it changes.
+    Waiting {
+        /// The service.
+        service: ServiceName,
+        /// How long the rollout has taken.
+        elapsed: Duration,
+        /// What for, in words: `tasks to start (1/3 running)`.
+        what_for: String,
+    },
+    /// A service event of ECS that is news since our deployment began.
+    ServiceEvent {
+        /// The service.
+        service: ServiceName,
+        /// ECS's text.
+        message: String,
+    },
+    /// A running task has the digest that was pushed.
+    DigestProven {
+        /// The service.
+        service: ServiceName,
+        /// The container.
+        container: ContainerName,
+        /// The digest that runs.
+        digest: Digest,
+        /// How many tasks were checked.
+        tasks: usize,
+    },
+    /// The service runs what was asked for, proven.
+    Healthy {
+        /// The service.
+        service: ServiceName,
+        /// `family:revision`.
+        revision: String,
+        /// From UpdateService to the proof.
+        took: Duration,
+    },
+    /// Nothing differs from what runs: no revision was registered and nothing deployed.
+    Unchanged {
+        /// The service.
+        service: ServiceName,
+        /// `family:revision` that runs.
+        revision: String,
+    },
+}
+
+/// The phases of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// An image is built.
+    Build,
+    /// An image is pushed.
+    Push,
+    /// A service is deployed.
+    Deploy,
+}
+
+impl Phase {
+    /// The word for logs.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Build => "build",
+            Self::Push => "push",
+            Self::Deploy => "deploy",
+        }
+    }
+}
+
+/// What happened to a build step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StepState {
+    /// It runs.
+    Started,
+    /// It ended well.
+    Done {
+        /// How long it ran, where the builder says.
+        took: Option<Duration>,
+    },
+    /// Its result came from the cache.
+    Cached,
+    /// It failed.
+    Failed {
+        /// The builder's error.
+        error: String,
+    },
+}
+
+/// Where events go: a cheap handle that every story carries.
+#[derive(Clone)]
+pub struct Tell(Arc<dyn Fn(Event) + Send + Sync>);
+
+impl Tell {
+    /// Sends every event to `listener`.
+    pub fn new(listener: impl Fn(Event) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(listener))
+    }
+
+    /// Sends every event nowhere.
+    #[must_use]
+    pub fn nobody() -> Self {
+        Self::new(|_| {})
+    }
+
+    /// Tells one event.
+    pub fn tell(&self, event: Event) {
+        (self.0)(event);
+    }
+}
+
+impl fmt::Debug for Tell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tell")
+    }
+}

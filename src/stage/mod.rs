@@ -1,0 +1,25 @@
+//! The stories: what a stage does, from its inputs to its proof.
+
+use crate::aws::Aws;
+use crate::clock::Clock;
+use crate::image::endpoint::EngineEnv;
+use crate::report::event::Tell;
+use crate::shutdown::Shutdown;
+
+pub mod build;
+pub mod deploy;
+
+/// What every story carries.
+#[derive(Debug, Clone)]
+pub struct Tools {
+    /// AWS clients, made from one configuration.
+    pub aws: Aws,
+    /// Tells the time and pauses.
+    pub clock: Clock,
+    /// Asked at safe points.
+    pub shutdown: Shutdown,
+    /// Where events go.
+    pub tell: Tell,
+    /// Which Engine builds; it is connected to only when an image is built.
+    pub engine: EngineEnv,
+}
