@@ -1,1 +1,2 @@
 //! One test binary for everything that crosses a module border.
+mod dependencies;
