@@ -1,0 +1,270 @@
+"""The journal referee itself: good lines pass, and every kind of bad line is caught for its own reason."""
+
+import copy
+import unittest
+
+import journal
+import shapes
+
+NOW = 1767225600.25
+SERVICE_ARN = "arn:aws:ecs:eu-west-1:000000000000:service/prod/web"
+
+
+def line(service, operation, request, response, status=200, **more):
+    """An awsJson exchange."""
+    target = f"{shapes.service(service).metadata['targetPrefix']}.{operation}"
+    return {
+        "time": "2026-01-01T00:00:00Z",
+        "service": service,
+        "operation": operation,
+        "request": {
+            "method": "POST",
+            "path": "/",
+            "headers": {"x-amz-target": target, "content-type": "application/x-amz-json-1.1"},
+            "body": request,
+        },
+        "status": status,
+        "response": {"headers": {"content-type": "application/x-amz-json-1.1"}, "body": response},
+        **more,
+    }
+
+
+def described():
+    """A DescribeServices exchange without a fault."""
+    service = {
+        "serviceArn": SERVICE_ARN,
+        "serviceName": "web",
+        "status": "ACTIVE",
+        "desiredCount": 2,
+        "runningCount": 2,
+        "pendingCount": 0,
+        "launchType": "FARGATE",
+        "createdAt": NOW,
+        "deployments": [{"id": "ecs-svc/1", "status": "PRIMARY", "rolloutState": "COMPLETED", "createdAt": NOW}],
+        "enableECSManagedTags": False,
+    }
+    return line("ecs", "DescribeServices", {"services": ["web"]}, {"services": [service], "failures": []})
+
+
+def changed(*path, to):
+    """The good exchange with one place changed, or removed where `to` is `REMOVED`."""
+    entry = copy.deepcopy(described())
+    place = entry
+    for part in path[:-1]:
+        place = place[part]
+    if to is REMOVED:
+        del place[path[-1]]
+    else:
+        place[path[-1]] = to
+    return entry
+
+
+REMOVED = object()
+SERVICE = ("response", "body", "services", 0)
+TARGET_HEALTH = """<DescribeTargetHealthResponse xmlns="http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/">
+<DescribeTargetHealthResult><TargetHealthDescriptions><member><Target><Id>10.0.0.1</Id><Port>8080</Port></Target>
+<TargetHealth><State>healthy</State></TargetHealth></member></TargetHealthDescriptions></DescribeTargetHealthResult>
+<ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></DescribeTargetHealthResponse>"""
+GROUP = "arn:aws:elasticloadbalancing:eu-west-1:000000000000:targetgroup/web/1"
+LISTING = """<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>b</Name><Prefix/><KeyCount>1</KeyCount>
+<MaxKeys>1000</MaxKeys><IsTruncated>false</IsTruncated><Contents><Key>k</Key>
+<LastModified>2026-01-01T00:00:00.000Z</LastModified><ETag>&quot;d&quot;</ETag><Size>4</Size>
+<StorageClass>STANDARD</StorageClass></Contents></ListBucketResult>"""
+
+
+def query(body="", response=TARGET_HEALTH, status=200):
+    request = f"Action=DescribeTargetHealth&Version=2015-12-01&TargetGroupArn={GROUP}{body}"
+    return {
+        "time": NOW,
+        "service": "elbv2",
+        "operation": "DescribeTargetHealth",
+        "request": {"method": "POST", "path": "/", "headers": {}, "body": request},
+        "status": status,
+        "response": {"headers": {}, "body": response},
+    }
+
+
+def s3(operation="ListObjectsV2", path="/b?list-type=2&prefix=", body=LISTING, status=200, method="GET", **headers):
+    return {
+        "time": NOW,
+        "service": "s3",
+        "operation": operation,
+        "request": {"method": method, "path": path, "headers": {}},
+        "status": status,
+        "response": {"headers": {name.replace("_", "-"): value for name, value in headers.items()}, "body": body},
+    }
+
+
+def registry(method, path, status, body=None, **headers):
+    return {
+        "time": NOW,
+        "service": "registry",
+        "operation": None,
+        "request": {"method": method, "path": path, "headers": {}},
+        "status": status,
+        "response": {"headers": {name.replace("_", "-"): value for name, value in headers.items()}, "body": body},
+    }
+
+
+class Good(unittest.TestCase):
+    """Lines that AWS could have written."""
+
+    def good(self, entry):
+        self.assertEqual(journal.check(entry), [])
+
+    def test_a_description(self):
+        self.good(described())
+
+    def test_a_declared_error(self):
+        body = {"__type": "ClusterNotFoundException", "message": "Cluster not found."}
+        self.good(line("ecs", "DescribeServices", {"services": ["web"]}, body, status=400))
+
+    def test_a_common_error_with_a_namespace(self):
+        body = {"__type": "com.amazon.coral.availability#ThrottlingException", "message": "Rate exceeded"}
+        self.good(line("ecs", "DescribeServices", {"services": ["web"]}, body, status=400))
+
+    def test_an_unknown_operation_that_was_refused(self):
+        body = {"__type": "UnknownOperationException", "message": "no"}
+        entry = line("ecs", "DescribeServices", {"nonsense": 1}, body, status=400)
+        self.good({**entry, "operation": "MakeCoffee"})
+
+    def test_a_query_exchange(self):
+        self.good(query("&Targets.member.1.Id=10.0.0.1&Targets.member.1.Port=8080"))
+
+    def test_a_listing(self):
+        self.good(s3())
+
+    def test_a_missing_key_of_s3(self):
+        body = "<Error><Code>NoSuchKey</Code><Message>The specified key does not exist.</Message></Error>"
+        self.good(s3("GetObject", "/b/k", body, 404))
+
+    def test_a_manifest(self):
+        digest = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
+        self.good(registry("GET", "/v2/shop/web/manifests/1", 200, "{}", docker_content_digest=digest))
+
+    def test_a_registry_error(self):
+        body = {"errors": [{"code": "MANIFEST_UNKNOWN", "message": "unknown"}]}
+        self.good(registry("GET", "/v2/shop/web/manifests/1", 404, body))
+
+
+class Bad(unittest.TestCase):
+    """Lines that AWS could not have written; each must be caught for its own reason."""
+
+    def bad(self, entry, reason):
+        problems = journal.check(entry)
+        self.assertEqual(len(problems), 1, problems)
+        self.assertIn(reason, problems[0])
+
+    def test_json_exchanges(self):
+        table = [
+            (changed(*SERVICE, "colour", to="red"), "unknown member `colour`"),
+            (changed("request", "body", "service", to="web"), "unknown member `service`"),
+            (changed("request", "body", "services", to=REMOVED), "required member `services`"),
+            (changed("request", "body", "services", to="web"), "a string instead of a list"),
+            (changed(*SERVICE, "desiredCount", to="2"), "a string instead of an integer"),
+            (changed(*SERVICE, "desiredCount", to=2.0), "a number instead of an integer"),
+            (changed(*SERVICE, "desiredCount", to=True), "a boolean instead of an integer"),
+            (changed(*SERVICE, "desiredCount", to=2**31), "does not fit 32 bits"),
+            (changed(*SERVICE, "desiredCount", to=None), "null, where AWS leaves the member out"),
+            (changed(*SERVICE, "enableECSManagedTags", to="false"), "a string instead of a boolean"),
+            (changed(*SERVICE, "createdAt", to="2026-01-01T00:00:00Z"), "a string instead of epoch seconds"),
+            (changed(*SERVICE, "createdAt", to=NOW * 1000), "no plausible time"),
+            (changed(*SERVICE, "launchType", to="LAMBDA"), "`LAMBDA` is not one of LaunchType"),
+            (changed(*SERVICE, "deployments", 0, "rolloutState", to="DONE"), "`DONE` is not one of"),
+            (changed(*SERVICE, "deployments", to={}), "an object instead of a list"),
+            (changed("response", "body", to="<html>"), "is not JSON"),
+            (changed("request", "headers", "x-amz-target", to="ECS.DescribeServices"), "x-amz-target is"),
+            (changed("response", "headers", "content-type", to="application/json"), "content-type is"),
+            (changed("status", to=201), "status 201 instead of 200"),
+            (changed("time", to=REMOVED), "the key `time` is missing"),
+            (changed("service", to="ec2"), "unknown service `ec2`"),
+            (changed("operation", to="MakeCoffee"), "no operation of ecs, yet it was answered with 200"),
+        ]
+        for entry, reason in table:
+            with self.subTest(reason=reason):
+                self.bad(entry, reason)
+
+    def test_json_errors(self):
+        table = [
+            ({"__type": "ServiceNotFoundException", "message": "m"}, 400, "is not declared by DescribeServices"),
+            ({"__type": "ClusterNotFoundException", "message": "m"}, 500, "a fault of the client"),
+            ({"__type": "ServerException", "message": "m"}, 400, "a fault of the server"),
+            ({"__type": "ClusterNotFoundException"}, 400, "has no message"),
+            ({"__type": "ClusterNotFoundException", "message": "m", "hint": "h"}, 400, "unknown member `hint`"),
+            ({"message": "m"}, 400, "names no error code"),
+        ]
+        for body, status, reason in table:
+            with self.subTest(reason=reason):
+                self.bad(line("ecs", "DescribeServices", {"services": ["web"]}, body, status), reason)
+
+    def test_bounds_and_patterns(self):
+        name = {"repositoryName": "UPPER"}
+        self.bad(line("ecr", "DescribeImages", name, {}), "does not match")
+        self.bad(line("ecr", "DescribeImages", {"repositoryName": "a"}, {}), "at least 2")
+        asked = {"repositoryName": "shop/web", "maxResults": 1001}
+        self.bad(line("ecr", "DescribeImages", asked, {}), "at most 1000")
+        layer = {"repositoryName": "shop/web", "uploadId": "0" * 8 + "-0000-0000-0000-" + "0" * 12}
+        part = {**layer, "partFirstByte": 0, "partLastByte": 3, "layerPartBlob": "not base64!"}
+        self.bad(line("ecr", "UploadLayerPart", part, {}), "not base64")
+
+    def test_query_exchanges(self):
+        table = [
+            (query("&Colour=red"), "unknown parameter `Colour`"),
+            (query("&Targets.member.1.Port=80"), "required member `Id`"),
+            (query("&Targets.member.2.Id=a"), "not a list of"),
+            (query("&Targets.member.1.Id=a&Targets.member.1.Port=http"), "`http` is no integer"),
+            (query(response=TARGET_HEALTH.replace("healthy", "fine")), "`fine` is not one of"),
+            (query(response=TARGET_HEALTH.replace("State>", "Mood>")), "unknown element `Mood`"),
+            (query(response=TARGET_HEALTH.replace("ResponseMetadata", "Metadata")), "no ResponseMetadata"),
+            (query(response="{}"), "is not XML"),
+        ]
+        for entry, reason in table:
+            with self.subTest(reason=reason):
+                self.bad(entry, reason)
+
+    def test_s3_exchanges(self):
+        table = [
+            (s3(body=LISTING.replace("Size>", "Bytes>")), "unknown element `Bytes`"),
+            (s3(body=LISTING.replace(">1000<", ">many<")), "`many` is no integer"),
+            (s3(body=LISTING.replace("STANDARD", "CHEAP")), "`CHEAP` is not one of"),
+            (s3(path="/b?list-type=2&color=red"), "unknown query parameter `color`"),
+            (s3(x_amz_colour="red"), "unknown header `x-amz-colour`"),
+            (s3(method="POST"), "is a POST instead of a GET"),
+            (s3(status=201), "status 201 instead of [200]"),
+            (s3("PutObject", "/b/k", "<x/>", method="PUT"), "has a body where"),
+            (s3("GetObject", "/b/k", "<Error><Code>Lost</Code><Message>m</Message></Error>", 404), "not declared by"),
+            (s3("GetObject", "/b/k", "<Error><Code>NoSuchKey</Code></Error>", 404), "has no message"),
+        ]
+        for entry, reason in table:
+            with self.subTest(reason=reason):
+                self.bad(entry, reason)
+
+    def test_registry_exchanges(self):
+        wrong = "sha256:" + "0" * 64
+        table = [
+            (registry("GET", "/v2/a/manifests/1", 200, "{}", docker_content_digest=wrong), "promises sha256:000"),
+            (registry("GET", "/v2/a/manifests/1", 200, "{}"), "no Docker-Content-Digest"),
+            (registry("POST", "/v2/a/blobs/uploads/", 202), "no Location"),
+            (registry("PUT", "/v2/a/blobs/uploads/1", 200, None, location="/"), "specified are [201]"),
+            (registry("GET", "/v2/a/secrets/1", 200), "no route of the specification"),
+            (registry("POST", "/v2/a/manifests/1", 200), "is not specified here"),
+            (registry("GET", "/v2/", 401, {"errors": [{"code": "UNAUTHORIZED"}]}), "without WWW-Authenticate"),
+            (registry("GET", "/v2/a/tags/list", 404, {"error": "no"}), "the body is not"),
+            (registry("GET", "/v2/a/tags/list", 404, {"errors": [{"code": "GONE"}]}), "`GONE` is not specified"),
+        ]
+        for entry, reason in table:
+            with self.subTest(reason=reason):
+                self.bad(entry, reason)
+
+    def test_a_journal_with_credentials(self):
+        signature = "AWS4-HMAC-SHA256 Credential=a/b, SignedHeaders=host, Signature=" + "0" * 64
+        self.bad(changed("request", "headers", "authorization", to=signature), "signature is in the journal")
+        self.bad(changed("request", "headers", "authorization", to="Basic QVdTOnNlY3JldA=="), "credentials are in")
+
+    def test_a_line_that_is_not_json(self):
+        self.assertEqual(len(journal.check("{")), 1)
+        self.assertEqual(journal.check("[]"), ["not an object"])
+
+
+if __name__ == "__main__":
+    unittest.main()
