@@ -1,0 +1,222 @@
+//! AWS clients from one configuration, and SDK errors sorted once.
+//!
+//! Leaves to others what a refusal means for a story; [`sort`] only says of which sort it is.
+
+pub mod sort;
+
+use crate::failure::{Failure, Kind};
+use crate::secret::Secret;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::ProvideCredentials;
+use aws_credential_types::provider::error::CredentialsError;
+use std::fmt;
+use std::time::Duration;
+
+/// Attempts of one call, the first one included. The SDK's standard mode waits up to 1, 2, 4, ... seconds between them
+/// (20 at most), so a far end that is down is given up after about half a minute.
+pub const ATTEMPTS: u32 = 6;
+
+/// How long a connection may take to be made; AWS endpoints answer within milliseconds.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long one attempt of a call may take; a slow answer beyond it is repeated.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Which AWS to talk to.
+#[derive(Debug, Clone, Default)]
+pub struct AwsSettings {
+    /// The region; the environment, the profile or the instance decides if absent.
+    pub region: Option<String>,
+    /// The address of every service: the sandbox's, on loopback.
+    pub endpoint: Option<String>,
+    /// Static keys; the SDK's default chain (environment, profile, container, instance) if absent.
+    pub credentials: Option<StaticKeys>,
+}
+
+/// An access key that was handed in, not looked up.
+#[derive(Debug, Clone)]
+pub struct StaticKeys {
+    /// The access key id.
+    pub access_key_id: Secret<String>,
+    /// The secret access key.
+    pub secret_access_key: Secret<String>,
+    /// The session token of temporary credentials.
+    pub session_token: Option<Secret<String>>,
+}
+
+/// The clients that the stories need.
+#[derive(Clone)]
+pub struct Aws {
+    /// Amazon ECS.
+    pub ecs: aws_sdk_ecs::Client,
+    /// Amazon ECR.
+    pub ecr: aws_sdk_ecr::Client,
+    /// Amazon S3.
+    pub s3: aws_sdk_s3::Client,
+    /// AWS STS.
+    pub sts: aws_sdk_sts::Client,
+    /// Elastic Load Balancing v2.
+    pub elb: aws_sdk_elasticloadbalancingv2::Client,
+    /// CloudWatch Logs.
+    pub logs: aws_sdk_cloudwatchlogs::Client,
+    region: String,
+}
+
+/// Why no clients could be made; nothing was asked of AWS.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// No layer of configuration names a region.
+    #[error("find the AWS region")]
+    NoRegion,
+    /// No provider of the chain has credentials.
+    #[error("find AWS credentials")]
+    NoCredentials(#[source] CredentialsError),
+    /// A provider has credentials configured and failed to give them.
+    #[error("load AWS credentials")]
+    Credentials(#[source] CredentialsError),
+}
+
+impl ConnectError {
+    /// The failure to show.
+    #[must_use]
+    pub fn into_failure(self) -> Failure {
+        match self {
+            Self::NoRegion => Failure::new(Kind::Usage, "no AWS region is set")
+                .hint("set AWS_REGION, or `region` in slipway.toml, or a region in the AWS profile"),
+            Self::NoCredentials(source) => {
+                Failure::new(Kind::Usage, "no AWS credentials were found").because(source).hint(
+                    "inside CodeBuild the project's service role gives them; elsewhere set AWS_PROFILE, run `aws sso \
+                     login`, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+                )
+            }
+            Self::Credentials(source) => {
+                Failure::new(Kind::Usage, "the AWS credentials could not be loaded").because(source).hint(
+                    "expired sign-in? run `aws sso login`; otherwise check the profile and its `credential_process` \
+                     or `role_arn`",
+                )
+            }
+        }
+    }
+}
+
+impl Aws {
+    /// Resolves region and credentials, then makes the clients. Asks no AWS service but those that give credentials.
+    ///
+    /// # Errors
+    /// [`ConnectError`] when the region or the credentials are missing.
+    pub async fn connect(settings: AwsSettings) -> Result<Self, ConnectError> {
+        let endpoint = settings.endpoint.is_some();
+        let config = load(settings).await;
+        let region = config.region().ok_or(ConnectError::NoRegion)?.to_string();
+        check_credentials(&config).await?;
+        let s3 = aws_sdk_s3::config::Builder::from(&config)
+            // A bucket as a host name does not resolve below a loopback address.
+            .force_path_style(endpoint)
+            .build();
+        Ok(Self {
+            ecs: aws_sdk_ecs::Client::new(&config),
+            ecr: aws_sdk_ecr::Client::new(&config),
+            s3: aws_sdk_s3::Client::from_conf(s3),
+            sts: aws_sdk_sts::Client::new(&config),
+            elb: aws_sdk_elasticloadbalancingv2::Client::new(&config),
+            logs: aws_sdk_cloudwatchlogs::Client::new(&config),
+            region,
+        })
+    }
+
+    /// The region that every client talks to.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+}
+
+impl fmt::Debug for Aws {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Aws")
+            .field("region", &self.region)
+            .finish_non_exhaustive()
+    }
+}
+
+async fn load(settings: AwsSettings) -> SdkConfig {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+        .build();
+    let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+        .timeout_config(timeouts);
+    if let Ok(name) = AppName::new(concat!("slipway/", env!("CARGO_PKG_VERSION"))) {
+        loader = loader.app_name(name);
+    }
+    if let Some(region) = settings.region {
+        loader = loader.region(Region::new(region));
+    }
+    if let Some(endpoint) = settings.endpoint {
+        loader = loader.endpoint_url(endpoint);
+    }
+    if let Some(keys) = settings.credentials {
+        loader = loader.credentials_provider(Credentials::new(
+            keys.access_key_id.expose(),
+            keys.secret_access_key.expose(),
+            keys.session_token.map(|token| token.expose().clone()),
+            None,
+            "slipway",
+        ));
+    }
+    loader.load().await
+}
+
+async fn check_credentials(config: &SdkConfig) -> Result<(), ConnectError> {
+    let missing = || ConnectError::NoCredentials(CredentialsError::not_loaded("no provider is configured"));
+    let provider = config.credentials_provider().ok_or_else(missing)?;
+    match provider.provide_credentials().await {
+        Ok(_) => Ok(()),
+        Err(error @ CredentialsError::CredentialsNotLoaded(_)) => Err(ConnectError::NoCredentials(error)),
+        Err(error) => Err(ConnectError::Credentials(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Aws, AwsSettings, ConnectError, StaticKeys};
+    use crate::failure::Kind;
+    use aws_credential_types::provider::error::CredentialsError;
+
+    fn sandbox() -> AwsSettings {
+        AwsSettings {
+            region: Some("eu-west-1".to_owned()),
+            endpoint: Some("http://127.0.0.1:9".to_owned()),
+            credentials: Some(StaticKeys {
+                access_key_id: "AKIDCANARY".to_owned().into(),
+                secret_access_key: "secret-canary".to_owned().into(),
+                session_token: Some("token-canary".to_owned().into()),
+            }),
+        }
+    }
+
+    #[tokio::test]
+    async fn the_region_is_known_and_debug_shows_no_key() {
+        let settings = sandbox();
+        assert!(!format!("{settings:?}").to_lowercase().contains("canary"));
+        let aws = Aws::connect(settings).await.unwrap();
+        assert_eq!(aws.region(), "eu-west-1");
+        assert_eq!(format!("{aws:?}"), "Aws { region: \"eu-west-1\", .. }");
+    }
+
+    #[test]
+    fn a_missing_region_and_missing_credentials_are_usage_errors_with_a_way_out() {
+        for error in [
+            ConnectError::NoRegion,
+            ConnectError::NoCredentials(CredentialsError::not_loaded("nothing set")),
+            ConnectError::Credentials(CredentialsError::provider_error("expired")),
+        ] {
+            let failure = error.into_failure();
+            assert_eq!((failure.kind, failure.hints.len()), (Kind::Usage, 1));
+        }
+    }
+}

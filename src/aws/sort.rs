@@ -1,0 +1,314 @@
+//! Every SDK error sorted by what can be done about it.
+//!
+//! [`sort`] is a table over plain values; [`CallError::of`] reads those values from an error of any operation.
+
+use crate::failure::{Failure, Kind};
+use aws_credential_types::provider::error::CredentialsError;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_runtime_api::http::Response;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_types::request_id::RequestId;
+use std::error::Error;
+
+/// What can be done about a failed call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sorted {
+    /// The far end had a passing problem that outlasted the SDK's retries.
+    Transient,
+    /// Too many calls, after all retries.
+    Throttled,
+    /// The caller may not do this.
+    Denied,
+    /// The credentials were good once.
+    ExpiredCredentials,
+    /// There are no credentials, or AWS does not know them.
+    NoCredentials,
+    /// The thing that was named does not exist; the code says which: `ClusterNotFoundException`.
+    Missing {
+        /// The error code.
+        code: String,
+    },
+    /// AWS refuses the request as such.
+    Refused {
+        /// The error code.
+        code: String,
+        /// AWS's words.
+        message: String,
+    },
+    /// No answer came: no connection, or none in time. Whether the call took effect is unknown.
+    Unreachable,
+}
+
+/// What an error says of itself, as plain values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Symptom<'a> {
+    /// The far end answered.
+    Answer {
+        /// The error code, where the answer has one.
+        code: Option<&'a str>,
+        /// The message, where the answer has one.
+        message: Option<&'a str>,
+        /// The HTTP status.
+        status: u16,
+    },
+    /// No answer: the connection failed, or took too long.
+    NoAnswer,
+    /// The request was not sent: credentials could not be found.
+    NoCredentials,
+    /// The request was not sent: a provider of credentials failed.
+    CredentialsFailed,
+    /// The request could not be built.
+    NotBuilt,
+}
+
+/// Sorts one symptom. Codes first, since AWS sends many of them with status 400; the status decides unknown codes.
+#[must_use]
+pub fn sort(symptom: Symptom<'_>) -> Sorted {
+    let (code, message, status) = match symptom {
+        Symptom::Answer {
+            code,
+            message,
+            status,
+        } => (code.unwrap_or_default(), message, status),
+        Symptom::NoAnswer => return Sorted::Unreachable,
+        Symptom::NoCredentials => return Sorted::NoCredentials,
+        Symptom::CredentialsFailed => return Sorted::ExpiredCredentials,
+        Symptom::NotBuilt => {
+            return Sorted::Refused {
+                code: "RequestNotBuilt".to_owned(),
+                message: String::new(),
+            };
+        }
+    };
+    match code {
+        "Throttling"
+        | "ThrottlingException"
+        | "ThrottledException"
+        | "RequestThrottled"
+        | "RequestThrottledException"
+        | "TooManyRequestsException"
+        | "RequestLimitExceeded"
+        | "SlowDown"
+        | "BandwidthLimitExceeded"
+        | "PriorRequestNotComplete" => Sorted::Throttled,
+        "AccessDenied"
+        | "AccessDeniedException"
+        | "UnauthorizedOperation"
+        | "AuthorizationError"
+        | "UnauthorizedException"
+        | "KMS.AccessDeniedException"
+        | "AllAccessDisabled" => Sorted::Denied,
+        "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" | "RequestExpired" => {
+            Sorted::ExpiredCredentials
+        }
+        "UnrecognizedClientException"
+        | "InvalidClientTokenId"
+        | "InvalidAccessKeyId"
+        | "MissingAuthenticationToken"
+        | "MissingAuthenticationTokenException"
+        | "InvalidSignatureException"
+        | "SignatureDoesNotMatch"
+        | "IncompleteSignature"
+        | "AuthFailure" => Sorted::NoCredentials,
+        "ServerException"
+        | "InternalFailure"
+        | "InternalServerError"
+        | "InternalError"
+        | "InternalServiceError"
+        | "ServiceUnavailable"
+        | "ServiceUnavailableException"
+        | "RequestTimeout"
+        | "RequestTimeoutException"
+        | "KmsException" => Sorted::Transient,
+        missing if is_missing(missing) => Sorted::Missing {
+            code: missing.to_owned(),
+        },
+        "" if status == 404 => Sorted::Missing {
+            code: "NotFound".to_owned(),
+        },
+        "" if status == 403 => Sorted::Denied,
+        "" if status == 429 => Sorted::Throttled,
+        _ if status >= 500 => Sorted::Transient,
+        refused => Sorted::Refused {
+            code: if refused.is_empty() {
+                format!("HTTP {status}")
+            } else {
+                refused.to_owned()
+            },
+            message: message.unwrap_or_default().to_owned(),
+        },
+    }
+}
+
+fn is_missing(code: &str) -> bool {
+    matches!(
+        code,
+        "NoSuchBucket"
+            | "NoSuchKey"
+            | "NoSuchUpload"
+            | "NotFound"
+            | "TargetGroupNotFound"
+            | "LoadBalancerNotFound"
+    ) || code.ends_with("NotFoundException")
+}
+
+/// A call to AWS that failed after the SDK's retries.
+#[derive(Debug, thiserror::Error)]
+#[error("call `{action}`{}", request_id.as_ref().map(|id| format!(" (request {id})")).unwrap_or_default())]
+pub struct CallError {
+    /// The IAM action: `ecs:UpdateService`.
+    pub action: &'static str,
+    /// Of which sort it is.
+    pub sorted: Sorted,
+    /// AWS's id of the request, for a support case.
+    pub request_id: Option<String>,
+    /// The SDK's error.
+    #[source]
+    pub source: Box<dyn Error + Send + Sync>,
+}
+
+impl CallError {
+    /// Reads what an SDK error says; for `map_err`: `.map_err(CallError::of("ecs:UpdateService"))`.
+    pub fn of<E>(action: &'static str) -> impl Fn(SdkError<E, Response>) -> Self
+    where
+        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+    {
+        move |error| Self {
+            action,
+            sorted: sort(symptom(&error)),
+            request_id: error.request_id().map(str::to_owned),
+            // The SDK's wrapper says only "service error"; what it wraps says more.
+            source: error.into_source().unwrap_or_else(Into::into),
+        }
+    }
+
+    /// The failure to show when nothing was changed yet. `what` is the act in the story's words.
+    #[must_use]
+    pub fn into_failure(self, what: impl Into<String>) -> Failure {
+        let failure = Failure::new(self.kind(), what);
+        let failure = match &self.sorted {
+            Sorted::Denied => failure.hint(format!("allow `{}` in the role's policy", self.action)),
+            Sorted::ExpiredCredentials => failure
+                .hint("the credentials have expired: sign in again, or raise the role's session duration"),
+            Sorted::NoCredentials => {
+                failure.hint("AWS does not accept these credentials: check which profile or role is used")
+            }
+            Sorted::Throttled => {
+                failure.hint("other tools share the account's request rate: run again in a minute")
+            }
+            Sorted::Transient => failure.hint("AWS had a passing problem: run again"),
+            Sorted::Unreachable => {
+                failure.hint("check the network, the region, and any VPC endpoint or proxy")
+            }
+            Sorted::Missing { .. } | Sorted::Refused { .. } => failure,
+        };
+        failure.because(self)
+    }
+
+    /// The kind of failure that this is when nothing was changed yet.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        match self.sorted {
+            Sorted::Transient | Sorted::Throttled | Sorted::Unreachable => Kind::FarEnd,
+            Sorted::NoCredentials => Kind::Usage,
+            Sorted::Denied | Sorted::ExpiredCredentials | Sorted::Missing { .. } | Sorted::Refused { .. } => {
+                Kind::Refused
+            }
+        }
+    }
+}
+
+fn symptom<E: ProvideErrorMetadata + Error + 'static>(error: &SdkError<E, Response>) -> Symptom<'_> {
+    match error {
+        SdkError::ServiceError(_) | SdkError::ResponseError(_) => Symptom::Answer {
+            code: error.code(),
+            message: error.message(),
+            status: error
+                .raw_response()
+                .map_or(0, |response| response.status().as_u16()),
+        },
+        SdkError::TimeoutError(_) => Symptom::NoAnswer,
+        SdkError::ConstructionFailure(_) => credentials(error).unwrap_or(Symptom::NotBuilt),
+        // Credentials are looked up while dispatching, so their errors come in this shape too.
+        _ => credentials(error).unwrap_or(Symptom::NoAnswer),
+    }
+}
+
+/// Finds an error of the credential chain among the sources.
+fn credentials(error: &(dyn Error + 'static)) -> Option<Symptom<'static>> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        match error.downcast_ref() {
+            Some(CredentialsError::CredentialsNotLoaded(_)) => return Some(Symptom::NoCredentials),
+            Some(_) => return Some(Symptom::CredentialsFailed),
+            None => next = error.source(),
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Sorted, Symptom, sort};
+
+    #[test]
+    fn codes_decide_first_and_the_status_decides_the_rest() {
+        let missing = |code: &str| Sorted::Missing {
+            code: code.to_owned(),
+        };
+        let refused = |code: &str| Sorted::Refused {
+            code: code.to_owned(),
+            message: "why".to_owned(),
+        };
+        for (code, status, expected) in [
+            ("ThrottlingException", 400, Sorted::Throttled),
+            ("SlowDown", 503, Sorted::Throttled),
+            ("", 429, Sorted::Throttled),
+            ("AccessDeniedException", 400, Sorted::Denied),
+            ("AccessDenied", 403, Sorted::Denied),
+            ("", 403, Sorted::Denied),
+            ("ExpiredTokenException", 400, Sorted::ExpiredCredentials),
+            ("ExpiredToken", 400, Sorted::ExpiredCredentials),
+            ("UnrecognizedClientException", 400, Sorted::NoCredentials),
+            ("SignatureDoesNotMatch", 403, Sorted::NoCredentials),
+            (
+                "ClusterNotFoundException",
+                400,
+                missing("ClusterNotFoundException"),
+            ),
+            (
+                "ServiceNotFoundException",
+                400,
+                missing("ServiceNotFoundException"),
+            ),
+            ("NoSuchKey", 404, missing("NoSuchKey")),
+            ("", 404, missing("NotFound")),
+            ("ServerException", 500, Sorted::Transient),
+            ("ServiceUnavailable", 503, Sorted::Transient),
+            ("SomethingNew", 502, Sorted::Transient),
+            ("", 500, Sorted::Transient),
+            ("ClientException", 400, refused("ClientException")),
+            (
+                "ServiceNotActiveException",
+                400,
+                refused("ServiceNotActiveException"),
+            ),
+            ("SomethingNew", 400, refused("SomethingNew")),
+            ("", 400, refused("HTTP 400")),
+        ] {
+            let answer = Symptom::Answer {
+                code: Some(code),
+                message: Some("why"),
+                status,
+            };
+            assert_eq!(sort(answer), expected, "{code} {status}");
+        }
+    }
+
+    #[test]
+    fn no_answer_is_told_from_no_credentials() {
+        assert_eq!(sort(Symptom::NoAnswer), Sorted::Unreachable);
+        assert_eq!(sort(Symptom::NoCredentials), Sorted::NoCredentials);
+        assert_eq!(sort(Symptom::CredentialsFailed), Sorted::ExpiredCredentials);
+    }
+}
