@@ -7,6 +7,7 @@ pub mod ecr;
 pub mod ecs;
 pub mod elb;
 pub mod error;
+pub mod input;
 pub mod logs;
 pub mod orders;
 pub mod s3;
