@@ -1,1 +1,526 @@
-//! To be written.
+//! One look at a service, as plain data: what ECS and the load balancer said, and what could not be seen.
+//!
+//! Values that the far end may extend carry an `Unrecognised` arm, so that nothing unknown is ever taken for success.
+
+use crate::name::Digest;
+use std::fmt;
+
+/// Defines an enum over the words of an API, with an arm for words that this version does not know.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$arm_doc:meta])* $arm:ident = $word:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum $name {
+            $($(#[$arm_doc])* $arm,)*
+            /// A word that this version does not know.
+            Unrecognised(String),
+        }
+
+        impl From<&str> for $name {
+            fn from(word: &str) -> Self {
+                match word {
+                    $($word => Self::$arm,)*
+                    other => Self::Unrecognised(other.to_owned()),
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(match self {
+                    $(Self::$arm => $word,)*
+                    Self::Unrecognised(word) => word,
+                })
+            }
+        }
+    };
+}
+
+words! {
+    /// `services[].status`.
+    ServiceStatus {
+        /// It serves.
+        Active = "ACTIVE",
+        /// It was deleted and its tasks are going.
+        Draining = "DRAINING",
+        /// It was deleted.
+        Inactive = "INACTIVE",
+    }
+}
+words! {
+    /// `services[].deploymentController.type`.
+    Controller {
+        /// ECS's own deployments.
+        Ecs = "ECS",
+        /// AWS CodeDeploy moves task sets.
+        CodeDeploy = "CODE_DEPLOY",
+        /// A third party moves task sets.
+        External = "EXTERNAL",
+    }
+}
+words! {
+    /// `deploymentConfiguration.strategy`.
+    Strategy {
+        /// New tasks replace old ones.
+        Rolling = "ROLLING",
+        /// Two revisions side by side, then a shift of traffic.
+        BlueGreen = "BLUE_GREEN",
+        /// Traffic shifts in equal steps.
+        Linear = "LINEAR",
+        /// A little traffic first.
+        Canary = "CANARY",
+    }
+}
+words! {
+    /// `services[].deployments[].status`; ECS declares it as an open string.
+    DeploymentStatus {
+        /// The newest.
+        Primary = "PRIMARY",
+        /// It still has tasks, and is being replaced.
+        Active = "ACTIVE",
+        /// Fully replaced.
+        Inactive = "INACTIVE",
+        /// Not documented, seen on a failed deployment after its rollback began.
+        Draining = "DRAINING",
+    }
+}
+words! {
+    /// `services[].deployments[].rolloutState`.
+    RolloutState {
+        /// Under way.
+        InProgress = "IN_PROGRESS",
+        /// Done.
+        Completed = "COMPLETED",
+        /// The circuit breaker or an alarm ended it.
+        Failed = "FAILED",
+    }
+}
+words! {
+    /// `serviceDeployments[].status`.
+    ServiceDeploymentStatus {
+        /// Not started yet.
+        Pending = "PENDING",
+        /// Under way.
+        InProgress = "IN_PROGRESS",
+        /// Somebody asked for a stop.
+        StopRequested = "STOP_REQUESTED",
+        /// Stopped, or failed without a rollback.
+        Stopped = "STOPPED",
+        /// Done.
+        Successful = "SUCCESSFUL",
+        /// A rollback will begin.
+        RollbackRequested = "ROLLBACK_REQUESTED",
+        /// A rollback is under way.
+        RollbackInProgress = "ROLLBACK_IN_PROGRESS",
+        /// Rolled back.
+        RollbackSuccessful = "ROLLBACK_SUCCESSFUL",
+        /// The rollback failed too.
+        RollbackFailed = "ROLLBACK_FAILED",
+    }
+}
+words! {
+    /// The state of a circuit breaker or of the deployment's alarms.
+    MonitorStatus {
+        /// It found a failure.
+        Triggered = "TRIGGERED",
+        /// It watches.
+        Monitoring = "MONITORING",
+        /// It found nothing.
+        Complete = "MONITORING_COMPLETE",
+        /// It is off.
+        Disabled = "DISABLED",
+    }
+}
+words! {
+    /// `tasks[].lastStatus`.
+    TaskStatus {
+        /// Its network interface is being made.
+        Provisioning = "PROVISIONING",
+        /// It waits for resources.
+        Pending = "PENDING",
+        /// Images are pulled, containers made, targets registered.
+        Activating = "ACTIVATING",
+        /// It runs.
+        Running = "RUNNING",
+        /// It leaves its load balancer.
+        Deactivating = "DEACTIVATING",
+        /// Its containers are being stopped.
+        Stopping = "STOPPING",
+        /// Its network interface is being removed.
+        Deprovisioning = "DEPROVISIONING",
+        /// It ended.
+        Stopped = "STOPPED",
+        /// It is about to be forgotten.
+        Deleted = "DELETED",
+    }
+}
+words! {
+    /// The health of a task or container by its container health check.
+    Health {
+        /// The check passes.
+        Healthy = "HEALTHY",
+        /// The check fails.
+        Unhealthy = "UNHEALTHY",
+        /// No check, or no result yet.
+        Unknown = "UNKNOWN",
+    }
+}
+words! {
+    /// `tasks[].stopCode`.
+    StopCode {
+        /// It never ran.
+        TaskFailedToStart = "TaskFailedToStart",
+        /// An essential container ended.
+        EssentialContainerExited = "EssentialContainerExited",
+        /// Somebody stopped it.
+        UserInitiated = "UserInitiated",
+        /// The service's scheduler stopped it: a failed health check, or a normal replacement.
+        ServiceSchedulerInitiated = "ServiceSchedulerInitiated",
+        /// Spot capacity was taken back.
+        SpotInterruption = "SpotInterruption",
+        /// The host goes away.
+        TerminationNotice = "TerminationNotice",
+        /// The host is unhealthy.
+        InfrastructureHealth = "InfrastructureHealth",
+    }
+}
+words! {
+    /// The state of a load balancer's target.
+    TargetState {
+        /// It is being registered, or its first checks run.
+        Initial = "initial",
+        /// It gets traffic.
+        Healthy = "healthy",
+        /// Its checks fail.
+        Unhealthy = "unhealthy",
+        /// Its checks fail while it drains.
+        UnhealthyDraining = "unhealthy.draining",
+        /// No listener uses it.
+        Unused = "unused",
+        /// It finishes its requests.
+        Draining = "draining",
+        /// Its health checks are off.
+        Unavailable = "unavailable",
+    }
+}
+
+/// What one look saw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observation {
+    /// The service.
+    pub service: Presence,
+    /// Our service deployment, where that API answers and knows it.
+    pub service_deployment: Option<ServiceDeployment>,
+    /// Tasks that our deployment started, running and stopped; none if this look did not list them.
+    pub tasks: Option<Vec<Task>>,
+    /// The targets of the service's target groups; a group that was not looked at is absent.
+    pub target_groups: Vec<TargetGroup>,
+    /// What could not be seen.
+    pub blind: Vec<Blind>,
+}
+
+/// Whether the service was seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Presence {
+    /// DescribeServices described it.
+    Seen(Box<Service>),
+    /// DescribeServices says `MISSING`.
+    Missing,
+    /// DescribeServices did not answer; `blind` says why.
+    Unseen,
+}
+
+/// Something that a look could not see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blind {
+    /// The IAM action of the call that failed: `ecs:DescribeTasks`.
+    pub action: String,
+    /// Why.
+    pub why: BlindReason,
+}
+
+/// Why a look could not see something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BlindReason {
+    /// Access is denied, or the credentials have ended: looking again will not help.
+    Denied,
+    /// The far end did not answer, or throttled: the next look may see it.
+    Transient,
+    /// The far end does not know the operation, or refuses it.
+    Unsupported,
+}
+
+/// A service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    /// Whether it exists.
+    pub status: ServiceStatus,
+    /// Who deploys it.
+    pub controller: Controller,
+    /// How ECS deploys it.
+    pub strategy: Strategy,
+    /// Whether the deployment circuit breaker is on.
+    pub breaker: BreakerSetting,
+    /// The least and most percentage of tasks during a deployment.
+    pub percent: (u32, u32),
+    /// Tasks wanted.
+    pub desired: u32,
+    /// Tasks running, of all deployments.
+    pub running: u32,
+    /// Tasks starting, of all deployments.
+    pub pending: u32,
+    /// The task definition that the service names.
+    pub task_definition: String,
+    /// Its deployments, as ECS orders them.
+    pub deployments: Vec<Deployment>,
+    /// Its events, newest first.
+    pub events: Vec<ServiceEvent>,
+    /// The service deployment under way.
+    pub current_service_deployment: Option<String>,
+    /// Where its tasks are registered.
+    pub load_balancers: Vec<Attachment>,
+}
+
+/// Whether the circuit breaker is on, and what it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BreakerSetting {
+    /// Nothing ends a failing deployment.
+    Off,
+    /// It fails the deployment.
+    On,
+    /// It fails the deployment and brings the last completed one back. Also set for alarms that roll back.
+    RollsBack,
+}
+
+/// A target group of a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attachment {
+    /// The target group's ARN.
+    pub target_group: String,
+    /// The container that is registered.
+    pub container: String,
+    /// Its port.
+    pub port: Option<u16>,
+}
+
+/// An entry of `services[].deployments[]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deployment {
+    /// `ecs-svc/...`.
+    pub id: String,
+    /// Its place among the deployments.
+    pub status: DeploymentStatus,
+    /// How far it is; absent for a Classic Load Balancer.
+    pub rollout: Option<RolloutState>,
+    /// Why.
+    pub reason: Option<String>,
+    /// Tasks that the scheduler wants in it at the moment: 0 right after UpdateService.
+    pub desired: u32,
+    /// Tasks running.
+    pub running: u32,
+    /// Tasks starting.
+    pub pending: u32,
+    /// Failed tasks in a row.
+    pub failed: u32,
+    /// Its task definition's ARN.
+    pub task_definition: String,
+}
+
+/// A service event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceEvent {
+    /// Its id.
+    pub id: String,
+    /// ECS's words.
+    pub message: String,
+}
+
+/// A service deployment (ListServiceDeployments, DescribeServiceDeployments).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceDeployment {
+    /// Its ARN.
+    pub arn: String,
+    /// How far it is.
+    pub status: ServiceDeploymentStatus,
+    /// Why.
+    pub reason: Option<String>,
+    /// The revision that it brings.
+    pub target: Option<RevisionCounts>,
+    /// The rollback, once there is one.
+    pub rollback: Option<Rollback>,
+    /// Its circuit breaker.
+    pub breaker: Option<Breaker>,
+    /// Alarms that ended it.
+    pub triggered_alarms: Vec<String>,
+    /// The stage of a blue/green deployment, as ECS names it.
+    pub stage: Option<String>,
+}
+
+/// Counts of a service revision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RevisionCounts {
+    /// The revision's ARN; its last part is the number of the deployment's id.
+    pub arn: String,
+    /// Tasks wanted.
+    pub requested: u32,
+    /// Tasks running.
+    pub running: u32,
+    /// Tasks starting.
+    pub pending: u32,
+}
+
+/// A rollback of a service deployment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rollback {
+    /// Why.
+    pub reason: Option<String>,
+    /// The revision that comes back.
+    pub revision: Option<String>,
+}
+
+/// A deployment's circuit breaker at work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Breaker {
+    /// What it does.
+    pub status: MonitorStatus,
+    /// Failures counted.
+    pub failures: u32,
+    /// Failures that trip it.
+    pub threshold: u32,
+}
+
+/// A task that our deployment started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Task {
+    /// Its 32 hex digits.
+    pub id: String,
+    /// Where it is in its life.
+    pub status: TaskStatus,
+    /// Whether ECS wants it to stop.
+    pub stopping: bool,
+    /// Its health by container checks.
+    pub health: Health,
+    /// Its address in the network, for `awsvpc` tasks.
+    pub address: Option<String>,
+    /// Its containers.
+    pub containers: Vec<Container>,
+    /// Why it stopped, as a code.
+    pub stop_code: Option<StopCode>,
+    /// Why it stopped, in words.
+    pub stopped_reason: Option<String>,
+}
+
+/// A container of a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Container {
+    /// Its name.
+    pub name: String,
+    /// Its health by its own check.
+    pub health: Health,
+    /// The digest of the image that it runs, as its runtime reports it.
+    pub digest: Option<Digest>,
+    /// Its exit code.
+    pub exit_code: Option<i32>,
+    /// Why it ended or could not start.
+    pub reason: Option<String>,
+}
+
+/// The targets of one target group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetGroup {
+    /// Its ARN.
+    pub arn: String,
+    /// Its targets.
+    pub targets: Vec<Target>,
+}
+
+/// A target of a load balancer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// An address or an instance id.
+    pub id: String,
+    /// Its port.
+    pub port: Option<u16>,
+    /// Its state.
+    pub state: TargetState,
+    /// A code for why: `Target.ResponseCodeMismatch`.
+    pub reason: Option<String>,
+    /// The same in words: `Health checks failed with these codes: [404]`.
+    pub description: Option<String>,
+}
+
+impl Service {
+    /// The deployment with this id.
+    #[must_use]
+    pub fn deployment(&self, id: &str) -> Option<&Deployment> {
+        self.deployments.iter().find(|deployment| deployment.id == id)
+    }
+
+    /// The newest deployment.
+    #[must_use]
+    pub fn primary(&self) -> Option<&Deployment> {
+        self.deployments
+            .iter()
+            .find(|deployment| deployment.status == DeploymentStatus::Primary)
+    }
+}
+
+impl Task {
+    /// Whether it runs and is meant to go on running.
+    #[must_use]
+    pub fn runs(&self) -> bool {
+        self.status == TaskStatus::Running && !self.stopping
+    }
+
+    /// Whether it ended, or is ending, for another reason than a normal replacement or scaling.
+    #[must_use]
+    pub fn failed(&self) -> bool {
+        match &self.stop_code {
+            None | Some(StopCode::UserInitiated) => false,
+            Some(StopCode::ServiceSchedulerInitiated) => !self
+                .stopped_reason
+                .as_deref()
+                .unwrap_or_default()
+                .starts_with("Scaling activity initiated by"),
+            Some(_) => true,
+        }
+    }
+}
+
+impl Observation {
+    /// The service, if this look saw it.
+    #[must_use]
+    pub fn seen_service(&self) -> Option<&Service> {
+        match &self.service {
+            Presence::Seen(service) => Some(service),
+            Presence::Missing | Presence::Unseen => None,
+        }
+    }
+}
+
+/// `web:42` of a task definition's ARN; a text that is no ARN stays as it is.
+#[must_use]
+pub fn revision_name(task_definition: &str) -> &str {
+    task_definition.rsplit('/').next().unwrap_or(task_definition)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{RolloutState, TargetState, TaskStatus};
+
+    #[test]
+    fn a_word_that_is_not_known_keeps_its_text_and_is_no_other_word() {
+        assert_eq!(RolloutState::from("COMPLETED"), RolloutState::Completed);
+        let unknown = RolloutState::from("COMPLETED_WITH_CARE");
+        assert_eq!(
+            unknown,
+            RolloutState::Unrecognised("COMPLETED_WITH_CARE".to_owned())
+        );
+        assert_eq!(unknown.to_string(), "COMPLETED_WITH_CARE");
+        assert_eq!(
+            TargetState::from("unhealthy.draining").to_string(),
+            "unhealthy.draining"
+        );
+        assert_ne!(TaskStatus::from("running"), TaskStatus::Running);
+    }
+}
