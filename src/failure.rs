@@ -211,6 +211,27 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// The cause to show: the one that a diagnosis named, or the chain of sources, outermost first. A link that only
+    /// repeats what was said before is left out.
+    #[must_use]
+    pub fn root_cause(&self) -> Option<String> {
+        if self.cause.is_some() {
+            return self.cause.clone();
+        }
+        let mut said = vec![self.what.clone()];
+        let mut link = Error::source(self);
+        while let Some(error) = link {
+            let text = error.to_string();
+            if !text.is_empty() && said.iter().all(|before| !before.contains(&text)) {
+                said.push(text);
+            }
+            link = error.source();
+        }
+        (said.len() > 1).then(|| said.split_off(1).join(": "))
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.what)

@@ -1,1 +1,203 @@
-//! To be written.
+//! One JSON object per line for machines, with field names that stay: `event` says which, `elapsed_ms` when.
+
+use super::event::{Event, StepState};
+use crate::failure::Failure;
+use serde_json::{Map, Value, json};
+use std::time::Duration;
+
+/// The object of an event.
+#[must_use]
+pub fn event(event: &Event, elapsed: Duration) -> Value {
+    let (name, fields) = match event {
+        Event::Note(text) => ("note", json!({ "text": text })),
+        Event::Warning(text) => ("warning", json!({ "text": text })),
+        Event::PhaseStarted { phase, of } => ("phase-started", json!({ "phase": phase.word(), "of": of })),
+        Event::PhaseFinished { phase, of, took } => {
+            let fields = json!({ "phase": phase.word(), "of": of, "took_ms": millis(*took) });
+            ("phase-finished", fields)
+        }
+        Event::ContextSent {
+            image,
+            bytes,
+            entries,
+        } => (
+            "context-sent",
+            json!({ "image": image, "bytes": bytes, "entries": entries }),
+        ),
+        Event::BuildStep { image, step, state } => ("build-step", build_step(image, step, state)),
+        Event::BuildLine { image, line } => ("build-line", json!({ "image": image, "line": line })),
+        Event::LayerProgress {
+            image,
+            layer,
+            status,
+            bytes,
+        } => {
+            let (done, total) = (bytes.map(|it| it.0), bytes.map(|it| it.1));
+            let fields =
+                json!({ "image": image, "layer": layer, "status": status, "bytes": done, "of_bytes": total });
+            ("layer-progress", fields)
+        }
+        Event::Pushed {
+            image,
+            reference,
+            tags,
+        } => (
+            "pushed",
+            json!({ "image": image, "reference": reference.to_string(), "tags": tags }),
+        ),
+        Event::Wrote { what, place } => ("wrote", json!({ "what": what, "place": place })),
+        Event::ImageChange {
+            service,
+            container,
+            from,
+            to,
+        } => {
+            let (service, container) = (service.as_str(), container.as_str());
+            let fields =
+                json!({ "service": service, "container": container, "from": from, "to": to.to_string() });
+            ("image-change", fields)
+        }
+        Event::Registered { service, revision } => (
+            "registered",
+            json!({ "service": service.as_str(), "revision": revision }),
+        ),
+        Event::DeploymentStarted { service, deployment } => (
+            "deployment-started",
+            json!({ "service": service.as_str(), "deployment": deployment }),
+        ),
+        Event::Waiting {
+            service,
+            elapsed,
+            what_for,
+        } => {
+            let fields =
+                json!({ "service": service.as_str(), "rollout_ms": millis(*elapsed), "for": what_for });
+            ("waiting", fields)
+        }
+        Event::ServiceEvent { service, message } => (
+            "service-event",
+            json!({ "service": service.as_str(), "message": message }),
+        ),
+        Event::DigestProven {
+            service,
+            container,
+            digest,
+            tasks,
+        } => {
+            let (service, container) = (service.as_str(), container.as_str());
+            let digest = digest.as_str();
+            let fields =
+                json!({ "service": service, "container": container, "digest": digest, "tasks": tasks });
+            ("digest-proven", fields)
+        }
+        Event::Healthy {
+            service,
+            revision,
+            took,
+        } => {
+            let fields =
+                json!({ "service": service.as_str(), "revision": revision, "took_ms": millis(*took) });
+            ("healthy", fields)
+        }
+        Event::Unchanged { service, revision } => (
+            "unchanged",
+            json!({ "service": service.as_str(), "revision": revision }),
+        ),
+    };
+    object(name, elapsed, fields)
+}
+
+/// The last object of a run that failed. Absent parts are `null` or empty, never missing.
+#[must_use]
+pub fn failure(failure: &Failure, elapsed: Duration) -> Value {
+    let fields = json!({
+        "kind": failure.kind.word(),
+        "exit_code": failure.kind.exit_code(),
+        "error": failure.what,
+        "cause": failure.root_cause(),
+        "evidence": failure.evidence,
+        "where": failure.place,
+        "left": failure.left,
+        "hints": failure.hints,
+    });
+    object("failure", elapsed, fields)
+}
+
+/// The last object of a run that did what it was asked to.
+#[must_use]
+pub fn done(elapsed: Duration) -> Value {
+    object("done", elapsed, json!({ "exit_code": 0 }))
+}
+
+fn object(name: &str, elapsed: Duration, fields: Value) -> Value {
+    let mut object = Map::new();
+    object.insert("event".to_owned(), json!(name));
+    object.insert("elapsed_ms".to_owned(), json!(millis(elapsed)));
+    if let Value::Object(fields) = fields {
+        object.extend(fields);
+    }
+    Value::Object(object)
+}
+
+fn build_step(image: &str, step: &str, state: &StepState) -> Value {
+    let (word, took, error) = match state {
+        StepState::Started => ("started", None, None),
+        StepState::Done { took } => ("done", took.map(millis), None),
+        StepState::Cached => ("cached", None, None),
+        StepState::Failed { error } => ("failed", None, Some(error)),
+    };
+    json!({ "image": image, "step": step, "state": word, "took_ms": took, "error": error })
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{done, event, failure};
+    use crate::failure::{Failure, Kind};
+    use crate::report::event::{Event, StepState};
+    use std::time::Duration;
+
+    const ELAPSED: Duration = Duration::from_millis(1500);
+
+    #[test]
+    fn an_object_begins_with_its_name_and_time() {
+        let step = Event::BuildStep {
+            image: "web".to_owned(),
+            step: "[1/2] FROM scratch".to_owned(),
+            state: StepState::Done {
+                took: Some(Duration::from_secs(2)),
+            },
+        };
+        assert_eq!(
+            event(&step, ELAPSED).to_string(),
+            r#"{"event":"build-step","elapsed_ms":1500,"image":"web","step":"[1/2] FROM scratch","state":"done","took_ms":2000,"error":null}"#
+        );
+        assert_eq!(
+            done(ELAPSED).to_string(),
+            r#"{"event":"done","elapsed_ms":1500,"exit_code":0}"#
+        );
+    }
+
+    #[test]
+    fn a_failure_carries_its_kind_and_exit_code() {
+        let lost = Failure::new(Kind::RolledBack, "lost")
+            .because(std::io::Error::other("why"))
+            .hint("look");
+        assert_eq!(
+            failure(&lost, ELAPSED).to_string(),
+            r#"{"event":"failure","elapsed_ms":1500,"kind":"rolled-back","exit_code":14,"error":"lost","cause":"why","evidence":[],"where":null,"left":null,"hints":["look"]}"#
+        );
+    }
+
+    #[test]
+    fn a_line_break_in_a_text_does_not_break_the_line() {
+        assert!(
+            !event(&Event::Note("a\nb".to_owned()), ELAPSED)
+                .to_string()
+                .contains('\n')
+        );
+    }
+}

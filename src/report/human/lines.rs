@@ -1,0 +1,296 @@
+//! One line per event, for logs and for the part of a terminal that scrolls.
+
+use super::text::{Style, clean, count, duration, size};
+use crate::report::event::{Event, StepState};
+
+/// The line of an event; none for events that only bars show.
+#[must_use]
+pub fn line(event: &Event, style: Style) -> Option<String> {
+    let line = match event {
+        Event::Note(text) => clean(text),
+        Event::Warning(text) => format!("{} {}", style.odd("warning:"), clean(text)),
+        Event::PhaseStarted { phase, of } => format!("{of}: {} started", phase.word()),
+        Event::PhaseFinished { phase, of, took } => {
+            format!("{of}: {} done in {}", phase.word(), duration(*took))
+        }
+        Event::ContextSent {
+            image,
+            bytes,
+            entries,
+        } => {
+            format!(
+                "{image}: context sent: {} in {}",
+                size(*bytes),
+                count(*entries, "entry", "entries")
+            )
+        }
+        Event::BuildStep { image, step, state } => {
+            format!("{image}: {}", step_line(&clean(step), state, style))
+        }
+        Event::BuildLine { image, line } => {
+            format!("{image}: {}", style.faint(&format!("| {}", clean(line))))
+        }
+        Event::LayerProgress { .. } => return None,
+        Event::Pushed {
+            image,
+            reference,
+            tags,
+        } => {
+            let tags = if tags.is_empty() {
+                String::new()
+            } else {
+                format!(" (tags: {})", tags.join(", "))
+            };
+            format!("{image}: pushed {reference}{tags}")
+        }
+        Event::Wrote { what, place } if what == place || place.ends_with(what.as_str()) => {
+            format!("wrote {place}")
+        }
+        Event::Wrote { what, place } => format!("wrote {what} to {place}"),
+        Event::ImageChange {
+            service,
+            container,
+            from,
+            to,
+        } => format!("{service}: container {container}: {} -> {to}", clean(from)),
+        Event::Registered { service, revision } => {
+            format!("{service}: registered task definition {revision}")
+        }
+        Event::DeploymentStarted { service, deployment } => {
+            format!("{service}: deployment {deployment} started")
+        }
+        Event::Waiting {
+            service,
+            elapsed,
+            what_for,
+        } => format!(
+            "{service}: waiting for {} ({})",
+            clean(what_for),
+            duration(*elapsed)
+        ),
+        Event::ServiceEvent { service, message } => format!("{service}: ECS: {}", clean(message)),
+        Event::DigestProven {
+            service,
+            container,
+            digest,
+            tasks,
+        } => format!(
+            "{service}: container {container}: {} proven to run {digest}",
+            count(*tasks, "task", "tasks")
+        ),
+        Event::Healthy {
+            service,
+            revision,
+            took,
+        } => format!(
+            "{service}: {} {revision} after {}",
+            style.good("healthy:"),
+            duration(*took)
+        ),
+        Event::Unchanged { service, revision } => {
+            format!("{service}: nothing differs from {revision}, which runs: not deployed")
+        }
+    };
+    Some(line)
+}
+
+fn step_line(step: &str, state: &StepState, style: Style) -> String {
+    match state {
+        StepState::Started => step.to_owned(),
+        StepState::Done { took: Some(took) } => {
+            style.faint(&format!("{} done in {}", short(step), duration(*took)))
+        }
+        StepState::Done { took: None } => style.faint(&format!("{} done", short(step))),
+        StepState::Cached => format!("{step} {}", style.faint("(cached)")),
+        StepState::Failed { error } => format!("{step}: {} {}", style.bad("failed:"), clean(error)),
+    }
+}
+
+/// `[2/4]` of `[2/4] RUN make`, or the whole name of a step without a number.
+fn short(step: &str) -> &str {
+    match step.find(']') {
+        Some(at) if step.starts_with('[') => step.get(..=at).unwrap_or(step),
+        Some(_) | None => step,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Style, line};
+    use crate::name::Digest;
+    use crate::report::event::{Event, Phase, StepState};
+    use std::time::Duration;
+
+    fn step(state: StepState) -> Event {
+        Event::BuildStep {
+            image: "web".to_owned(),
+            step: "[2/4] RUN make".to_owned(),
+            state,
+        }
+    }
+
+    #[test]
+    fn every_event_has_its_line() {
+        let service = || "shop".parse().unwrap();
+        let container = || "web".parse().unwrap();
+        let digest = Digest::of(b"");
+        let reference: crate::name::ImageRef = format!("localhost:5000/web@{digest}").parse().unwrap();
+        let took = Duration::from_secs(65);
+        let web = || "web".to_owned();
+        for (event, text) in [
+            (Event::Note("a\u{1b}[2Jb".to_owned()), "ab".to_owned()),
+            (Event::Warning("odd".to_owned()), "warning: odd".to_owned()),
+            (
+                Event::PhaseStarted {
+                    phase: Phase::Build,
+                    of: web(),
+                },
+                "web: build started".to_owned(),
+            ),
+            (
+                Event::PhaseFinished {
+                    phase: Phase::Push,
+                    of: web(),
+                    took,
+                },
+                "web: push done in 1m05s".to_owned(),
+            ),
+            (
+                Event::ContextSent {
+                    image: web(),
+                    bytes: 1500,
+                    entries: 1,
+                },
+                "web: context sent: 1.5 kB in 1 entry".to_owned(),
+            ),
+            (
+                Event::ContextSent {
+                    image: web(),
+                    bytes: 0,
+                    entries: 0,
+                },
+                "web: context sent: 0 B in 0 entries".to_owned(),
+            ),
+            (step(StepState::Started), "web: [2/4] RUN make".to_owned()),
+            (
+                step(StepState::Done { took: Some(took) }),
+                "web: [2/4] done in 1m05s".to_owned(),
+            ),
+            (step(StepState::Done { took: None }), "web: [2/4] done".to_owned()),
+            (step(StepState::Cached), "web: [2/4] RUN make (cached)".to_owned()),
+            (
+                step(StepState::Failed {
+                    error: "exit 2".to_owned(),
+                }),
+                "web: [2/4] RUN make: failed: exit 2".to_owned(),
+            ),
+            (
+                Event::BuildLine {
+                    image: web(),
+                    line: "ok\r\n".to_owned(),
+                },
+                "web: | ok".to_owned(),
+            ),
+            (
+                Event::Pushed {
+                    image: web(),
+                    reference: reference.clone(),
+                    tags: vec!["a".to_owned(), "b".to_owned()],
+                },
+                format!("web: pushed {reference} (tags: a, b)"),
+            ),
+            (
+                Event::Wrote {
+                    what: "x.json".to_owned(),
+                    place: "/a/x.json".to_owned(),
+                },
+                "wrote /a/x.json".to_owned(),
+            ),
+            (
+                Event::Wrote {
+                    what: "artifact".to_owned(),
+                    place: "s3://b/k".to_owned(),
+                },
+                "wrote artifact to s3://b/k".to_owned(),
+            ),
+            (
+                Event::ImageChange {
+                    service: service(),
+                    container: container(),
+                    from: "old".to_owned(),
+                    to: reference.clone(),
+                },
+                format!("shop: container web: old -> {reference}"),
+            ),
+            (
+                Event::Registered {
+                    service: service(),
+                    revision: "shop:2".to_owned(),
+                },
+                "shop: registered task definition shop:2".to_owned(),
+            ),
+            (
+                Event::DeploymentStarted {
+                    service: service(),
+                    deployment: "ecs-svc/1".to_owned(),
+                },
+                "shop: deployment ecs-svc/1 started".to_owned(),
+            ),
+            (
+                Event::Waiting {
+                    service: service(),
+                    elapsed: took,
+                    what_for: "tasks to start (1/3 running)".to_owned(),
+                },
+                "shop: waiting for tasks to start (1/3 running) (1m05s)".to_owned(),
+            ),
+            (
+                Event::ServiceEvent {
+                    service: service(),
+                    message: "(service shop) is unhappy".to_owned(),
+                },
+                "shop: ECS: (service shop) is unhappy".to_owned(),
+            ),
+            (
+                Event::DigestProven {
+                    service: service(),
+                    container: container(),
+                    digest: digest.clone(),
+                    tasks: 2,
+                },
+                format!("shop: container web: 2 tasks proven to run {digest}"),
+            ),
+            (
+                Event::Healthy {
+                    service: service(),
+                    revision: "shop:2".to_owned(),
+                    took,
+                },
+                "shop: healthy: shop:2 after 1m05s".to_owned(),
+            ),
+            (
+                Event::Unchanged {
+                    service: service(),
+                    revision: "shop:2".to_owned(),
+                },
+                "shop: nothing differs from shop:2, which runs: not deployed".to_owned(),
+            ),
+        ] {
+            assert_eq!(line(&event, Style::default()), Some(text));
+        }
+        let progress = Event::LayerProgress {
+            image: web(),
+            layer: "l".to_owned(),
+            status: "Pushing".to_owned(),
+            bytes: None,
+        };
+        assert_eq!(line(&progress, Style::default()), None);
+    }
+
+    #[test]
+    fn colours_appear_only_where_they_are_understood() {
+        let warning = Event::Warning("odd".to_owned());
+        let coloured = line(&warning, Style { colour: true }).unwrap();
+        assert_eq!(coloured, "\u{1b}[1;33mwarning:\u{1b}[0m odd");
+    }
+}

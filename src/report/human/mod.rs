@@ -1,0 +1,9 @@
+//! What people read: one line per event, one shape for every failure.
+
+mod failure;
+mod lines;
+mod text;
+
+pub use failure::{MOST_LINES, render};
+pub use lines::line;
+pub use text::{Style, clean, duration, size};

@@ -1,0 +1,194 @@
+//! Chooses how a run is told, and is the only writer of stdout and stderr.
+//!
+//! A stderr that nobody reads any more stops nobody's work. A stdout that cannot be written is the caller's to hear of.
+
+use super::bars::{Bars, NARROWEST};
+use super::event::{Event, Tell};
+use super::human::{self, Style};
+use super::json;
+use crate::clock::Clock;
+use crate::failure::Failure;
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// The shape of what is told on stderr.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// Lines for people; live rows on a terminal.
+    #[default]
+    Human,
+    /// One JSON object per line.
+    Json,
+}
+
+/// Whether colours are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Colour {
+    /// On a terminal, unless `NO_COLOR` is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// How much is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Volume {
+    /// Warnings and failures.
+    Quiet,
+    /// Every event.
+    #[default]
+    Normal,
+    /// Every event, and what the program logs about itself.
+    Verbose,
+}
+
+/// How a run is to be told.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Manner {
+    /// The shape.
+    pub format: Format,
+    /// Colours.
+    pub colour: Colour,
+    /// How much.
+    pub volume: Volume,
+    /// Whether `NO_COLOR` is set (no-color.org), or the terminal is a `dumb` one.
+    pub plain_wanted: bool,
+}
+
+/// Tells a run.
+#[derive(Debug, Clone)]
+pub struct Reporter(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    manner: Manner,
+    style: Style,
+    width: Option<usize>,
+    bars: Option<Bars>,
+    clock: Clock,
+    start: Duration,
+    /// Held while a line is written, so that lines of two threads do not mix.
+    writing: Mutex<()>,
+}
+
+impl Reporter {
+    /// A reporter for the terminal or log that stderr is.
+    #[must_use]
+    pub fn new(manner: Manner, clock: Clock) -> Self {
+        let terminal = io::stderr().is_terminal();
+        let width = if terminal { terminal_width() } else { None };
+        let colour = match manner.colour {
+            Colour::Auto => terminal && !manner.plain_wanted,
+            Colour::Always => true,
+            Colour::Never => false,
+        };
+        let wide = width.is_some_and(|width| width >= NARROWEST);
+        let live =
+            wide && !manner.plain_wanted && manner.format == Format::Human && manner.volume == Volume::Normal;
+        Self(Arc::new(Inner {
+            manner,
+            style: Style { colour },
+            width,
+            bars: live.then(Bars::default),
+            start: clock.now(),
+            clock,
+            writing: Mutex::new(()),
+        }))
+    }
+
+    /// The handle that stories carry.
+    #[must_use]
+    pub fn tell(&self) -> Tell {
+        let inner = self.0.clone();
+        Tell::new(move |event| inner.event(&event))
+    }
+
+    /// Tells how the run failed; nothing is told after it.
+    pub fn failure(&self, failure: &Failure) {
+        let inner = &self.0;
+        if let Some(bars) = &inner.bars {
+            bars.clear();
+        }
+        match inner.manner.format {
+            Format::Human => inner.write(&human::render(failure, inner.width, inner.style)),
+            Format::Json => inner.write(&format!("{}\n", json::failure(failure, inner.elapsed()))),
+        }
+    }
+
+    /// Tells that the run did what it was asked to.
+    pub fn done(&self) {
+        let inner = &self.0;
+        if let Some(bars) = &inner.bars {
+            bars.clear();
+        }
+        if inner.manner.format == Format::Json && inner.manner.volume != Volume::Quiet {
+            inner.write(&format!("{}\n", json::done(inner.elapsed())));
+        }
+    }
+}
+
+impl Inner {
+    fn elapsed(&self) -> Duration {
+        self.clock.now().saturating_sub(self.start)
+    }
+
+    fn event(&self, event: &Event) {
+        if self.manner.volume == Volume::Quiet && !matches!(event, Event::Warning(_)) {
+            return;
+        }
+        match (self.manner.format, &self.bars) {
+            (Format::Json, _) => self.write(&format!("{}\n", json::event(event, self.elapsed()))),
+            (Format::Human, Some(bars)) => {
+                if bars.see(event) {
+                    self.line(event);
+                }
+            }
+            (Format::Human, None) => self.line(event),
+        }
+    }
+
+    fn line(&self, event: &Event) {
+        if let Some(line) = human::line(event, self.style) {
+            let elapsed = self
+                .style
+                .faint(&format!("{:>6}", human::duration(self.elapsed())));
+            self.write(&format!("{elapsed}  {line}\n"));
+        }
+    }
+
+    fn write(&self, text: &str) {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let print = || {
+            let _ = io::stderr().lock().write_all(text.as_bytes());
+        };
+        match &self.bars {
+            Some(bars) => bars.above(print),
+            None => print(),
+        }
+    }
+}
+
+/// Writes data to stdout: the one thing that another program may read.
+///
+/// # Errors
+/// The error of the write, such as a closed pipe or a full disk.
+pub fn write_data(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+#[cfg(unix)]
+fn terminal_width() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(io::stderr()).ok()?;
+    Some(usize::from(size.ws_col)).filter(|width| *width > 0)
+}
+
+#[cfg(not(unix))]
+fn terminal_width() -> Option<usize> {
+    None
+}
