@@ -1,0 +1,316 @@
+//! clap's types: verbs, arguments, flags, and their help.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use std::path::PathBuf;
+
+/// From a Dockerfile to healthy Amazon ECS tasks, and never a false success.
+#[derive(Debug, Parser)]
+#[command(
+    name = "slipway",
+    version,
+    max_term_width = 100,
+    disable_help_subcommand = true
+)]
+pub struct Cli {
+    /// Flags of every verb.
+    #[command(flatten)]
+    pub global: GlobalArgs,
+    /// The verb.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Build the images, push them, write imagedefinitions.json.
+    ///
+    /// The file is written last, and only when every image is in its registry and its digest confirmed; one left over
+    /// from an earlier run is removed first. Prints one `registry/repository@digest` per image on stdout.
+    Build(BuildArgs),
+    /// Deploy imagedefinitions.json to ECS services, and watch until the tasks are proven healthy.
+    ///
+    /// Registers a new task definition revision, updates the service, follows this one deployment, and compares the
+    /// digest of the running tasks with the one to deploy. Prints one JSON object per service on stdout.
+    Deploy(DeployArgs),
+    /// Build, then deploy, in one process.
+    ///
+    /// Prints one JSON object per service on stdout.
+    Run(RunArgs),
+    /// Do the same against a sandbox on this machine: no AWS account, real containers.
+    ///
+    /// Starts the sandbox on loopback, puts an earlier version of each service into it, does what the stage does against
+    /// AWS, sends requests to the service meanwhile, and cleans up.
+    DryRun(DryRunArgs),
+    /// Serve the sandbox on loopback, for any AWS client.
+    ///
+    /// It answers for ECR and its registry, ECS, S3 objects, load balancer targets, CloudWatch Logs and STS as AWS does,
+    /// and runs ECS tasks as containers of the local Engine. Prints its address on stdout; a signal ends it.
+    Sandbox(SandboxArgs),
+    /// Print a completion script for a shell.
+    Completions(CompletionsArgs),
+}
+
+/// Flags of every verb.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct GlobalArgs {
+    /// How progress and failures are told on stderr [default: human] [env: SLIPWAY_LOG_FORMAT].
+    #[arg(long, global = true, value_name = "FORMAT")]
+    pub log_format: Option<FormatArg>,
+    /// Tell warnings and failures only.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Tell also what slipway and its clients log; never a request or answer body.
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// Use colours [default: auto, which heeds NO_COLOR].
+    #[arg(long, global = true, value_name = "WHEN")]
+    pub color: Option<ColourArg>,
+    /// The AWS region [env: SLIPWAY_REGION, AWS_REGION].
+    #[arg(long, global = true)]
+    pub region: Option<String>,
+    /// The configuration file [default: slipway.toml in PATH] [env: SLIPWAY_CONFIG].
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// A shape of output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FormatArg {
+    /// Lines for people; live rows on a terminal.
+    Human,
+    /// One JSON object per line.
+    Json,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ColourArg {
+    /// On a terminal, unless `NO_COLOR` is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// `slipway build`.
+#[derive(Debug, Args)]
+pub struct BuildArgs {
+    /// The folder of slipway.toml; without one, the build context [default: .].
+    pub path: Option<PathBuf>,
+    /// What to build.
+    #[command(flatten)]
+    pub image: ImageArgs,
+    /// What to write.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// The image flags; each is a key of `[image.NAME]`.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Image options")]
+pub struct ImageArgs {
+    /// Where it is pushed: an ECR repository's name, or a whole registry/repository.
+    #[arg(long, value_name = "REPOSITORY")]
+    pub repository: Option<String>,
+    /// A container's name in imagedefinitions.json; repeatable [default: the image's name].
+    #[arg(long, value_name = "NAME")]
+    pub container: Vec<String>,
+    /// The Dockerfile [default: Dockerfile in the context].
+    #[arg(long, value_name = "FILE")]
+    pub dockerfile: Option<String>,
+    /// The Dockerfile's stage to build [default: the last one].
+    #[arg(long, value_name = "STAGE")]
+    pub target: Option<String>,
+    /// The platform to build for, such as linux/arm64 [default: the builder's own].
+    #[arg(long)]
+    pub platform: Option<String>,
+    /// A build argument; repeatable. It stays readable in the image: use --secret for secrets.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub build_arg: Vec<String>,
+    /// A label; repeatable.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub label: Vec<String>,
+    /// A secret for RUN --mount=type=secret, from a variable or a file; repeatable.
+    #[arg(long, value_name = "id=ID,env=VARIABLE|src=FILE")]
+    pub secret: Vec<String>,
+    /// A tag to push; repeatable [default: slipway- and the time].
+    #[arg(long)]
+    pub tag: Vec<String>,
+    /// Ignore the build cache.
+    #[arg(long)]
+    pub no_cache: bool,
+    /// Ask the registries for newer base images.
+    #[arg(long)]
+    pub pull: bool,
+    /// The builder to use [default: auto].
+    #[arg(long, value_parser = ["auto", "buildkit", "classic"])]
+    pub builder: Option<String>,
+    /// Create the ECR repository when it is missing: scan on push, immutable tags.
+    #[arg(long)]
+    pub create_repository: bool,
+}
+
+/// The output flags; each is a key of `[output]`.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output options")]
+pub struct OutputArgs {
+    /// Where imagedefinitions.json goes [default: imagedefinitions.json in the folder].
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<String>,
+    /// Write imageDetail.json too, for blue/green actions; one image only.
+    #[arg(long, value_name = "FILE")]
+    pub image_detail: Option<String>,
+    /// Write a JSON file with everything known about the build.
+    #[arg(long, value_name = "FILE")]
+    pub metadata: Option<String>,
+    /// Write a file of `export` lines that a buildspec can source.
+    #[arg(long, value_name = "FILE")]
+    pub env_file: Option<String>,
+    /// Store a zip with imagedefinitions.json at its root.
+    #[arg(long, value_name = "s3://BUCKET/KEY")]
+    pub artifact: Option<String>,
+    /// The KMS key of that object: id, ARN or alias.
+    #[arg(long, value_name = "KEY")]
+    pub kms_key: Option<String>,
+}
+
+/// `slipway deploy`.
+#[derive(Debug, Args)]
+pub struct DeployArgs {
+    /// Where to deploy.
+    #[command(flatten)]
+    pub services: ServiceArgs,
+    /// What to deploy: a JSON file, a zip, or an S3 object [default: what the build writes].
+    #[arg(long, value_name = "FILE|s3://BUCKET/KEY", help_heading = "Deploy options")]
+    pub imagedefinitions: Option<String>,
+}
+
+/// The deploy flags; each is a key of `[deploy]` or `[service.NAME]`.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Deploy options")]
+pub struct ServiceArgs {
+    /// The cluster's name or ARN.
+    #[arg(long)]
+    pub cluster: Option<String>,
+    /// A service: one of slipway.toml's, or with none there, any; repeatable.
+    #[arg(long)]
+    pub service: Vec<String>,
+    /// A task definition in JSON [default: the revision that the service runs].
+    #[arg(long, value_name = "FILE")]
+    pub task_definition: Option<String>,
+    /// From the update of the service to giving up, such as 90s or 1h30m [default: 15m].
+    #[arg(long, value_name = "TIME")]
+    pub timeout: Option<String>,
+    /// When it is done: the new tasks are proven healthy, or also the old ones drained [default: healthy].
+    #[arg(long, value_parser = ["healthy", "steady"])]
+    pub until: Option<String>,
+    /// Bring back the revision that completed last, or leave the failed one [default: rollback].
+    #[arg(long, value_parser = ["rollback", "leave"])]
+    pub on_failure: Option<String>,
+    /// Register and deploy even when nothing differs.
+    #[arg(long)]
+    pub force: bool,
+    /// Accept a service whose desired count is 0, where nothing can be proven.
+    #[arg(long)]
+    pub allow_zero: bool,
+}
+
+/// `slipway run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The folder of slipway.toml; without one, the build context [default: .].
+    pub path: Option<PathBuf>,
+    /// What to build.
+    #[command(flatten)]
+    pub image: ImageArgs,
+    /// What to write.
+    #[command(flatten)]
+    pub output: OutputArgs,
+    /// Where to deploy.
+    #[command(flatten)]
+    pub services: ServiceArgs,
+}
+
+/// What a dry-run does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Stage {
+    /// Build and push into the sandbox's registry.
+    Build,
+    /// Deploy what is in imagedefinitions.json.
+    Deploy,
+    /// Both.
+    Run,
+}
+
+/// `slipway dry-run`.
+#[derive(Debug, Args)]
+pub struct DryRunArgs {
+    /// What to do.
+    #[arg(value_enum, default_value = "run")]
+    pub stage: Stage,
+    /// The folder of slipway.toml; without one, the build context [default: .].
+    pub path: Option<PathBuf>,
+    /// Simulate tasks: no containers, and minutes pass in an instant.
+    #[arg(long, help_heading = "Sandbox options")]
+    pub simulated: bool,
+    /// Write every request and answer, one JSON object per line.
+    #[arg(long, value_name = "FILE", help_heading = "Sandbox options")]
+    pub journal: Option<PathBuf>,
+    /// A TOML file that says what goes wrong, and when.
+    #[arg(long, value_name = "FILE", help_heading = "Sandbox options")]
+    pub scenario: Option<PathBuf>,
+    /// Requests per second that a client sends while the service rolls; 0 for none [default: 50].
+    #[arg(long, value_name = "NUMBER", help_heading = "Sandbox options")]
+    pub requests_per_second: Option<String>,
+    /// What to build.
+    #[command(flatten)]
+    pub image: ImageArgs,
+    /// What to write.
+    #[command(flatten)]
+    pub output: OutputArgs,
+    /// Where to deploy.
+    #[command(flatten)]
+    pub deploy: DeployArgs,
+}
+
+/// `slipway sandbox`.
+#[derive(Debug, Args)]
+pub struct SandboxArgs {
+    /// The port on 127.0.0.1; 0 for a free one.
+    #[arg(long, default_value_t = 4566)]
+    pub port: u16,
+    /// Write every request and answer, one JSON object per line.
+    #[arg(long, value_name = "FILE")]
+    pub journal: Option<PathBuf>,
+    /// A TOML file that says what goes wrong, and when.
+    #[arg(long, value_name = "FILE")]
+    pub scenario: Option<PathBuf>,
+    /// How many times faster than AWS things happen.
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = speed)]
+    pub speed: f64,
+    /// Simulate tasks: no containers.
+    #[arg(long)]
+    pub simulated: bool,
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    let factor: f64 = text
+        .parse()
+        .map_err(|_| "expected a number, such as 10 or 0.5".to_owned())?;
+    if factor.is_finite() && factor > 0.0 {
+        Ok(factor)
+    } else {
+        Err("expected a number above 0".to_owned())
+    }
+}
+
+/// `slipway completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell.
+    pub shell: Shell,
+}
