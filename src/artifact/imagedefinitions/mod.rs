@@ -7,5 +7,8 @@ mod definitions;
 mod error;
 mod parse;
 
+#[cfg(test)]
+mod tests;
+
 pub use definitions::{Definition, Definitions, FILE_NAME, MAX_BYTES, PushedImage, SCHEMA};
 pub use error::DefinitionsError;
