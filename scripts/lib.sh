@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What the scripts share; sourced by them, with `set -euo pipefail` on. Everything is said on stderr.
 
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
