@@ -142,6 +142,14 @@ class Good(unittest.TestCase):
         digest = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
         self.good(registry("GET", "/v2/shop/web/manifests/1", 200, "{}", docker_content_digest=digest))
 
+    def test_a_manifest_that_was_kept_as_its_hash(self):
+        body = {"bytes": 2, "sha256": "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"}
+        digest = "sha256:" + body["sha256"]
+        self.good(registry("GET", "/v2/shop/web/manifests/1", 200, body, docker_content_digest=digest))
+
+    def test_a_connection_that_was_cut(self):
+        self.good(changed("status", to=None))
+
     def test_a_registry_error(self):
         body = {"errors": [{"code": "MANIFEST_UNKNOWN", "message": "unknown"}]}
         self.good(registry("GET", "/v2/shop/web/manifests/1", 404, body))
@@ -176,6 +184,7 @@ class Bad(unittest.TestCase):
             (changed("request", "headers", "x-amz-target", to="ECS.DescribeServices"), "x-amz-target is"),
             (changed("response", "headers", "content-type", to="application/json"), "content-type is"),
             (changed("status", to=201), "status 201 instead of 200"),
+            (changed("status", to=REMOVED), "the status is missing"),
             (changed("time", to=REMOVED), "the key `time` is missing"),
             (changed("service", to="ec2"), "unknown service `ec2`"),
             (changed("operation", to="MakeCoffee"), "no operation of ecs, yet it was answered with 200"),
@@ -243,6 +252,10 @@ class Bad(unittest.TestCase):
         wrong = "sha256:" + "0" * 64
         table = [
             (registry("GET", "/v2/a/manifests/1", 200, "{}", docker_content_digest=wrong), "promises sha256:000"),
+            (
+                registry("GET", "/v2/a/manifests/1", 200, {"bytes": 2, "sha256": "1" * 64}, docker_content_digest=wrong),
+                "for a body of sha256:111",
+            ),
             (registry("GET", "/v2/a/manifests/1", 200, "{}"), "no Docker-Content-Digest"),
             (registry("POST", "/v2/a/blobs/uploads/", 202), "no Location"),
             (registry("PUT", "/v2/a/blobs/uploads/1", 200, None, location="/"), "specified are [201]"),
