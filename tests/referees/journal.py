@@ -376,7 +376,19 @@ def s3_request(told, operation, _model):
             problems += header_value(name, value, headers[name])
         elif name.startswith("x-amz-") and not S3_TRANSPORT.match(name):
             problems.append(f"unknown header `{name}`")
-    return problems
+    return problems + s3_request_body(told, shape)
+
+
+def s3_request_body(told, shape):
+    """A body that is a document (the parts of an upload, the keys to delete) is checked; an object's bytes are not."""
+    payload = shape.serialization.get("payload") if shape else None
+    if not payload or shape.members[payload].type_name != "structure" or not text(told.request_body):
+        return []
+    try:
+        root = shapes.parse_xml(text(told.request_body))
+    except shapes.ElementTree.ParseError as error:
+        return [f"is not XML: {error}"]
+    return shapes.walk_xml(root, shape.members[payload])
 
 
 def header_value(name, value, shape):

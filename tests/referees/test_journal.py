@@ -95,6 +95,14 @@ def s3(operation="ListObjectsV2", path="/b?list-type=2&prefix=", body=LISTING, s
     }
 
 
+def completed(parts):
+    """A CompleteMultipartUpload exchange."""
+    answer = "<CompleteMultipartUploadResult><Bucket>b</Bucket><Key>k</Key></CompleteMultipartUploadResult>"
+    entry = s3("CompleteMultipartUpload", "/b/k?uploadId=1", answer, method="POST")
+    entry["request"]["body"] = f"<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>"
+    return entry
+
+
 def registry(method, path, status, body=None, **headers):
     return {
         "time": NOW,
@@ -133,6 +141,9 @@ class Good(unittest.TestCase):
 
     def test_a_listing(self):
         self.good(s3())
+
+    def test_an_upload_in_parts(self):
+        self.good(completed("<Part><ETag>d</ETag><PartNumber>1</PartNumber></Part>"))
 
     def test_a_missing_key_of_s3(self):
         body = "<Error><Code>NoSuchKey</Code><Message>The specified key does not exist.</Message></Error>"
@@ -241,6 +252,8 @@ class Bad(unittest.TestCase):
             (s3(method="POST"), "is a POST instead of a GET"),
             (s3(status=201), "status 201 instead of [200]"),
             (s3("PutObject", "/b/k", "<x/>", method="PUT"), "has a body where"),
+            (completed("<Part><ETag>d</ETag><PartNumber>one</PartNumber></Part>"), "`one` is no integer"),
+            (completed("<Piece/>"), "unknown element `Piece`"),
             (s3("GetObject", "/b/k", "<Error><Code>Lost</Code><Message>m</Message></Error>", 404), "not declared by"),
             (s3("GetObject", "/b/k", "<Error><Code>NoSuchKey</Code></Error>", 404), "has no message"),
         ]
