@@ -6,7 +6,7 @@ mod address;
 mod docker_config;
 
 pub use address::{Address, AddressError, Choice, choose};
-pub use docker_config::{DockerConfig, Source, registry_of};
+pub use docker_config::{DockerConfig, Source, TOKEN_USER, registry_of};
 
 use super::daemon::RegistryAuth;
 use crate::secret::Secret;

@@ -237,7 +237,16 @@ impl Context {
     ///
     /// # Errors
     /// [`ContextError::Cut`] when the receiver is gone; otherwise the file that could not be read.
-    pub fn stream(&self, chunks: mpsc::Sender<Bytes>) -> Result<Sent, ContextError> {
+    pub fn stream(&self, chunks: mpsc::Sender<io::Result<Bytes>>) -> Result<Sent, ContextError> {
+        let sent = self.stream_all(chunks.clone());
+        if sent.is_err() {
+            // The body must break off: a tar that merely ends early would be taken for a whole one.
+            let _ = chunks.blocking_send(Err(io::Error::other("the context could not be read to its end")));
+        }
+        sent
+    }
+
+    fn stream_all(&self, chunks: mpsc::Sender<io::Result<Bytes>>) -> Result<Sent, ContextError> {
         let mut tar = tar::Builder::new(Chunks {
             pending: BytesMut::with_capacity(CHUNK),
             chunks,
@@ -352,7 +361,7 @@ impl Read for Exact {
 /// A writer whose chunks go into the channel; it blocks while the channel is full.
 struct Chunks {
     pending: BytesMut,
-    chunks: mpsc::Sender<Bytes>,
+    chunks: mpsc::Sender<io::Result<Bytes>>,
     bytes: u64,
 }
 
@@ -373,7 +382,7 @@ impl Write for Chunks {
         let chunk = std::mem::replace(&mut self.pending, BytesMut::with_capacity(CHUNK)).freeze();
         self.bytes += chunk.len() as u64;
         self.chunks
-            .blocking_send(chunk)
+            .blocking_send(Ok(chunk))
             .map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))
     }
 }

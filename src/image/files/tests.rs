@@ -29,6 +29,7 @@ fn received(context: &Context) -> (Sent, Vec<(String, tar::EntryType, String)>) 
         let sent = scope.spawn(|| context.stream(sender));
         let mut bytes = Vec::new();
         while let Some(chunk) = receiver.blocking_recv() {
+            let chunk = chunk.unwrap();
             assert!(chunk.len() <= CHUNK);
             bytes.extend_from_slice(&chunk);
         }
@@ -91,7 +92,7 @@ fn the_same_context_gives_the_same_bytes() {
         look(root.path()).unwrap().stream(sender).unwrap();
         let mut all = Vec::new();
         while let Ok(chunk) = receiver.try_recv() {
-            all.extend_from_slice(&chunk);
+            all.extend_from_slice(&chunk.unwrap());
         }
         crate::name::Digest::of(&all)
     };
@@ -155,7 +156,7 @@ fn modes_long_names_and_odd_bytes_arrive() {
     look(root.path()).unwrap().stream(sender).unwrap();
     let mut all = Vec::new();
     while let Ok(chunk) = receiver.try_recv() {
-        all.extend_from_slice(&chunk);
+        all.extend_from_slice(&chunk.unwrap());
     }
     let mut archive = tar::Archive::new(all.as_slice());
     let seen: Vec<(Vec<u8>, u32)> = archive
@@ -211,11 +212,19 @@ fn a_file_that_shrinks_ends_the_stream_and_one_that_grows_does_not() {
     fs::write(root.path().join("log"), "0123456789 and more").unwrap();
     assert_eq!(received(&context).1[1].2, "0123456789");
     fs::write(root.path().join("log"), "0").unwrap();
-    let (sender, _receiver) = mpsc::channel(64);
+    let (sender, mut receiver) = mpsc::channel(64);
     let error = context.stream(sender).unwrap_err();
     assert!(
         matches!(&error, ContextError::Shrank(path) if path.ends_with("log")),
         "{error:?}"
+    );
+    let mut last = receiver.try_recv();
+    while let Ok(next) = receiver.try_recv() {
+        last = Ok(next);
+    }
+    assert!(
+        last.unwrap().is_err(),
+        "the body must not end as if it were whole"
     );
     fs::remove_file(root.path().join("log")).unwrap();
     let (sender, _receiver) = mpsc::channel(64);
