@@ -1,0 +1,266 @@
+//! The judge of a rollout: a pure function over looks that follows our own deployment, and nothing else.
+//!
+//! "The service is stable" proves nothing: it is stable after a rollback, too. So the judge asks for our deployment's
+//! id, its service deployment and its target revision, and takes no unknown value, missing field, young deployment or
+//! stale look for success.
+
+mod failures;
+mod fate;
+mod health;
+pub mod pace;
+mod verdict;
+
+pub use failures::signature;
+pub use verdict::{Doubt, Loss, RollbackCause, Verdict, WaitingOn, target_group_name};
+
+use super::observation::{BlindReason, Observation, Presence, Service, ServiceEvent, ServiceStatus};
+use crate::name::{ContainerName, Digest};
+use failures::Failures;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// How long a task without any health check must run before it counts as healthy; ECS's own rule for
+/// `minimumHealthyPercent`.
+pub const STABLE_FOR: Duration = Duration::from_secs(40);
+
+/// Task failures with one reason that end the wait when no circuit breaker does; as many as the least threshold of
+/// ECS's own breaker.
+pub const START_FAILURES: u32 = 3;
+
+/// Looks in a row that must miss a thing that was seen before; ECS's answers are eventually consistent.
+const LOOKS_TO_VANISH: u32 = 3;
+
+/// When a rollout counts as done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Goal {
+    /// All tasks of our revision run, are healthy by every check, and have the right digest.
+    Healthy,
+    /// Healthy, completed, and the old tasks are gone.
+    Steady,
+}
+
+/// What the judge asks of a rollout.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// When it is done.
+    pub goal: Goal,
+    /// From UpdateService to giving up.
+    pub timeout: Duration,
+    /// Containers with a health check of their own.
+    pub checked: BTreeSet<ContainerName>,
+    /// The digests that containers may run.
+    pub images: BTreeMap<ContainerName, Expected>,
+    /// Call a service with desired count 0 done when ECS does.
+    pub allow_zero: bool,
+}
+
+/// The digests that prove an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expected {
+    /// The digest that was deployed.
+    pub deployed: Digest,
+    /// The platform manifests, if the deployed digest is an index.
+    pub platforms: BTreeSet<Digest>,
+    /// Whether it is known what the deployed digest is; if not, another running digest proves nothing either way.
+    pub resolved: bool,
+}
+
+/// Our deployment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ours {
+    /// The id from UpdateService: `ecs-svc/...`.
+    pub deployment: String,
+}
+
+/// What was there before UpdateService.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Baseline {
+    /// The primary deployment's id.
+    pub deployment: Option<String>,
+    /// The ids of the events that were there.
+    pub events: BTreeSet<String>,
+}
+
+impl Baseline {
+    /// What a look before UpdateService saw.
+    #[must_use]
+    pub fn of(service: &Service) -> Self {
+        Self {
+            deployment: service.primary().map(|primary| primary.id.clone()),
+            events: service.events.iter().map(|event| event.id.clone()).collect(),
+        }
+    }
+}
+
+/// A rollout under judgement.
+#[derive(Debug, Clone)]
+pub struct Rollout {
+    policy: Policy,
+    ours: Ours,
+    baseline: Baseline,
+    told: BTreeSet<String>,
+    memory: Memory,
+}
+
+/// What earlier looks saw.
+#[derive(Debug, Clone, Default)]
+struct Memory {
+    /// Our deployment was seen.
+    appeared: bool,
+    /// Looks in a row that missed our deployment after it had appeared, or saw it replaced without a second sign.
+    vanished: u32,
+    /// Looks in a row that said `MISSING`.
+    missing: u32,
+    /// Looks in a row that saw our deployment failed and a rollback announced, but not begun.
+    announced: u32,
+    /// When each running task was first seen running.
+    running_since: BTreeMap<String, Duration>,
+    failures: Failures,
+}
+
+impl Rollout {
+    /// Begins to follow our deployment.
+    #[must_use]
+    pub fn new(policy: Policy, ours: Ours, baseline: Baseline) -> Self {
+        Self {
+            told: baseline.events.clone(),
+            policy,
+            ours,
+            baseline,
+            memory: Memory::default(),
+        }
+    }
+
+    /// Judges one look taken `elapsed` after the service was updated.
+    pub fn judge(&mut self, elapsed: Duration, seen: &Observation) -> Verdict {
+        let verdict = self.judge_look(elapsed, seen);
+        match verdict {
+            Verdict::Wait(last) if elapsed >= self.policy.timeout => Verdict::Lost(self.give_up(last)),
+            verdict => verdict,
+        }
+    }
+
+    /// Returns the service's events that were not returned before, oldest first. Events are known by their ids: the
+    /// far end's clock is not ours.
+    pub fn news<'a>(&mut self, seen: &'a Observation) -> Vec<&'a ServiceEvent> {
+        let events = seen
+            .seen_service()
+            .map(|service| service.events.as_slice())
+            .unwrap_or_default();
+        events
+            .iter()
+            .rev()
+            .filter(|event| self.told.insert(event.id.clone()))
+            .collect()
+    }
+
+    /// Our deployment's id.
+    #[must_use]
+    pub fn deployment(&self) -> &str {
+        &self.ours.deployment
+    }
+
+    fn judge_look(&mut self, elapsed: Duration, seen: &Observation) -> Verdict {
+        let service = match &seen.service {
+            Presence::Seen(service) => service,
+            Presence::Missing => return self.missing(),
+            Presence::Unseen => return unseen(seen),
+        };
+        self.memory.missing = 0;
+        match &service.status {
+            ServiceStatus::Active => {}
+            status @ (ServiceStatus::Draining | ServiceStatus::Inactive) => {
+                return Verdict::Lost(Loss::ServiceGone {
+                    status: status.to_string(),
+                });
+            }
+            ServiceStatus::Unrecognised(value) => return unknown("service status", Some(value)),
+        }
+        self.remember(elapsed, seen);
+        if let Some(verdict) = self.fate(service, seen) {
+            return verdict;
+        }
+        if let Some(loss) = self.hopeless(elapsed, service) {
+            return Verdict::Lost(loss);
+        }
+        self.health(elapsed, service, seen)
+    }
+
+    fn missing(&mut self) -> Verdict {
+        self.memory.missing += 1;
+        if self.memory.missing >= LOOKS_TO_VANISH {
+            return Verdict::Lost(Loss::ServiceGone {
+                status: "MISSING".to_owned(),
+            });
+        }
+        Verdict::Wait(WaitingOn::SecondLook)
+    }
+
+    fn remember(&mut self, elapsed: Duration, seen: &Observation) {
+        let Some(tasks) = &seen.tasks else { return };
+        let running: BTreeSet<&str> = tasks
+            .iter()
+            .filter(|task| task.runs())
+            .map(|task| task.id.as_str())
+            .collect();
+        self.memory
+            .running_since
+            .retain(|id, _| running.contains(id.as_str()));
+        for id in running {
+            self.memory.running_since.entry(id.to_owned()).or_insert(elapsed);
+        }
+        self.memory.failures.learn(tasks);
+    }
+
+    /// Failures that nothing will end: the same one again and again, no breaker, and no task that lasts.
+    fn hopeless(&self, elapsed: Duration, service: &Service) -> Option<Loss> {
+        if service.breaker != super::observation::BreakerSetting::Off {
+            return None;
+        }
+        let (reason, times) = self.memory.failures.most()?;
+        let lasts = |since: &Duration| elapsed.saturating_sub(*since) >= STABLE_FOR;
+        (times >= START_FAILURES && !self.memory.running_since.values().any(lasts)).then(|| {
+            Loss::CannotStart {
+                reason: reason.to_owned(),
+                times,
+            }
+        })
+    }
+
+    fn give_up(&self, last: WaitingOn) -> Loss {
+        let failed = self.memory.failures.count();
+        if last.is_blind() {
+            Loss::CannotTell(Doubt::Blind { last })
+        } else if failed > 0 {
+            Loss::Stuck { last, failed }
+        } else {
+            Loss::Deadline { last }
+        }
+    }
+}
+
+fn unseen(seen: &Observation) -> Verdict {
+    match seen.blind.first() {
+        Some(blind) if blind.why != BlindReason::Transient => {
+            Verdict::Lost(Loss::CannotTell(Doubt::Denied {
+                action: blind.action.clone(),
+            }))
+        }
+        Some(blind) => Verdict::Wait(WaitingOn::Sight {
+            action: blind.action.clone(),
+        }),
+        None => Verdict::Wait(WaitingOn::Sight {
+            action: "ecs:DescribeServices".to_owned(),
+        }),
+    }
+}
+
+fn unknown(of: &'static str, value: Option<&str>) -> Verdict {
+    Verdict::Wait(WaitingOn::KnownState {
+        of,
+        value: value.map(str::to_owned),
+    })
+}
+
+#[cfg(test)]
+pub(in crate::ecs) mod tests;

@@ -1,0 +1,267 @@
+//! One look at a watched service: few calls, and every one that fails is written down instead of ending the watch.
+
+use super::{Ecs, ServiceError, TASKS_PER_CALL, convert};
+use crate::aws::sort::{CallError, Sorted};
+use crate::ecs::observation::{
+    Blind, BlindReason, Observation, Presence, Service, ServiceDeployment, TargetGroup, Task,
+};
+use crate::ecs::rollout::pace::Pace;
+use aws_sdk_ecs::types::{DesiredStatus, TaskField};
+
+/// Service deployments that are listed to find ours; it is among the newest.
+const DEPLOYMENTS_LISTED: i32 = 20;
+
+/// A service under watch: our deployment, and what earlier looks found out.
+#[derive(Debug, Clone)]
+pub struct Watched {
+    deployment: String,
+    service_deployment: Option<String>,
+    service_deployments_work: bool,
+    /// Decides how closely and how often to look.
+    pub pace: Pace,
+}
+
+impl Watched {
+    /// Watches a deployment.
+    #[must_use]
+    pub fn new(deployment: impl Into<String>) -> Self {
+        Self {
+            deployment: deployment.into(),
+            service_deployment: None,
+            service_deployments_work: true,
+            pace: Pace::default(),
+        }
+    }
+
+    /// The ARN of our service deployment, once it was found.
+    #[must_use]
+    pub fn service_deployment(&self) -> Option<&str> {
+        self.service_deployment.as_deref()
+    }
+}
+
+impl Ecs {
+    /// Looks once. Never fails: what could not be seen is in [`Observation::blind`].
+    pub async fn look(&self, watched: &mut Watched) -> Observation {
+        let mut blind = Vec::new();
+        let service = match self.describe().await {
+            Ok(service) => service,
+            Err(error) => {
+                let presence = match &error {
+                    ServiceError::NoService => Presence::Missing,
+                    error => {
+                        blind.push(blindness("ecs:DescribeServices", error));
+                        Presence::Unseen
+                    }
+                };
+                return Observation {
+                    service: presence,
+                    service_deployment: None,
+                    tasks: None,
+                    target_groups: Vec::new(),
+                    blind,
+                };
+            }
+        };
+        let closely = watched.pace.closely(&watched.deployment, &service);
+        let service_deployment = self.our_service_deployment(watched, &mut blind).await;
+        let (tasks, target_groups) = if closely {
+            let tasks = self.our_tasks(&watched.deployment).await;
+            let tasks = tasks.map_err(|error| blind.push(blind_call(&error))).ok();
+            (tasks, self.target_groups(&service, &mut blind).await)
+        } else {
+            (None, Vec::new())
+        };
+        let service = Presence::Seen(Box::new(service));
+        Observation {
+            service,
+            service_deployment,
+            tasks,
+            target_groups,
+            blind,
+        }
+    }
+
+    /// A look at everything, for a diagnosis or a proof.
+    pub async fn look_closely(&self, watched: &mut Watched) -> Observation {
+        let pace = std::mem::take(&mut watched.pace);
+        let seen = self.look(watched).await;
+        watched.pace = pace;
+        seen
+    }
+
+    async fn our_service_deployment(
+        &self,
+        watched: &mut Watched,
+        blind: &mut Vec<Blind>,
+    ) -> Option<ServiceDeployment> {
+        if !watched.service_deployments_work {
+            return None;
+        }
+        let found = async {
+            if watched.service_deployment.is_none() {
+                watched.service_deployment = self.find_service_deployment(&watched.deployment).await?;
+            }
+            match &watched.service_deployment {
+                Some(arn) => self.service_deployment(arn).await,
+                None => Ok(None),
+            }
+        };
+        match found.await {
+            Ok(found) => found,
+            Err(error) => {
+                let why = blind_call(&error);
+                // DescribeServices tells enough; asking again would only cost calls.
+                watched.service_deployments_work = why.why == BlindReason::Transient;
+                blind.push(why);
+                None
+            }
+        }
+    }
+
+    /// Ours is the one whose target revision has the number of our deployment's id.
+    async fn find_service_deployment(&self, deployment: &str) -> Result<Option<String>, CallError> {
+        let number = deployment.rsplit('/').next().unwrap_or(deployment);
+        let answer = self
+            .aws
+            .ecs
+            .list_service_deployments()
+            .cluster(&self.cluster)
+            .service(&self.service)
+            .max_results(DEPLOYMENTS_LISTED)
+            .send()
+            .await
+            .map_err(CallError::of("ecs:ListServiceDeployments"))?;
+        Ok(answer
+            .service_deployments()
+            .iter()
+            .find(|brief| {
+                brief
+                    .target_service_revision_arn()
+                    .and_then(|arn| arn.rsplit('/').next())
+                    == Some(number)
+            })
+            .and_then(|brief| brief.service_deployment_arn())
+            .map(str::to_owned))
+    }
+
+    async fn service_deployment(&self, arn: &str) -> Result<Option<ServiceDeployment>, CallError> {
+        let answer = self
+            .aws
+            .ecs
+            .describe_service_deployments()
+            .service_deployment_arns(arn)
+            .send()
+            .await
+            .map_err(CallError::of("ecs:DescribeServiceDeployments"))?;
+        Ok(answer
+            .service_deployments()
+            .first()
+            .map(convert::service_deployment))
+    }
+
+    /// Every task that a deployment started, running and stopped.
+    ///
+    /// # Errors
+    /// [`CallError`] when a call fails; a part of the tasks would be misleading.
+    pub async fn our_tasks(&self, deployment: &str) -> Result<Vec<Task>, CallError> {
+        let mut arns = Vec::new();
+        for status in [DesiredStatus::Running, DesiredStatus::Stopped] {
+            self.list_tasks(deployment, status, &mut arns).await?;
+        }
+        let mut tasks = Vec::new();
+        for part in arns.chunks(TASKS_PER_CALL) {
+            let answer = self
+                .aws
+                .ecs
+                .describe_tasks()
+                .cluster(&self.cluster)
+                .set_tasks(Some(part.to_vec()))
+                .include(TaskField::Tags)
+                .send()
+                .await
+                .map_err(CallError::of("ecs:DescribeTasks"))?;
+            let ours = answer
+                .tasks()
+                .iter()
+                .filter(|task| task.started_by() == Some(deployment));
+            tasks.extend(ours.map(convert::task));
+        }
+        Ok(tasks)
+    }
+
+    async fn list_tasks(
+        &self,
+        deployment: &str,
+        status: DesiredStatus,
+        arns: &mut Vec<String>,
+    ) -> Result<(), CallError> {
+        let mut pages = self
+            .aws
+            .ecs
+            .list_tasks()
+            .cluster(&self.cluster)
+            .started_by(deployment)
+            .desired_status(status)
+            .into_paginator()
+            .send();
+        while let Some(page) = pages.next().await {
+            arns.extend(
+                page.map_err(CallError::of("ecs:ListTasks"))?
+                    .task_arns
+                    .unwrap_or_default(),
+            );
+        }
+        Ok(())
+    }
+
+    async fn target_groups(&self, service: &Service, blind: &mut Vec<Blind>) -> Vec<TargetGroup> {
+        let mut groups = Vec::new();
+        for attachment in &service.load_balancers {
+            let answer = self
+                .aws
+                .elb
+                .describe_target_health()
+                .target_group_arn(&attachment.target_group)
+                .send()
+                .await
+                .map_err(CallError::of("elasticloadbalancing:DescribeTargetHealth"));
+            match answer {
+                Ok(answer) => groups.push(TargetGroup {
+                    arn: attachment.target_group.clone(),
+                    targets: answer
+                        .target_health_descriptions()
+                        .iter()
+                        .map(convert::target)
+                        .collect(),
+                }),
+                Err(error) => blind.push(blind_call(&error)),
+            }
+        }
+        groups
+    }
+}
+
+fn blindness(action: &'static str, error: &ServiceError) -> Blind {
+    match error {
+        ServiceError::Call(error) => blind_call(error),
+        ServiceError::NoService | ServiceError::Incomplete { .. } | ServiceError::TaskDefinition(_) => {
+            Blind {
+                action: action.to_owned(),
+                why: BlindReason::Transient,
+            }
+        }
+    }
+}
+
+fn blind_call(error: &CallError) -> Blind {
+    let why = match error.sorted {
+        Sorted::Denied | Sorted::ExpiredCredentials | Sorted::NoCredentials => BlindReason::Denied,
+        Sorted::Transient | Sorted::Throttled | Sorted::Unreachable => BlindReason::Transient,
+        Sorted::Missing { .. } | Sorted::Refused { .. } => BlindReason::Unsupported,
+    };
+    Blind {
+        action: error.action.to_owned(),
+        why,
+    }
+}

@@ -1,0 +1,169 @@
+//! The ECS adapter: calls through the official SDK, answers turned into our own plain data.
+
+mod change;
+mod convert;
+mod look;
+mod passthrough;
+mod proof;
+
+pub use look::Watched;
+
+use super::observation::Service;
+use super::task_definition::{TaskDefinition, TaskDefinitionError};
+use crate::aws::Aws;
+use crate::aws::sort::{CallError, Sorted};
+use passthrough::{Captured, ReadAnswer, SendDocument};
+
+/// The most services, tasks and service deployments that one call describes (DescribeTasks).
+const TASKS_PER_CALL: usize = 100;
+
+/// ECS as the deploy stage sees it: one cluster and one service.
+#[derive(Debug, Clone)]
+pub struct Ecs {
+    aws: Aws,
+    /// The cluster: a short name or an ARN.
+    cluster: String,
+    /// The service's name.
+    service: String,
+}
+
+/// Why ECS could not be asked or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// A call failed.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// DescribeServices says `MISSING`.
+    #[error("the cluster has no such service")]
+    NoService,
+    /// The answer of an operation lacks something that it must have.
+    #[error("the answer of `{action}` has no {lacks}")]
+    Incomplete {
+        /// The IAM action.
+        action: &'static str,
+        /// What is missing.
+        lacks: &'static str,
+    },
+    /// The task definition that ECS describes cannot be used.
+    #[error("read the task definition that the service runs")]
+    TaskDefinition(#[source] TaskDefinitionError),
+}
+
+/// What UpdateService began.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Begun {
+    /// Our deployment's id.
+    pub deployment: String,
+}
+
+impl Ecs {
+    /// Talks about one service of one cluster.
+    #[must_use]
+    pub fn new(aws: Aws, cluster: impl Into<String>, service: impl Into<String>) -> Self {
+        Self {
+            aws,
+            cluster: cluster.into(),
+            service: service.into(),
+        }
+    }
+
+    /// Describes the service.
+    ///
+    /// # Errors
+    /// [`ServiceError::NoService`] when ECS does not know it.
+    pub async fn describe(&self) -> Result<Service, ServiceError> {
+        const ACTION: &str = "ecs:DescribeServices";
+        let answer = self
+            .aws
+            .ecs
+            .describe_services()
+            .cluster(&self.cluster)
+            .services(&self.service)
+            .send()
+            .await
+            .map_err(CallError::of(ACTION))?;
+        if let Some(service) = answer.services().first() {
+            return Ok(convert::service(service));
+        }
+        match answer.failures().first().and_then(|failure| failure.reason()) {
+            Some("MISSING") => Err(ServiceError::NoService),
+            _ => Err(ServiceError::Incomplete {
+                action: ACTION,
+                lacks: "service",
+            }),
+        }
+    }
+
+    /// Describes a task definition with its tags, losing nothing.
+    ///
+    /// # Errors
+    /// [`ServiceError`] when the call fails, or its answer cannot be used.
+    pub async fn task_definition(&self, arn: &str) -> Result<TaskDefinition, ServiceError> {
+        const ACTION: &str = "ecs:DescribeTaskDefinition";
+        let answer = Captured::default();
+        self.aws
+            .ecs
+            .describe_task_definition()
+            .task_definition(arn)
+            .include(aws_sdk_ecs::types::TaskDefinitionField::Tags)
+            .customize()
+            .interceptor(ReadAnswer::into(&answer))
+            .send()
+            .await
+            .map_err(CallError::of(ACTION))?;
+        TaskDefinition::parse(&answer.take()).map_err(ServiceError::TaskDefinition)
+    }
+
+    /// Registers a task definition, losing nothing, and returns its ARN.
+    ///
+    /// # Errors
+    /// [`ServiceError`] when the call fails.
+    pub async fn register(&self, definition: &TaskDefinition) -> Result<String, ServiceError> {
+        const ACTION: &str = "ecs:RegisterTaskDefinition";
+        let answer = self
+            .aws
+            .ecs
+            .register_task_definition()
+            .family(definition.family())
+            .set_container_definitions(Some(Vec::new()))
+            .customize()
+            .interceptor(SendDocument::new(definition.to_json()))
+            .send()
+            .await
+            .map_err(CallError::of(ACTION))?;
+        answer
+            .task_definition()
+            .and_then(|registered| registered.task_definition_arn())
+            .map(str::to_owned)
+            .ok_or(ServiceError::Incomplete {
+                action: ACTION,
+                lacks: "task definition ARN",
+            })
+    }
+}
+
+impl ServiceError {
+    /// Whether another registration of the same family was under way; it passes within seconds. ECS answers with a
+    /// `ClientException`, which the SDK does not retry.
+    #[must_use]
+    pub fn is_registration_race(&self) -> bool {
+        let Self::Call(CallError {
+            sorted: Sorted::Refused { message, .. },
+            ..
+        }) = self
+        else {
+            return false;
+        };
+        message.contains("Too many concurrent attempts to create a new revision")
+    }
+
+    /// Whether the call may have taken effect although it failed.
+    #[must_use]
+    pub fn is_in_doubt(&self) -> bool {
+        match self {
+            Self::Call(error) => matches!(error.sorted, Sorted::Unreachable | Sorted::Transient),
+            Self::Incomplete { .. } => true,
+            Self::NoService | Self::TaskDefinition(_) => false,
+        }
+    }
+}
