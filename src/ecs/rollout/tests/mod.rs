@@ -197,6 +197,13 @@ fn last(policy: Policy, looks: &[Observation]) -> Verdict {
     rollout.judge(elapsed, end)
 }
 
+fn edit(seen: &mut Observation, change: impl FnOnce(&mut Service)) {
+    match &mut seen.service {
+        Presence::Seen(service) => change(service),
+        other => panic!("{other:?}"),
+    }
+}
+
 fn lost(looks: &[Observation]) -> Loss {
     match last(build::policy(), looks) {
         Verdict::Lost(loss) => loss,

@@ -1,0 +1,183 @@
+//! Which image each container gets: imagedefinitions.json, divided among the services.
+
+use crate::config::settings::DefinitionsSource;
+use crate::ecs::task_definition::TaskDefinition;
+use crate::failure::{Failure, Kind};
+use crate::name::{ContainerName, ImageRef};
+use crate::stage::Tools;
+use std::collections::BTreeMap;
+
+/// Images by container.
+pub(super) type Images = BTreeMap<ContainerName, ImageRef>;
+
+/// Reads imagedefinitions.json.
+pub(super) async fn read(_tools: &Tools, source: &DefinitionsSource) -> Result<Images, Failure> {
+    let wrong = |what: String| Failure::new(Kind::Input, what).left("nothing was changed");
+    let DefinitionsSource::File(path) = source else {
+        return Err(wrong(
+            "imagedefinitions.json can only be read from a file".to_owned(),
+        ));
+    };
+    let bytes = tokio::fs::read(path).await.map_err(|error| {
+        wrong(format!(
+            "imagedefinitions.json cannot be read: `{}`",
+            path.display()
+        ))
+        .because(error)
+    })?;
+    let entries: Vec<BTreeMap<String, String>> = serde_json::from_slice(&bytes)
+        .map_err(|error| wrong(format!("`{}` is no imagedefinitions.json", path.display())).because(error))?;
+    let mut images = Images::new();
+    for entry in entries {
+        let part = |key: &str| entry.get(key).map(String::as_str).unwrap_or_default();
+        let name = part("name")
+            .parse()
+            .map_err(|error| wrong("a container name is wrong".to_owned()).because(error))?;
+        let image = part("imageUri")
+            .parse()
+            .map_err(|error| wrong("an image reference is wrong".to_owned()).because(error))?;
+        images.insert(name, image);
+    }
+    Ok(images)
+}
+
+/// The images for one service: those of `only`, or all that the task definition has containers for.
+pub(super) fn choose(
+    images: &Images,
+    only: &[ContainerName],
+    definition: &TaskDefinition,
+    service: &str,
+) -> Result<Images, Failure> {
+    let wrong = |what: String| Failure::new(Kind::Input, what).left("nothing was changed");
+    for name in only {
+        if !images.contains_key(name) {
+            return Err(wrong(format!(
+                "imagedefinitions.json has no image for container `{name}` of service `{service}`"
+            )));
+        }
+        if !definition.has(name) {
+            return Err(wrong(format!(
+                "service `{service}` has no container `{name}`, only {}",
+                known(definition)
+            )));
+        }
+    }
+    let chosen: Images = images
+        .iter()
+        .filter(|(name, _)| {
+            if only.is_empty() {
+                definition.has(name)
+            } else {
+                only.contains(name)
+            }
+        })
+        .map(|(name, image)| (name.clone(), image.clone()))
+        .collect();
+    if chosen.is_empty() {
+        let named: Vec<String> = images.keys().map(|name| format!("`{name}`")).collect();
+        return Err(wrong(format!(
+            "imagedefinitions.json names {}; service `{service}` has {}",
+            if named.is_empty() {
+                "no container".to_owned()
+            } else {
+                named.join(", ")
+            },
+            known(definition),
+        ))
+        .hint("each `name` in imagedefinitions.json must be a container's name in the task definition"));
+    }
+    Ok(chosen)
+}
+
+/// Refuses an image that no service takes: it would be built, pushed and never run.
+pub(super) fn all_taken(images: &Images, chosen: &[&Images]) -> Result<(), Failure> {
+    let left: Vec<String> = images
+        .keys()
+        .filter(|name| !chosen.iter().any(|chosen| chosen.contains_key(*name)))
+        .map(|name| format!("`{name}`"))
+        .collect();
+    if left.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Kind::Input,
+        format!(
+            "no service has a container {} of imagedefinitions.json",
+            left.join(", ")
+        ),
+    )
+    .left("nothing was changed")
+    .hint("add the service that runs it, or remove it from imagedefinitions.json"))
+}
+
+fn known(definition: &TaskDefinition) -> String {
+    definition
+        .containers()
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Images, all_taken, choose};
+    use crate::ecs::task_definition::TaskDefinition;
+    use crate::failure::Kind;
+
+    fn images(names: &[&str]) -> Images {
+        names
+            .iter()
+            .map(|name| (name.parse().unwrap(), "shop/image:1".parse().unwrap()))
+            .collect()
+    }
+
+    fn definition() -> TaskDefinition {
+        TaskDefinition::parse(br#"{"containerDefinitions": [{"name": "web"}, {"name": "proxy"}]}"#).unwrap()
+    }
+
+    #[test]
+    fn a_service_takes_the_images_that_it_has_containers_for() {
+        let chosen = choose(&images(&["web", "worker"]), &[], &definition(), "shop").unwrap();
+        assert_eq!(chosen, images(&["web"]));
+        let only = ["proxy".parse().unwrap()];
+        let chosen = choose(&images(&["web", "proxy"]), &only, &definition(), "shop").unwrap();
+        assert_eq!(chosen, images(&["proxy"]));
+    }
+
+    #[test]
+    fn an_image_without_a_container_and_a_container_without_an_image_are_refused() {
+        for (names, only, says) in [
+            (
+                &["wep"][..],
+                &[][..],
+                "imagedefinitions.json names `wep`; service `shop` has `web`, `proxy`",
+            ),
+            (
+                &[],
+                &[],
+                "imagedefinitions.json names no container; service `shop` has `web`, `proxy`",
+            ),
+            (
+                &["web"],
+                &["proxy"],
+                "imagedefinitions.json has no image for container `proxy` of service `shop`",
+            ),
+            (
+                &["wep"],
+                &["wep"],
+                "service `shop` has no container `wep`, only `web`, `proxy`",
+            ),
+        ] {
+            let only: Vec<_> = only.iter().map(|name| name.parse().unwrap()).collect();
+            let failure = choose(&images(names), &only, &definition(), "shop").unwrap_err();
+            assert_eq!((failure.kind, failure.what.as_str()), (Kind::Input, says));
+        }
+        let all = images(&["web", "worker"]);
+        assert!(all_taken(&all, &[&images(&["web"]), &images(&["worker"])]).is_ok());
+        let failure = all_taken(&all, &[&images(&["web"])]).unwrap_err();
+        assert_eq!(
+            failure.what,
+            "no service has a container `worker` of imagedefinitions.json"
+        );
+    }
+}

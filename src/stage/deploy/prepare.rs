@@ -1,0 +1,331 @@
+//! Everything that can be found wrong before anything is changed.
+
+use super::DeployPlan;
+use super::definitions::{Images, all_taken, choose};
+use crate::aws::sort::{CallError, Sorted};
+use crate::config::settings::{DeploySettings, ServiceSettings, Until};
+use crate::ecs::observation::{Controller, Service, ServiceStatus, revision_name};
+use crate::ecs::rollout::{Baseline, Expected, Goal, Policy};
+use crate::ecs::service::{Ecs, ServiceError};
+use crate::ecs::task_definition::{Diff, TaskDefinition, TaskDefinitionError};
+use crate::failure::{Failure, Kind};
+use crate::name::{ContainerName, ServiceName};
+use crate::report::event::Event;
+use crate::stage::Tools;
+use futures_util::future::try_join_all;
+use std::collections::{BTreeMap, BTreeSet};
+
+const UNCHANGED: &str = "nothing was changed";
+
+/// A service that can be deployed, and what would change.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) name: ServiceName,
+    pub(super) cluster: String,
+    pub(super) ecs: Ecs,
+    /// As it was before any change.
+    pub(super) service: Service,
+    /// What to register.
+    pub(super) wanted: TaskDefinition,
+    /// What changes against the revision that the service runs.
+    pub(super) diff: Diff,
+    pub(super) images: Images,
+    /// The digests that prove each image that has one.
+    pub(super) expected: BTreeMap<ContainerName, Expected>,
+}
+
+/// Prepares every service, or says what is wrong with the first.
+pub(super) async fn all(tools: &Tools, plan: &DeployPlan, images: &Images) -> Result<Vec<Prepared>, Failure> {
+    if plan.services.is_empty() {
+        return Err(Failure::new(Kind::Usage, "no service is named")
+            .left(UNCHANGED)
+            .hint("give `--cluster` and `--service`, or a `[service.NAME]` table in slipway.toml"));
+    }
+    let each = plan
+        .services
+        .iter()
+        .map(|settings| prepare(tools, &plan.deploy, settings, images));
+    let prepared = try_join_all(each).await?;
+    let chosen: Vec<&Images> = prepared.iter().map(|prepared| &prepared.images).collect();
+    all_taken(images, &chosen)?;
+    Ok(prepared)
+}
+
+async fn prepare(
+    tools: &Tools,
+    deploy: &DeploySettings,
+    settings: &ServiceSettings,
+    images: &Images,
+) -> Result<Prepared, Failure> {
+    let name = settings.name.clone();
+    let own = settings.cluster.as_ref().map(ToString::to_string);
+    let cluster = own.or_else(|| deploy.cluster.clone()).ok_or_else(|| {
+        Failure::new(Kind::Usage, format!("no cluster is named for service `{name}`"))
+            .left(UNCHANGED)
+            .hint("give `--cluster`, or `cluster` in the `[deploy]` table of slipway.toml")
+    })?;
+    let place = format!(
+        "service `{name}` in cluster `{cluster}`, region {}",
+        tools.aws.region()
+    );
+    let ecs = Ecs::new(tools.aws.clone(), &cluster, name.as_str());
+    let before = async {
+        let service = ecs
+            .describe()
+            .await
+            .map_err(|error| cannot_ask(error, &name, tools.aws.region()))?;
+        usable(&service, &name, deploy.allow_zero)?;
+        let arn = service
+            .primary()
+            .map_or(&service.task_definition, |primary| &primary.task_definition);
+        let running = ecs
+            .task_definition(arn)
+            .await
+            .map_err(|error| cannot_ask(error, &name, tools.aws.region()))?;
+        let base = match &settings.task_definition {
+            Some(path) => read_file(path).await?.with_tags_of(&running),
+            None => running.clone(),
+        };
+        let images = choose(images, &settings.containers, &base, name.as_str())?;
+        let wanted = base
+            .with_images(&images)
+            .and_then(|wanted| wanted.with_environment(&settings.env))
+            .map_err(|error| bad_definition(error, &name))?;
+        let mut expected = BTreeMap::new();
+        for (container, image) in &images {
+            match ecs.expected(image).await {
+                Some(digests) => drop(expected.insert(container.clone(), digests)),
+                None => tools.tell.tell(Event::Warning(format!(
+                    "container `{container}`: `{image}` has no digest, so what runs cannot be proven"
+                ))),
+            }
+        }
+        warn(tools, &service, &name);
+        let diff = running.diff(&wanted);
+        Ok(Prepared {
+            name: name.clone(),
+            cluster,
+            ecs: ecs.clone(),
+            service,
+            wanted,
+            diff,
+            images,
+            expected,
+        })
+    };
+    before
+        .await
+        .map_err(|failure: Failure| failure.left(UNCHANGED).place(place))
+}
+
+impl Prepared {
+    pub(super) fn is_unchanged(&self) -> bool {
+        self.diff.is_empty()
+    }
+
+    /// The task definition ARN that the service runs.
+    pub(super) fn previous(&self) -> &str {
+        self.service
+            .primary()
+            .map_or(&self.service.task_definition, |primary| &primary.task_definition)
+    }
+
+    /// `family:revision` that the service runs.
+    pub(super) fn revision(&self) -> &str {
+        revision_name(self.previous())
+    }
+
+    pub(super) fn place(&self, deployment: &str) -> String {
+        format!(
+            "service `{}` in cluster `{}`, deployment {deployment}",
+            self.name, self.cluster
+        )
+    }
+
+    pub(super) fn baseline(&self) -> Baseline {
+        Baseline::of(&self.service)
+    }
+
+    /// What runs is under judgement itself, so no deployment was before it.
+    pub(super) fn baseline_of_unchanged(&self) -> Baseline {
+        Baseline {
+            deployment: None,
+            ..Baseline::of(&self.service)
+        }
+    }
+
+    pub(super) fn policy(&self, deploy: &DeploySettings) -> Policy {
+        let checked = self
+            .wanted
+            .containers()
+            .filter(|name| self.wanted.is_essential(name) && self.wanted.has_health_check(name));
+        Policy {
+            goal: match deploy.until {
+                Until::Healthy => Goal::Healthy,
+                Until::Steady => Goal::Steady,
+            },
+            timeout: deploy.timeout,
+            checked: checked
+                .filter_map(|name| name.parse().ok())
+                .collect::<BTreeSet<_>>(),
+            images: self.expected.clone(),
+            allow_zero: deploy.allow_zero,
+        }
+    }
+}
+
+async fn read_file(path: &std::path::Path) -> Result<TaskDefinition, Failure> {
+    let wrong = |what: &str| Failure::new(Kind::Input, format!("{what}: `{}`", path.display()));
+    let bytes = tokio::fs::read(path)
+        .await
+        .map_err(|error| wrong("the task definition file cannot be read").because(error))?;
+    TaskDefinition::parse(&bytes)
+        .map_err(|error| wrong("the task definition file cannot be used").because(error))
+}
+
+fn bad_definition(error: TaskDefinitionError, service: &ServiceName) -> Failure {
+    Failure::new(
+        Kind::Input,
+        format!("the task definition of service `{service}` does not fit"),
+    )
+    .because(error)
+}
+
+/// Whether a deployment of the service can be begun and judged.
+fn usable(service: &Service, name: &ServiceName, allow_zero: bool) -> Result<(), Failure> {
+    let refuse = |what: String| Failure::new(Kind::Refused, what);
+    match &service.status {
+        ServiceStatus::Active => {}
+        status => {
+            return Err(refuse(format!("service `{name}` is {status}: it was deleted"))
+                .hint("create the service again, or deploy to another one"));
+        }
+    }
+    match &service.controller {
+        Controller::Ecs => {}
+        Controller::CodeDeploy => {
+            return Err(refuse(format!("service `{name}` is deployed by CodeDeploy (deployment controller CODE_DEPLOY)"))
+                .hint("use CodePipeline's CodeDeployToECS action, or move the service to ECS's own BLUE_GREEN strategy"));
+        }
+        controller => {
+            return Err(refuse(format!("service `{name}` has the deployment controller {controller}"))
+                .hint("its task sets belong to another program; only services with the controller ECS can be deployed"));
+        }
+    }
+    if service.desired == 0 && !allow_zero {
+        return Err(refuse(format!(
+            "service `{name}` has desired count 0: no task would run, nothing could be proven"
+        ))
+        .hint("raise the desired count first, or pass `--allow-zero`"));
+    }
+    Ok(())
+}
+
+/// Warns of settings with which ECS cannot replace a task.
+fn warn(tools: &Tools, service: &Service, name: &ServiceName) {
+    if is_deadlocked(service) {
+        let (least, most) = service.percent;
+        tools.tell.tell(Event::Warning(format!(
+            "service `{name}`: minimumHealthyPercent {least} and maximumPercent {most} leave no room to replace a task \
+             of {}: the deployment cannot make progress",
+            service.desired
+        )));
+    }
+    if let Some(primary) = service.primary().filter(|_| service.deployments.len() > 1) {
+        tools.tell.tell(Event::Warning(format!(
+            "service `{name}`: deployment {} is under way and will be replaced",
+            primary.id
+        )));
+    }
+}
+
+/// ECS may neither start a task above the upper limit nor stop one below the lower limit.
+fn is_deadlocked(service: &Service) -> bool {
+    let desired = u64::from(service.desired);
+    let lower = (desired * u64::from(service.percent.0)).div_ceil(100);
+    let upper = desired * u64::from(service.percent.1) / 100;
+    desired > 0 && upper <= desired && lower >= desired
+}
+
+/// A failure to read the service or its task definition.
+fn cannot_ask(error: ServiceError, name: &ServiceName, region: &str) -> Failure {
+    match error {
+        ServiceError::NoService => Failure::new(Kind::Refused, format!("service `{name}` does not exist"))
+            .hint(format!(
+                "check the service's and the cluster's name, and that {region} is the right region"
+            )),
+        ServiceError::Call(error) => {
+            let missing = matches!(&error.sorted, Sorted::Missing { .. });
+            let failure = refused_call(error, format!("service `{name}` cannot be read"));
+            if !missing {
+                return failure;
+            }
+            Failure {
+                what: format!("the cluster of service `{name}` does not exist"),
+                ..failure
+            }
+            .hint(format!(
+                "check the cluster's name, and that {region} is the right region"
+            ))
+        }
+        error @ (ServiceError::Incomplete { .. } | ServiceError::TaskDefinition(_)) => {
+            Failure::new(Kind::Unclear, format!("service `{name}` cannot be read")).because(error)
+        }
+    }
+}
+
+fn refused_call(error: CallError, what: String) -> Failure {
+    error.into_failure(what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_deadlocked, usable};
+    use crate::ecs::observation::{Controller, ServiceStatus};
+    use crate::ecs::rollout::tests::build;
+    use crate::failure::Kind;
+
+    #[test]
+    fn only_an_active_service_of_the_ecs_controller_with_tasks_can_be_deployed() {
+        let name = "web".parse().unwrap();
+        let good = build::before(2);
+        assert!(usable(&good, &name, false).is_ok());
+        let mut zero = good.clone();
+        zero.desired = 0;
+        assert!(usable(&zero, &name, true).is_ok());
+        let mut cases = vec![(zero, "desired count 0")];
+        for status in ["DRAINING", "INACTIVE", "SLEEPING"] {
+            let mut service = good.clone();
+            service.status = ServiceStatus::from(status);
+            cases.push((service, status));
+        }
+        for controller in ["CODE_DEPLOY", "EXTERNAL", "SOMETHING_ELSE"] {
+            let mut service = good.clone();
+            service.controller = Controller::from(controller);
+            cases.push((service, controller));
+        }
+        for (service, says) in cases {
+            let failure = usable(&service, &name, false).unwrap_err();
+            assert_eq!((failure.kind, failure.hints.len()), (Kind::Refused, 1));
+            assert!(failure.what.contains(says), "{}", failure.what);
+        }
+    }
+
+    #[test]
+    fn limits_that_leave_no_room_are_seen() {
+        for (desired, percent, deadlocked) in [
+            (1, (100, 100), true),
+            (1, (100, 200), false),
+            (1, (0, 100), false),
+            (1, (50, 150), true),
+            (3, (100, 125), true),
+            (4, (50, 100), false),
+            (2, (75, 100), true),
+            (0, (100, 100), false),
+        ] {
+            let mut service = build::before(desired);
+            service.percent = percent;
+            assert_eq!(is_deadlocked(&service), deadlocked, "{desired} {percent:?}");
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! The watch: look, judge, tell, pause, until the verdict.
+
+use super::Deployed;
+use super::prepare::Prepared;
+use crate::clock::Pause;
+use crate::config::settings::DeploySettings;
+use crate::ecs::observation::{Observation, revision_name};
+use crate::ecs::rollout::{Baseline, Loss, Ours, Rollout, Verdict, WaitingOn};
+use crate::ecs::service::Watched;
+use crate::failure::{Failure, Kind};
+use crate::report::event::Event;
+use crate::shutdown::Urgency;
+use crate::stage::Tools;
+use std::time::Duration;
+
+/// How a watch ended.
+#[derive(Debug)]
+pub(super) enum End {
+    /// Healthy, by this look.
+    Healthy(Observation),
+    /// Lost.
+    Lost(Box<Lost>),
+    /// A stop was asked for.
+    Stopped(Stopped),
+}
+
+/// A lost rollout.
+#[derive(Debug)]
+pub(super) struct Lost {
+    pub(super) loss: Loss,
+    pub(super) elapsed: Duration,
+    /// The last look.
+    pub(super) seen: Observation,
+    pub(super) watched: Watched,
+}
+
+/// A watch that was stopped.
+#[derive(Debug)]
+pub(super) struct Stopped {
+    kind: Kind,
+    waiting_on: Option<WaitingOn>,
+    seen: Option<Observation>,
+}
+
+/// Watches a deployment until its verdict, the deadline or a stop.
+pub(super) async fn watch(
+    tools: &Tools,
+    deploy: &DeploySettings,
+    prepared: &Prepared,
+    ours: &Ours,
+    baseline: Baseline,
+) -> End {
+    let start = tools.clock.now();
+    let mut rollout = Rollout::new(prepared.policy(deploy), ours.clone(), baseline);
+    let mut watched = Watched::new(&ours.deployment);
+    let mut told: Option<WaitingOn> = None;
+    let mut last: Option<Observation> = None;
+    loop {
+        let seen = tokio::select! {
+            seen = prepared.ecs.look(&mut watched) => seen,
+            kind = tools.shutdown.reached(Urgency::WindDown) => {
+                return End::Stopped(Stopped { kind, waiting_on: told, seen: last });
+            }
+        };
+        let elapsed = tools.clock.now().saturating_sub(start);
+        for event in rollout.news(&seen) {
+            let message = event.message.clone();
+            tools.tell.tell(Event::ServiceEvent {
+                service: prepared.name.clone(),
+                message,
+            });
+        }
+        match rollout.judge(elapsed, &seen) {
+            Verdict::Healthy => return End::Healthy(seen),
+            Verdict::Lost(loss) => {
+                return End::Lost(Box::new(Lost {
+                    loss,
+                    elapsed,
+                    seen,
+                    watched,
+                }));
+            }
+            Verdict::Wait(waiting_on) => {
+                if told.as_ref() != Some(&waiting_on) {
+                    let what_for = waiting_on.to_string();
+                    tools.tell.tell(Event::Waiting {
+                        service: prepared.name.clone(),
+                        elapsed,
+                        what_for,
+                    });
+                    told = Some(waiting_on);
+                }
+            }
+        }
+        last = Some(seen);
+        let pause = watched.pace.pause(deploy.timeout.saturating_sub(elapsed));
+        if tools.clock.pause(pause, &tools.shutdown).await == Pause::Stopped {
+            let kind = tools.shutdown.asked().1.unwrap_or(Kind::Terminated);
+            return End::Stopped(Stopped {
+                kind,
+                waiting_on: told,
+                seen: last,
+            });
+        }
+    }
+}
+
+impl Stopped {
+    pub(super) fn into_failure(self, prepared: &Prepared, ours: &Ours) -> Failure {
+        let what = format!("stopped while watching service `{}`", prepared.name);
+        let waiting = self
+            .waiting_on
+            .map(|on| format!("; it was waiting for {on}"))
+            .unwrap_or_default();
+        let serving = self
+            .seen
+            .as_ref()
+            .and_then(serving)
+            .map(|serving| format!("; {serving}"))
+            .unwrap_or_default();
+        Failure::new(self.kind, what)
+            .place(prepared.place(&ours.deployment))
+            .left(format!("ECS goes on with deployment {}{waiting}{serving}", ours.deployment))
+            .hint("run the same command again to watch and prove it: nothing is deployed twice when nothing differs")
+    }
+}
+
+/// What runs, by deployment: `` `web:41` runs 2 tasks, `web:42` runs 1 task ``.
+pub(super) fn serving(seen: &Observation) -> Option<String> {
+    let service = seen.seen_service()?;
+    let runs: Vec<String> = service
+        .deployments
+        .iter()
+        .filter(|deployment| deployment.running > 0)
+        .map(|deployment| {
+            let tasks = if deployment.running == 1 { "task" } else { "tasks" };
+            format!(
+                "`{}` runs {} {tasks}",
+                revision_name(&deployment.task_definition),
+                deployment.running
+            )
+        })
+        .collect();
+    Some(if runs.is_empty() {
+        "no task runs".to_owned()
+    } else {
+        runs.join(", ")
+    })
+}
+
+/// Tells the proof and sums up.
+pub(super) fn proven(
+    tools: &Tools,
+    prepared: &Prepared,
+    ours: Option<&Ours>,
+    revision: &str,
+    seen: &Observation,
+) -> Deployed {
+    let tasks = seen.tasks.as_deref().unwrap_or_default();
+    let mut images = Vec::new();
+    for (container, image) in &prepared.images {
+        if !prepared.expected.contains_key(container) {
+            continue;
+        }
+        let running: Vec<_> = tasks
+            .iter()
+            .filter(|task| task.runs())
+            .flat_map(|task| &task.containers)
+            .collect();
+        let digests = running
+            .iter()
+            .filter(|found| found.name == container.as_str())
+            .filter_map(|found| found.digest.clone());
+        let digests: Vec<_> = digests.collect();
+        let Some(digest) = digests.first().cloned() else {
+            continue;
+        };
+        images.push(image.to_string());
+        tools.tell.tell(Event::DigestProven {
+            service: prepared.name.clone(),
+            container: container.clone(),
+            digest,
+            tasks: digests.len(),
+        });
+    }
+    Deployed {
+        service: prepared.name.clone(),
+        revision: revision.to_owned(),
+        deployment: ours.map(|ours| ours.deployment.clone()),
+        images,
+    }
+}
