@@ -263,4 +263,4 @@ fn unknown(of: &'static str, value: Option<&str>) -> Verdict {
 }
 
 #[cfg(test)]
-pub(in crate::ecs) mod tests;
+pub(crate) mod tests;

@@ -13,7 +13,7 @@ mod ends;
 mod success;
 
 /// Builds looks.
-pub(in crate::ecs) mod build {
+pub(crate) mod build {
     use super::*;
 
     pub const GROUP: &str = "arn:aws:elasticloadbalancing:eu-west-1:000000000000:targetgroup/web/0123";
