@@ -1,0 +1,253 @@
+//! Runs a verb: layers to settings, settings to a plan, and the story's outcome to lines for stdout.
+
+use super::signals::Signals;
+use super::unwritten;
+use crate::aws::Aws;
+use crate::cli::{Cli, SandboxArgs, Stage, Typed, Verb, completions};
+use crate::clock::Clock;
+use crate::config::layers::{self, LayerError};
+use crate::config::resolve::{Needs, resolve};
+use crate::config::settings::{DefinitionsSource, Settings};
+use crate::config::written::{Environment, Given};
+use crate::dryrun::{self, DryRunRequest, DryRunVerb};
+use crate::failure::{Failure, Kind};
+use crate::report::event::{Event, Tell};
+use crate::report::reporter::{Reporter, write_data};
+use crate::sandbox::scenario::Scenario;
+use crate::sandbox::server::{Options, Sandbox, Tasks};
+use crate::sandbox::world::ecs::Timings;
+use crate::shutdown::{self, Shutdown, Urgency};
+use crate::stage::Tools;
+use crate::stage::build::{BuildPlan, Built, build};
+use crate::stage::deploy::{DeployPlan, Deployed, deploy};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// The region of a sandbox that nobody gave one.
+const SANDBOX_REGION: &str = "us-east-1";
+
+const BUILD: Needs = Needs {
+    build: true,
+    deploy: false,
+};
+const DEPLOY: Needs = Needs {
+    build: false,
+    deploy: true,
+};
+const BOTH: Needs = Needs {
+    build: true,
+    deploy: true,
+};
+
+/// What every verb of a stage starts from.
+struct Start {
+    environment: Environment,
+    flags: Vec<Given>,
+    config: Option<PathBuf>,
+    tell: Tell,
+    shutdown: Shutdown,
+}
+
+/// Runs the verb and returns what belongs on stdout.
+pub async fn run(typed: Typed, environment: Environment, reporter: &Reporter) -> Result<String, Failure> {
+    let Typed { cli, flags } = typed;
+    let Cli { global, verb } = cli;
+    let tell = reporter.tell();
+    let signals = Signals::listen()
+        .map_err(|error| Failure::new(Kind::Bug, "signals could not be listened for").because(error))?;
+    let (switch, shutdown) = shutdown::switch();
+    let start = Start {
+        environment,
+        flags,
+        config: global.config,
+        tell: tell.clone(),
+        shutdown,
+    };
+    tokio::select! {
+        outcome = Box::pin(perform(verb, start)) => outcome,
+        abandoned = signals.raise(&switch, &tell) => Err(abandoned),
+    }
+}
+
+async fn perform(verb: Verb, start: Start) -> Result<String, Failure> {
+    match verb {
+        Verb::Build(args) => {
+            let settings = settle(&start, args.path.as_deref(), BUILD)?;
+            let tools = tools(&start, &settings).await?;
+            Ok(image_lines(&build_stage(&tools, settings).await?))
+        }
+        Verb::Deploy(_) => {
+            let settings = settle(&start, None, DEPLOY)?;
+            let tools = tools(&start, &settings).await?;
+            Ok(service_lines(&deploy_stage(&tools, settings).await?))
+        }
+        Verb::Run(args) => {
+            let mut settings = settle(&start, args.path.as_deref(), BOTH)?;
+            // What this run builds is what it deploys, wherever other deploys read from.
+            settings.deploy.source = DefinitionsSource::File(settings.outputs.imagedefinitions.clone());
+            let tools = tools(&start, &settings).await?;
+            let _built: Built = build_stage(&tools, settings.clone()).await?;
+            Ok(service_lines(&deploy_stage(&tools, settings).await?))
+        }
+        Verb::DryRun(args) => {
+            let (verb, needs) = match args.stage {
+                Stage::Build => (DryRunVerb::Build, BUILD),
+                Stage::Deploy => (DryRunVerb::Deploy, DEPLOY),
+                Stage::Run => (DryRunVerb::Run, BOTH),
+            };
+            let request = DryRunRequest {
+                verb,
+                settings: settle(&start, args.path.as_deref(), needs)?,
+                simulated: args.simulated,
+                journal: args.journal,
+                scenario: args.scenario,
+                engine: layers::engine(&start.environment),
+                tell: start.tell,
+                shutdown: start.shutdown,
+            };
+            Ok(lines(Box::pin(dryrun::run(request)).await?))
+        }
+        Verb::Sandbox(args) => sandbox(args, start).await,
+        Verb::Completions(args) => Ok(String::from_utf8_lossy(&completions(args.shell)).into_owned()),
+    }
+}
+
+/// Reads the layers and makes settings of them.
+fn settle(start: &Start, path: Option<&Path>, needs: Needs) -> Result<Settings, Failure> {
+    let layers = layers::read(
+        path,
+        start.config.as_deref(),
+        start.environment.clone(),
+        start.flags.clone(),
+    )
+    .map_err(unreadable)?;
+    match resolve(&layers, needs, &layers::read_file) {
+        Ok(resolved) => {
+            for warning in resolved.warnings {
+                start.tell.tell(Event::Warning(warning));
+            }
+            Ok(resolved.settings)
+        }
+        Err(problems) => Err(misconfigured(problems.iter().map(ToString::to_string).collect())),
+    }
+}
+
+fn unreadable(error: LayerError) -> Failure {
+    let hint = match &error {
+        LayerError::FindFolder { .. } => "PATH is the folder of slipway.toml, or of the Dockerfile",
+        LayerError::ReadFile { .. } => "`--config` and SLIPWAY_CONFIG name a configuration file",
+    };
+    Failure::new(Kind::Usage, "the configuration could not be read")
+        .because(error)
+        .hint(hint)
+}
+
+/// The failure of a configuration with problems, each with its place.
+pub fn misconfigured(problems: Vec<String>) -> Failure {
+    let what = match problems.len() {
+        1 => "the configuration has a problem".to_owned(),
+        count => format!("the configuration has {count} problems"),
+    };
+    Failure::new(Kind::Usage, what)
+        .evidence(problems)
+        .left("nothing was done")
+}
+
+async fn tools(start: &Start, settings: &Settings) -> Result<Tools, Failure> {
+    let aws = Box::pin(Aws::connect(layers::aws(settings.region.clone()))).await;
+    Ok(Tools {
+        aws: aws.map_err(crate::aws::ConnectError::into_failure)?,
+        clock: Clock::System,
+        shutdown: start.shutdown.clone(),
+        tell: start.tell.clone(),
+        engine: layers::engine(&start.environment),
+    })
+}
+
+async fn build_stage(tools: &Tools, settings: Settings) -> Result<Built, Failure> {
+    let plan = BuildPlan {
+        images: settings.images,
+        outputs: settings.outputs,
+    };
+    Box::pin(build(tools, &plan)).await
+}
+
+async fn deploy_stage(tools: &Tools, settings: Settings) -> Result<Vec<Deployed>, Failure> {
+    let plan = DeployPlan {
+        deploy: settings.deploy,
+        services: settings.services,
+    };
+    Box::pin(deploy(tools, &plan)).await
+}
+
+/// One `registry/repository@digest` per line.
+fn image_lines(built: &Built) -> String {
+    lines(built.images.iter().map(|image| image.reference.to_string()))
+}
+
+/// One JSON object per line.
+fn service_lines(deployed: &[Deployed]) -> String {
+    lines(deployed.iter().map(|it| {
+        let service = it.service.as_str();
+        json!({ "service": service, "revision": it.revision, "deployment": it.deployment, "images": it.images })
+            .to_string()
+    }))
+}
+
+fn lines(lines: impl IntoIterator<Item = String>) -> String {
+    lines.into_iter().map(|line| line + "\n").collect()
+}
+
+/// Serves the sandbox until a signal comes; that is its proper end.
+async fn sandbox(args: SandboxArgs, start: Start) -> Result<String, Failure> {
+    let region = start.flags.iter().find(|given| given.flag == "--region");
+    let region = region.and_then(|given| given.values.last().cloned());
+    let named = ["SLIPWAY_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"];
+    let from_environment = || {
+        named
+            .into_iter()
+            .find_map(|name| start.environment.value(name))
+            .map(str::to_owned)
+    };
+    let timings = Timings::default();
+    let options = Options {
+        port: args.port,
+        journal: args.journal,
+        scenario: scenario(args.scenario.as_deref())?,
+        region: region
+            .or_else(from_environment)
+            .unwrap_or_else(|| SANDBOX_REGION.to_owned()),
+        tasks: if args.simulated {
+            Tasks::Simulated
+        } else {
+            Tasks::Docker
+        },
+        timings: if args.speed == 1.0 {
+            timings
+        } else {
+            timings.scaled(args.speed)
+        },
+        clock: Clock::System,
+    };
+    let sandbox = Box::pin(Sandbox::start(options))
+        .await
+        .map_err(|error| Failure::new(Kind::FarEnd, "the sandbox did not start").because(error))?;
+    let endpoint = sandbox.endpoint().to_owned();
+    let written = write_data(&format!("{endpoint}\n"));
+    if written.is_ok() {
+        start.tell.tell(Event::Note(format!(
+            "the sandbox serves at {endpoint}; a signal stops it"
+        )));
+        start.shutdown.reached(Urgency::WindDown).await;
+    }
+    Box::pin(sandbox.stop()).await;
+    written.map_err(|error| unwritten(error, "the sandbox was stopped again"))?;
+    Ok(String::new())
+}
+
+fn scenario(path: Option<&Path>) -> Result<Scenario, Failure> {
+    match path {
+        None => Ok(Scenario::default()),
+        Some(_) => Err(Failure::new(Kind::Bug, "`--scenario` is not wired")),
+    }
+}
