@@ -85,9 +85,10 @@ need_venv() {
   cp "$wanted" "$venv/made-from.txt"
 }
 
-# slipway as `cargo test` builds it, so that nothing is compiled twice.
+# slipway, with the features that its dependencies have in tests: without a test among the targets, cargo would unite
+# fewer of them, and compile the AWS clients a second time for the tests.
 build_slipway() {
-  cargo build --quiet --locked --manifest-path "$project/Cargo.toml" --bin slipway
+  cargo build --quiet --locked --manifest-path "$project/Cargo.toml" --bin slipway --test it
 }
 
 # The example's binary, static, where its Dockerfile finds it.
