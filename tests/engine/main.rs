@@ -1,1 +1,12 @@
+//! Tests that need a Docker Engine: `cargo test --test engine`. They use `DOCKER_HOST` like the Engine's own client.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail the test that called them"
+)]
 
+mod bench;
+mod image;
+mod leftovers;
+mod registry;
+mod tasks;
