@@ -6,6 +6,7 @@
 //! [`owner`], and nothing without them is ever removed.
 
 mod check;
+mod container;
 mod depends;
 mod engine;
 mod lines;

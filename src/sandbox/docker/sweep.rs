@@ -11,10 +11,13 @@ use bollard::query_parameters::{
 use futures_util::future::join_all;
 use std::collections::BTreeSet;
 use std::fmt;
+use std::time::Duration;
 
 /// How often a sandbox is looked through before what is still there is given up: a request of a task that was just
 /// halted may make a container after the first look.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 4;
+/// Between two rounds: what the Engine is already removing needs a moment.
+const BREATH: Duration = Duration::from_millis(300);
 
 /// Something that could not be removed.
 #[derive(Debug)]
@@ -40,6 +43,7 @@ pub async fn sweep(docker: &Docker, sandbox: &str, registry: Option<&str>) -> Ve
         if left.is_empty() && containers(docker, sandbox).await.is_ok_and(|ids| ids.is_empty()) {
             break;
         }
+        tokio::time::sleep(BREATH).await;
     }
     left
 }

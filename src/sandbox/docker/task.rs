@@ -1,6 +1,7 @@
 //! The life of one task: its network, its images, its containers, and their end.
 
-use super::depends::{self, Met, Progress};
+use super::container::Container;
+use super::depends::{self, Met};
 use super::engine::Engine;
 use super::logs;
 use super::settings::{self, Place};
@@ -14,7 +15,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -48,36 +48,10 @@ pub struct Task {
     containers: Vec<Container>,
 }
 
-/// A container that was created.
-struct Container {
-    spec: ContainerSpec,
-    id: String,
-    started: Option<Instant>,
-    health: Option<ContainerHealth>,
-    exit: Option<i64>,
-    lines: Option<JoinHandle<()>>,
-}
-
 /// The task cannot start: which container, and the agent's words.
 struct Refused {
     container: String,
     reason: String,
-}
-
-impl Container {
-    fn progress(&self) -> Progress {
-        match (self.exit, self.started) {
-            (Some(code), _) => Progress::Exited { code },
-            (None, Some(_)) => Progress::Running {
-                healthy: self.health == Some(ContainerHealth::Healthy),
-            },
-            (None, None) => Progress::Waiting,
-        }
-    }
-
-    fn runs(&self) -> bool {
-        self.started.is_some() && self.exit.is_none()
-    }
 }
 
 impl Task {
@@ -194,14 +168,7 @@ impl Task {
         match self.engine.create(&self.spec.task, &container.name, body).await {
             Ok(id) => {
                 self.created.push(id.clone());
-                self.containers.push(Container {
-                    spec: container,
-                    id,
-                    started: None,
-                    health: None,
-                    exit: None,
-                    lines: None,
-                });
+                self.containers.push(Container::created(container, id));
                 Ok(())
             }
             Err(error) => Err(Refused {
@@ -374,7 +341,7 @@ impl Task {
             self.containers
                 .iter()
                 .filter(|container| container.runs())
-                .map(|container| stop(engine, container)),
+                .map(|container| container.stop(engine)),
         )
         .await;
         self.look().await;
@@ -383,7 +350,7 @@ impl Task {
             let removals = group
                 .unwrap_or_default()
                 .iter()
-                .map(|id| engine_remove(&self.engine, id));
+                .map(|id| remove(&self.engine, id));
             join_all(removals).await;
         }
         for volume in self.volumes.values() {
@@ -410,14 +377,7 @@ impl Task {
     }
 }
 
-async fn stop(engine: &Engine, container: &Container) {
-    let patience = settings::stop_timeout(&container.spec.definition);
-    if let Err(error) = engine.stop(&container.id, patience).await {
-        tracing::debug!(%error, "a container did not stop; it is removed");
-    }
-}
-
-async fn engine_remove(engine: &Engine, id: &str) {
+async fn remove(engine: &Engine, id: &str) {
     if let Err(error) = engine.remove(id).await {
         tracing::warn!(%error, id, "a container could not be removed");
     }

@@ -11,7 +11,9 @@ const fn at(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-fn call(elb: &mut Elb, now: Duration, operation: &str, params: &[(&str, &str)]) -> Result<String, ApiError> {
+type Params<'a> = &'a [(&'a str, &'a str)];
+
+fn call(elb: &mut Elb, now: Duration, operation: &str, params: Params<'_>) -> Result<String, ApiError> {
     let params = params
         .iter()
         .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
@@ -131,7 +133,7 @@ fn a_target_group_is_answered_with_the_defaults_of_the_api() {
 fn what_the_api_refuses_is_refused_with_its_code() {
     let (mut elb, group) = served(&[]);
     let group = group.as_str();
-    let cases: [(&str, &[(&str, &str)], &str); 14] = [
+    let cases: [(&str, Params<'_>, &str); 14] = [
         ("DescribeRules", &[], "InvalidAction"),
         (
             "CreateTargetGroup",
