@@ -6,7 +6,9 @@
 )]
 
 mod bench;
+mod build;
 mod image;
 mod leftovers;
 mod registry;
+mod support;
 mod tasks;

@@ -89,7 +89,6 @@ const RULES: [(BuildFault, &[&str]); 9] = [
             "could not be found in dockerfile",
             "target stage",
             "failed to reach build target",
-            "failed to create llb definition",
             "cannot be empty",
             "failed to read dockerfile",
             "cannot locate specified dockerfile",
@@ -140,11 +139,12 @@ const RULES: [(BuildFault, &[&str]); 9] = [
 ];
 
 /// The wrappers that the Engine puts before a cause.
-const WRAPPERS: [&str; 6] = [
+const WRAPPERS: [&str; 7] = [
     "failed to solve: ",
     "failed to solve with frontend dockerfile.v0: ",
     "failed to solve with frontend gateway.v0: ",
     "failed to build LLB: ",
+    "failed to create LLB definition: ",
     "rpc error: code = ",
     "error from sender: ",
 ];
@@ -277,6 +277,10 @@ mod tests {
             (
                 "failed to solve with frontend dockerfile.v0: failed to build LLB: x: y",
                 "x: y",
+            ),
+            (
+                "failed to create LLB definition: r/x:1: not found",
+                "r/x:1: not found",
             ),
             ("plain", "plain"),
         ] {

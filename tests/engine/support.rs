@@ -1,0 +1,227 @@
+//! What the tests against a real Engine share: folders, requests, what was told, a registry.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test ends at the first thing that is not as it should be"
+)]
+
+use slipway::config::settings::{BuildSecret, Builder, ImageSettings, RepositoryTarget};
+use slipway::image::daemon::{BuildRequest, Engine};
+use slipway::image::endpoint::EngineEnv;
+use slipway::name::ImageRef;
+use slipway::report::event::{Event, StepState, Tell};
+use slipway::secret::Secret;
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+
+/// The Engine that the tests use.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests choose the Engine as its own client does"
+)]
+pub fn env() -> EngineEnv {
+    EngineEnv {
+        host: std::env::var("DOCKER_HOST").ok(),
+        ..EngineEnv::default()
+    }
+}
+
+pub async fn engine() -> Engine {
+    Engine::connect(&env()).await.unwrap()
+}
+
+/// A context folder.
+pub fn context(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let root = tempfile::tempdir().unwrap();
+    for (path, content) in files {
+        let path = root.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+    root
+}
+
+/// A context whose image has a shell: a static busybox, since nothing can be pulled. `steps` follow its installation,
+/// which every test shares through the build cache.
+pub fn busybox_context(steps: &str) -> tempfile::TempDir {
+    let root = context(&[(
+        "Dockerfile",
+        &format!("FROM scratch\nCOPY busybox /bin/sh\nCOPY busybox /bin/busybox\n{steps}"),
+    )]);
+    let busybox = root.path().join("busybox");
+    fs::copy("/bin/busybox", &busybox).unwrap();
+    fs::set_permissions(&busybox, fs::Permissions::from_mode(0o755)).unwrap();
+    root
+}
+
+/// A name that no other test and no other run uses.
+pub fn unique(name: &str) -> String {
+    format!("slipway-test-{}-{name}", std::process::id())
+}
+
+pub fn request(root: &Path, builder: Builder, names: &[&str]) -> BuildRequest {
+    let repository: ImageRef = "registry.invalid/test".parse().unwrap();
+    BuildRequest {
+        image: ImageSettings {
+            name: "web".to_owned(),
+            context: root.to_owned(),
+            dockerfile: root.join("Dockerfile"),
+            repository: RepositoryTarget::Full(repository),
+            containers: Vec::new(),
+            target: None,
+            platform: None,
+            args: BTreeMap::new(),
+            labels: BTreeMap::new(),
+            secrets: Vec::new(),
+            tags: Vec::new(),
+            no_cache: false,
+            pull: false,
+            builder,
+            create_repository: false,
+        },
+        labels: BTreeMap::new(),
+        names: names.iter().map(|name| name.parse().unwrap()).collect(),
+        auth: BTreeMap::new(),
+    }
+}
+
+pub fn secret(id: &str, value: &str) -> BuildSecret {
+    BuildSecret {
+        id: id.to_owned(),
+        value: Secret::new(value.as_bytes().to_vec()),
+    }
+}
+
+/// Everything that was told.
+#[derive(Clone, Default)]
+pub struct Told(Arc<Mutex<Vec<Event>>>);
+
+impl Told {
+    pub fn tell(&self) -> Tell {
+        let events = self.0.clone();
+        Tell::new(move |event| events.lock().unwrap().push(event))
+    }
+
+    pub fn events(&self) -> Vec<Event> {
+        self.0.lock().unwrap().clone()
+    }
+
+    /// The lines that build steps printed.
+    pub fn lines(&self) -> Vec<String> {
+        self.events()
+            .into_iter()
+            .filter_map(|event| match event {
+                Event::BuildLine { line, .. } => Some(line),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// The steps with what happened to them.
+    pub fn steps(&self) -> Vec<(String, StepState)> {
+        self.events()
+            .into_iter()
+            .filter_map(|event| match event {
+                Event::BuildStep { step, state, .. } => Some((step, state)),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+/// Images that are removed when the test ends, however it ends.
+pub struct Images(pub Vec<String>);
+
+impl Drop for Images {
+    fn drop(&mut self) {
+        for image in &self.0 {
+            docker(&["rmi", "-f", image]);
+        }
+    }
+}
+
+/// Runs the Docker client and gives what it printed.
+pub fn docker(args: &[&str]) -> String {
+    let output = Command::new("docker").args(args).output().unwrap();
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// A registry of the distribution project on a free loopback port.
+pub struct Registry {
+    process: Child,
+    pub host: String,
+    folders: Vec<tempfile::TempDir>,
+}
+
+impl Registry {
+    /// A registry that lets everybody in.
+    pub async fn start() -> Self {
+        Self::serve("").await
+    }
+
+    /// A registry that lets `me` with the password `canary` in.
+    pub async fn start_private() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let users = folder.path().join("users");
+        fs::write(
+            &users,
+            "me:$2y$04$abcdefghijklmnopqrstuuDID1/tx.qq/9b0XGGVoFA5x6CWhZpGW\n",
+        )
+        .unwrap();
+        let auth = format!("auth: {{htpasswd: {{realm: test, path: {}}}}}\n", users.display());
+        let mut registry = Self::serve(&auth).await;
+        registry.folders.push(folder);
+        registry
+    }
+
+    async fn serve(auth: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let host = format!("127.0.0.1:{port}");
+        let config = folder.path().join("config.yml");
+        let text = format!(
+            "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: '{host}'}}\n{auth}",
+            folder.path().join("data").display()
+        );
+        fs::write(&config, text).unwrap();
+        let process = Command::new("docker-registry")
+            .arg("serve")
+            .arg(&config)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let registry = Self {
+            process,
+            host,
+            folders: vec![folder],
+        };
+        while tokio::net::TcpStream::connect(&registry.host).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+        registry
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A folder of one big file without content on disk.
+pub fn sparse(root: &Path, name: &str, bytes: u64) -> PathBuf {
+    let path = root.join(name);
+    fs::File::create(&path).unwrap().set_len(bytes).unwrap();
+    path
+}
