@@ -155,7 +155,7 @@ pub fn docker(args: &[&str]) -> String {
 pub struct Registry {
     process: Child,
     pub host: String,
-    folders: Vec<tempfile::TempDir>,
+    _folders: Vec<tempfile::TempDir>,
 }
 
 impl Registry {
@@ -175,7 +175,7 @@ impl Registry {
         .unwrap();
         let auth = format!("auth: {{htpasswd: {{realm: test, path: {}}}}}\n", users.display());
         let mut registry = Self::serve(&auth).await;
-        registry.folders.push(folder);
+        registry._folders.push(folder);
         registry
     }
 
@@ -203,7 +203,7 @@ impl Registry {
         let registry = Self {
             process,
             host,
-            folders: vec![folder],
+            _folders: vec![folder],
         };
         while tokio::net::TcpStream::connect(&registry.host).await.is_err() {
             tokio::task::yield_now().await;
