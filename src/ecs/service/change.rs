@@ -3,37 +3,19 @@
 use super::{Begun, Ecs, ServiceError};
 use crate::aws::sort::CallError;
 use crate::ecs::observation::Service;
+use aws_sdk_ecs::config::retry::RetryConfig;
 use aws_sdk_ecs::types::StopServiceDeploymentStopType;
 
 impl Ecs {
-    /// Points the service at a task definition and returns the deployment that this began. Of the answer only the
-    /// primary deployment's id is used: its counts are of the moment before.
-    ///
-    /// `before` is the primary deployment's id before the call. After a lost answer the service is looked at: if it
-    /// names the task definition already, the update is not repeated.
+    /// Points the service at a task definition, in one attempt: a repeated forced update would begin a second
+    /// deployment, so the caller looks before it repeats (see [`Self::begun_already`]). Of the answer only the primary
+    /// deployment's id is used: its counts are of the moment before.
     ///
     /// # Errors
-    /// [`ServiceError`] when the update failed, or its answer names no deployment.
-    pub async fn update(
-        &self,
-        task_definition: &str,
-        force: bool,
-        before: Option<&str>,
-    ) -> Result<Begun, ServiceError> {
-        match self.update_once(task_definition, force).await {
-            Err(error) if error.is_in_doubt() => {
-                let service = self.describe().await?;
-                if let Some(begun) = already(&service, task_definition, before) {
-                    return Ok(begun);
-                }
-                self.update_once(task_definition, force).await
-            }
-            done => done,
-        }
-    }
-
-    async fn update_once(&self, task_definition: &str, force: bool) -> Result<Begun, ServiceError> {
+    /// [`ServiceError`] when the update failed, or its answer does not name a deployment of the task definition.
+    pub async fn update(&self, task_definition: &str, force: bool) -> Result<Begun, ServiceError> {
         const ACTION: &str = "ecs:UpdateService";
+        let once = aws_sdk_ecs::config::Builder::new().retry_config(RetryConfig::disabled());
         let answer = self
             .aws
             .ecs
@@ -42,21 +24,32 @@ impl Ecs {
             .service(&self.service)
             .task_definition(task_definition)
             .set_force_new_deployment(force.then_some(true))
+            .customize()
+            .config_override(once)
             .send()
             .await
             .map_err(CallError::of(ACTION))?;
         let service = answer.service().map(super::convert::service);
         service
             .as_ref()
-            .and_then(Service::primary)
-            .filter(|primary| !primary.id.is_empty())
-            .map(|primary| Begun {
-                deployment: primary.id.clone(),
-            })
+            .and_then(|service| begun(service, task_definition))
             .ok_or(ServiceError::Incomplete {
                 action: ACTION,
-                lacks: "primary deployment",
+                lacks: "deployment of the new revision",
             })
+    }
+
+    /// Whether an update whose answer was lost took effect. `before` is the primary deployment's id before it.
+    ///
+    /// # Errors
+    /// [`ServiceError`] when the service cannot be described.
+    pub async fn begun_already(
+        &self,
+        task_definition: &str,
+        before: Option<&str>,
+    ) -> Result<Option<Begun>, ServiceError> {
+        let service = self.describe().await?;
+        Ok(begun(&service, task_definition).filter(|begun| Some(begun.deployment.as_str()) != before))
     }
 
     /// Asks ECS to roll a service deployment back; works without any rollback setting of the service.
@@ -76,26 +69,31 @@ impl Ecs {
     }
 }
 
-/// The deployment of an update whose answer was lost.
-fn already(service: &Service, task_definition: &str, before: Option<&str>) -> Option<Begun> {
+/// The primary deployment, if it brings this task definition.
+fn begun(service: &Service, task_definition: &str) -> Option<Begun> {
     let primary = service.primary()?;
-    (primary.task_definition == task_definition && Some(primary.id.as_str()) != before).then(|| Begun {
+    let ours = primary.task_definition == task_definition && !primary.id.is_empty();
+    ours.then(|| Begun {
         deployment: primary.id.clone(),
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::already;
+    use super::begun;
     use crate::ecs::rollout::tests::build;
 
     #[test]
-    fn a_lost_answer_is_recognised_by_revision_and_a_deployment_that_was_not_there_before() {
+    fn only_a_primary_deployment_of_the_task_definition_is_ours() {
         let service = build::service(2);
         let revision = service.task_definition.clone();
-        let begun = already(&service, &revision, Some("ecs-svc/1"));
-        assert_eq!(begun.map(|begun| begun.deployment).as_deref(), Some("ecs-svc/2"));
-        assert_eq!(already(&service, &revision, Some("ecs-svc/2")), None);
-        assert_eq!(already(&service, "another", Some("ecs-svc/1")), None);
+        assert_eq!(
+            begun(&service, &revision)
+                .map(|begun| begun.deployment)
+                .as_deref(),
+            Some("ecs-svc/2")
+        );
+        assert_eq!(begun(&service, "another"), None);
+        assert_eq!(begun(&build::before(2), &revision), None);
     }
 }

@@ -157,6 +157,18 @@ impl ServiceError {
         message.contains("Too many concurrent attempts to create a new revision")
     }
 
+    /// Whether the far end said that too much was asked of it, so that the call did not take effect.
+    #[must_use]
+    pub fn is_throttled(&self) -> bool {
+        matches!(
+            self,
+            Self::Call(CallError {
+                sorted: Sorted::Throttled,
+                ..
+            })
+        )
+    }
+
     /// Whether the call may have taken effect although it failed.
     #[must_use]
     pub fn is_in_doubt(&self) -> bool {

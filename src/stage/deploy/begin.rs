@@ -4,18 +4,18 @@ use super::prepare::Prepared;
 use crate::config::settings::DeploySettings;
 use crate::ecs::observation::revision_name;
 use crate::ecs::rollout::Ours;
-use crate::ecs::service::ServiceError;
+use crate::ecs::service::{Begun, Ecs, ServiceError};
 use crate::failure::{Failure, Kind};
 use crate::report::event::Event;
 use crate::stage::Tools;
 use std::time::Duration;
 
-/// Attempts to register while somebody else registers the same family; the race lasts seconds.
-const REGISTRATIONS: u64 = 6;
+/// Attempts at a change: to register while somebody else registers the same family, and to update while ECS throttles.
+const ATTEMPTS: u64 = 6;
 
 /// What was begun.
 #[derive(Debug)]
-pub(super) struct Begun {
+pub(super) struct Beginning {
     pub(super) ours: Ours,
     /// `family:revision` that was registered.
     pub(super) revision: String,
@@ -25,7 +25,7 @@ pub(super) async fn begin(
     tools: &Tools,
     deploy: &DeploySettings,
     prepared: &Prepared,
-) -> Result<Begun, Failure> {
+) -> Result<Beginning, Failure> {
     tell_changes(tools, prepared);
     let arn = if prepared.is_unchanged() {
         // Forced: the same revision gets a new deployment.
@@ -45,17 +45,46 @@ pub(super) async fn begin(
     }
     let before = prepared.service.primary().map(|primary| primary.id.as_str());
     let force = deploy.force || prepared.is_unchanged();
-    let updated = prepared.ecs.update(&arn, force, before).await;
+    let updated = point(tools, &prepared.ecs, &arn, force, before).await;
     let begun = updated.map_err(|error| not_updated(error, prepared, &unused))?;
     let deployment = begun.deployment;
     tools.tell.tell(Event::DeploymentStarted {
         service: prepared.name.clone(),
         deployment: deployment.clone(),
     });
-    Ok(Begun {
+    Ok(Beginning {
         ours: Ours { deployment },
         revision,
     })
+}
+
+/// Points the service at a task definition. After a lost answer it looks whether the update took effect before it asks
+/// again; a throttled update is repeated after a pause.
+pub(super) async fn point(
+    tools: &Tools,
+    ecs: &Ecs,
+    task_definition: &str,
+    force: bool,
+    before: Option<&str>,
+) -> Result<Begun, ServiceError> {
+    let mut attempt = 1;
+    loop {
+        let error = match ecs.update(task_definition, force).await {
+            Ok(begun) => return Ok(begun),
+            Err(error) if attempt < ATTEMPTS && (error.is_in_doubt() || error.is_throttled()) => error,
+            Err(error) => return Err(error),
+        };
+        let _ = tools
+            .clock
+            .pause(Duration::from_secs(attempt), &tools.shutdown)
+            .await;
+        if error.is_in_doubt() {
+            if let Some(begun) = ecs.begun_already(task_definition, before).await? {
+                return Ok(begun);
+            }
+        }
+        attempt += 1;
+    }
 }
 
 fn tell_changes(tools: &Tools, prepared: &Prepared) {
@@ -86,7 +115,7 @@ async fn register(tools: &Tools, prepared: &Prepared) -> Result<String, Failure>
     let mut attempt = 1;
     let registered = loop {
         match prepared.ecs.register(&prepared.wanted).await {
-            Err(error) if error.is_registration_race() && attempt < REGISTRATIONS => {
+            Err(error) if error.is_registration_race() && attempt < ATTEMPTS => {
                 let _ = tools
                     .clock
                     .pause(Duration::from_secs(attempt), &tools.shutdown)

@@ -1,6 +1,6 @@
 //! A lost rollout as a failure: kind, what, root cause, what is left, what to do.
 
-use super::begin::Begun;
+use super::begin::Beginning;
 use super::prepare::Prepared;
 use super::undo::{Undone, undo};
 use super::watch::{Lost, serving};
@@ -10,6 +10,7 @@ use crate::ecs::observation::{Observation, revision_name};
 use crate::ecs::rollout::{Doubt, Loss, RollbackCause};
 use crate::failure::{Failure, Kind};
 use crate::name::ServiceName;
+use crate::stage::Tools;
 
 /// Lines of a failed container's log that are asked for.
 const LOG_LINES: u32 = 30;
@@ -18,9 +19,10 @@ impl Lost {
     /// Finds out why, rolls back if that is wanted and needed, and says all of it.
     pub(super) async fn into_failure(
         mut self: Box<Self>,
+        tools: &Tools,
         deploy: &DeploySettings,
         prepared: &Prepared,
-        begun: &Begun,
+        begun: &Beginning,
     ) -> Failure {
         let place = prepared.place(&begun.ours.deployment);
         let diagnosis = self.diagnose(prepared).await;
@@ -30,7 +32,7 @@ impl Lost {
         if deploy.on_failure == OnFailure::Leave || !self.loss.leaves_new_revision() {
             return failure.left(left);
         }
-        match undo(prepared, &self, &begun.ours.deployment).await {
+        match undo(tools, prepared, &self, &begun.ours.deployment).await {
             Undone::Asked(revision) => Failure {
                 kind: Kind::RolledBack,
                 ..failure

@@ -77,7 +77,7 @@ async fn deploy_one(
             watch::proven(tools, prepared, Some(&begun.ours), &begun.revision, &seen)
         }
         watch::End::Stopped(stopped) => return Err(stopped.into_failure(prepared, &begun.ours)),
-        watch::End::Lost(lost) => return Err(lost.into_failure(deploy, prepared, &begun).await),
+        watch::End::Lost(lost) => return Err(lost.into_failure(tools, deploy, prepared, &begun).await),
     };
     let took = tools.clock.now().saturating_sub(started);
     tools.tell.tell(Event::Healthy {

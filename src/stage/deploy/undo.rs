@@ -1,9 +1,11 @@
 //! Bringing the last good revision back, when ECS does not do it by itself.
 
+use super::begin::point;
 use super::prepare::Prepared;
 use super::watch::Lost;
 use crate::ecs::observation::{RolloutState, revision_name};
 use crate::ecs::service::ServiceError;
+use crate::stage::Tools;
 
 /// What came of the request to roll back.
 #[derive(Debug)]
@@ -18,7 +20,7 @@ pub(super) enum Undone {
 
 /// Asks ECS to roll our service deployment back; where it has none, or refuses, points the service at the revision
 /// that completed last.
-pub(super) async fn undo(prepared: &Prepared, lost: &Lost, ours: &str) -> Undone {
+pub(super) async fn undo(tools: &Tools, prepared: &Prepared, lost: &Lost, ours: &str) -> Undone {
     let Some(previous) = last_completed(prepared) else {
         return Undone::NothingBefore;
     };
@@ -28,7 +30,7 @@ pub(super) async fn undo(prepared: &Prepared, lost: &Lost, ours: &str) -> Undone
             return Undone::Asked(name);
         }
     }
-    match prepared.ecs.update(&previous, false, Some(ours)).await {
+    match point(tools, &prepared.ecs, &previous, false, Some(ours)).await {
         Ok(_) => Undone::Asked(name),
         Err(error) => Undone::Refused(error),
     }

@@ -1,0 +1,282 @@
+//! The ECS adapter through the real SDK and a socket, against a responder that answers what each test says.
+
+use axum::body::Bytes;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+use slipway::aws::sort::{CallError, Sorted};
+use slipway::aws::{Aws, AwsSettings, StaticKeys};
+use slipway::ecs::observation::{BlindReason, Presence};
+use slipway::ecs::service::{Ecs, ServiceError, Watched};
+use slipway::ecs::task_definition::TaskDefinition;
+use std::sync::{Arc, Mutex};
+
+/// What a responder was asked: (operation, body).
+type Asked = Arc<Mutex<Vec<(String, Bytes)>>>;
+
+/// An answer: a status and a JSON body, or a cut connection.
+enum Answer {
+    Json(u16, Value),
+    Cut,
+}
+
+/// Serves `answer` on loopback for as long as the test's runtime lives.
+async fn respond(
+    answer: impl Fn(&str, &Value, usize) -> Answer + Clone + Send + Sync + 'static,
+) -> (Ecs, Asked) {
+    let asked = Asked::default();
+    let journal = asked.clone();
+    let handler = move |headers: HeaderMap, body: Bytes| {
+        let target = headers
+            .get("x-amz-target")
+            .and_then(|target| target.to_str().ok())
+            .unwrap_or_default();
+        let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
+        let input = serde_json::from_slice(&body).unwrap_or(Value::Null);
+        let mut asked = journal.lock().unwrap();
+        let before = asked.iter().filter(|(past, _)| *past == operation).count();
+        asked.push((operation.clone(), body));
+        let answer = answer(&operation, &input, before);
+        async move { reply(answer) }
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(handler)).await });
+    let keys = StaticKeys {
+        access_key_id: "AKIDEXAMPLE".to_owned().into(),
+        secret_access_key: "secret".to_owned().into(),
+        session_token: None,
+    };
+    let settings = AwsSettings {
+        region: Some("eu-west-1".to_owned()),
+        endpoint: Some(endpoint),
+        credentials: Some(keys),
+    };
+    (
+        Ecs::new(Aws::connect(settings).await.unwrap(), "prod", "web"),
+        asked,
+    )
+}
+
+fn reply(answer: Answer) -> Response {
+    match answer {
+        Answer::Json(status, body) => {
+            let status = StatusCode::from_u16(status).unwrap();
+            (
+                status,
+                [("content-type", "application/x-amz-json-1.1")],
+                body.to_string(),
+            )
+                .into_response()
+        }
+        Answer::Cut => {
+            // A body shorter than its length: hyper closes the connection under the client.
+            let body = axum::body::Body::from_stream(tokio_stream::once(Err::<Bytes, _>(
+                std::io::Error::other("cut"),
+            )));
+            ([("content-length", "100")], body).into_response()
+        }
+    }
+}
+
+fn ok(body: Value) -> Answer {
+    Answer::Json(200, body)
+}
+
+fn error(code: &str, message: &str) -> Answer {
+    Answer::Json(400, json!({"__type": code, "message": message}))
+}
+
+#[tokio::test]
+async fn fields_that_the_sdk_does_not_know_travel_both_ways() {
+    let (ecs, asked) = respond(|operation, _, _| {
+        ok(match operation {
+            "DescribeTaskDefinition" => json!({
+                "taskDefinition": {
+                    "family": "web", "revision": 7, "taskDefinitionArn": "arn:x/web:7",
+                    "fieldOf2031": {"deep": [1.50, "", null, {}]},
+                    "containerDefinitions": [
+                        {"name": "web", "image": "a", "unknown": "", "environment": [{"name": "E", "value": ""}]}
+                    ],
+                },
+                "tags": [{"key": "team", "value": "", "tagFieldOf2031": 1}],
+            }),
+            _ => json!({"taskDefinition": {"taskDefinitionArn": "arn:x/web:8"}}),
+        })
+    })
+    .await;
+    let described = ecs.task_definition("web:7").await.unwrap();
+    assert_eq!(ecs.register(&described).await.unwrap(), "arn:x/web:8");
+    let asked = asked.lock().unwrap();
+    let (operation, sent) = asked.last().unwrap();
+    assert_eq!(operation, "RegisterTaskDefinition");
+    let expected = r#"{"family":"web","fieldOf2031":{"deep":[1.5,"",null,{}]},"containerDefinitions":[{"name":"web","image":"a","unknown":"","environment":[{"name":"E","value":""}]}],"tags":[{"key":"team","value":"","tagFieldOf2031":1}]}"#;
+    assert_eq!(std::str::from_utf8(sent).unwrap(), expected);
+}
+
+#[tokio::test]
+async fn a_hundred_tasks_are_described_per_call_and_all_pages_are_read() {
+    let (ecs, asked) = respond(|operation, input, _| {
+        let arn = |number: u64| format!("arn:aws:ecs:r:0:task/prod/{number:032x}");
+        ok(match operation {
+            "ListTasks" if input["desiredStatus"] == "STOPPED" => json!({"taskArns": [arn(999)]}),
+            "ListTasks" => {
+                let from: u64 = input["nextToken"].as_str().map_or(0, |token| token.parse().unwrap());
+                let page: Vec<String> = (from..from + 100).map(arn).collect();
+                if from < 200 {
+                    json!({"taskArns": page, "nextToken": (from + 100).to_string()})
+                } else {
+                    json!({"taskArns": page[..50]})
+                }
+            }
+            "DescribeTasks" => {
+                let tasks = input["tasks"].as_array().unwrap();
+                assert!(tasks.len() <= 100);
+                let task = |arn: &Value| {
+                    // One task of somebody else, as if the filter had not been honoured.
+                    let stranger = arn.as_str().unwrap().ends_with("007");
+                    let by = if stranger { "ecs-svc/9" } else { "ecs-svc/2" };
+                    json!({"taskArn": arn, "startedBy": by, "lastStatus": "RUNNING", "desiredStatus": "RUNNING"})
+                };
+                json!({"tasks": tasks.iter().map(task).collect::<Vec<_>>()})
+            }
+            other => panic!("{other}"),
+        })
+    })
+    .await;
+    let tasks = ecs.our_tasks("ecs-svc/2").await.unwrap();
+    assert_eq!(tasks.len(), 250);
+    let asked = asked.lock().unwrap();
+    let calls = |wanted: &str| asked.iter().filter(|(operation, _)| operation == wanted).count();
+    assert_eq!((calls("ListTasks"), calls("DescribeTasks")), (4, 3));
+    assert!(
+        asked
+            .iter()
+            .filter(|(operation, _)| operation == "ListTasks")
+            .all(|(_, body)| { serde_json::from_slice::<Value>(body).unwrap()["startedBy"] == "ecs-svc/2" })
+    );
+}
+
+fn service(deployments: &Value) -> Value {
+    json!({"serviceName": "web", "status": "ACTIVE", "desiredCount": 1, "deployments": deployments})
+}
+
+#[tokio::test]
+async fn an_update_is_sent_once_and_a_lost_answer_is_looked_up() {
+    let (ecs, asked) = respond(|operation, _, _| match operation {
+        "UpdateService" => Answer::Cut,
+        _ => {
+            let ours = json!([{"id": "ecs-svc/2", "status": "PRIMARY", "taskDefinition": "arn:x/web:8"}]);
+            ok(json!({"services": [service(&ours)]}))
+        }
+    })
+    .await;
+    assert!(ecs.update("arn:x/web:8", true).await.unwrap_err().is_in_doubt());
+    let begun = ecs.begun_already("arn:x/web:8", Some("ecs-svc/1")).await.unwrap();
+    assert_eq!(begun.unwrap().deployment, "ecs-svc/2");
+    assert!(
+        ecs.begun_already("arn:x/web:8", Some("ecs-svc/2"))
+            .await
+            .unwrap()
+            .is_none()
+    );
+    assert!(
+        ecs.begun_already("arn:x/web:9", Some("ecs-svc/1"))
+            .await
+            .unwrap()
+            .is_none()
+    );
+    let asked = asked.lock().unwrap();
+    assert_eq!(
+        asked
+            .iter()
+            .filter(|(operation, _)| operation == "UpdateService")
+            .count(),
+        1
+    );
+}
+
+#[tokio::test]
+async fn an_answer_that_names_another_revision_is_no_beginning() {
+    let (ecs, _) = respond(|_, _, _| {
+        let old = json!([{"id": "ecs-svc/1", "status": "PRIMARY", "taskDefinition": "arn:x/web:7"}]);
+        ok(json!({"service": service(&old)}))
+    })
+    .await;
+    let error = ecs.update("arn:x/web:8", false).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the answer of `ecs:UpdateService` has no deployment of the new revision"
+    );
+    assert!(error.is_in_doubt());
+}
+
+#[tokio::test]
+async fn refusals_are_sorted_and_a_registration_race_is_known() {
+    let (ecs, _) = respond(|operation, _, _| match operation {
+        "RegisterTaskDefinition" => error(
+            "ClientException",
+            "Too many concurrent attempts to create a new revision of the specified family.",
+        ),
+        "DescribeServices" => error("ClusterNotFoundException", "Cluster not found."),
+        _ => error("AccessDeniedException", "not authorized"),
+    })
+    .await;
+    let definition = TaskDefinition::parse(br#"{"family": "web", "containerDefinitions": []}"#).unwrap();
+    let race = ecs.register(&definition).await.unwrap_err();
+    assert!(race.is_registration_race() && !race.is_in_doubt());
+    let missing = ecs.describe().await.unwrap_err();
+    let code = "ClusterNotFoundException".to_owned();
+    assert!(
+        matches!(missing, ServiceError::Call(CallError { sorted: Sorted::Missing { code: found }, .. }) if found == code)
+    );
+    let denied = ecs.update("arn:x/web:8", false).await.unwrap_err();
+    assert!(matches!(
+        denied,
+        ServiceError::Call(CallError {
+            sorted: Sorted::Denied,
+            action: "ecs:UpdateService",
+            ..
+        })
+    ));
+}
+
+#[tokio::test]
+async fn a_service_that_is_missing_is_told_from_one_that_cannot_be_seen() {
+    let (ecs, _) = respond(|_, _, _| {
+        ok(json!({"services": [], "failures": [{"arn": "arn:aws:ecs:r:0:service/prod/web", "reason": "MISSING"}]}))
+    })
+    .await;
+    assert!(matches!(ecs.describe().await, Err(ServiceError::NoService)));
+    assert_eq!(
+        ecs.look(&mut Watched::new("ecs-svc/2")).await.service,
+        Presence::Missing
+    );
+}
+
+#[tokio::test]
+async fn service_deployments_that_are_denied_are_asked_for_once() {
+    let (ecs, asked) = respond(|operation, _, _| match operation {
+        "DescribeServices" => {
+            let ours = json!([{"id": "ecs-svc/2", "status": "PRIMARY", "rolloutState": "IN_PROGRESS"}]);
+            ok(json!({"services": [service(&ours)]}))
+        }
+        "ListTasks" => ok(json!({"taskArns": []})),
+        _ => error("AccessDeniedException", "not authorized"),
+    })
+    .await;
+    let mut watched = Watched::new("ecs-svc/2");
+    let first = ecs.look(&mut watched).await;
+    assert_eq!((first.blind.len(), first.blind[0].why), (1, BlindReason::Denied));
+    assert!(first.tasks.is_some() && first.seen_service().is_some());
+    let second = ecs.look(&mut watched).await;
+    assert!(second.blind.is_empty());
+    let asked = asked.lock().unwrap();
+    assert_eq!(
+        asked
+            .iter()
+            .filter(|(operation, _)| operation == "ListServiceDeployments")
+            .count(),
+        1
+    );
+}
