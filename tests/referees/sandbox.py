@@ -2,14 +2,17 @@
 
 import base64
 import contextlib
+import gzip
 import hashlib
 import http.client
+import io
 import json
 import os
 import queue
 import shutil
 import subprocess
 import sys
+import tarfile
 import threading
 import urllib.parse
 
@@ -21,7 +24,7 @@ ACCOUNT = "000000000000"
 START_LIMIT = 20  # seconds
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
-LAYER = "application/vnd.oci.image.layer.v1.tar"
+LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 
 
 class Failed(Exception):
@@ -173,21 +176,19 @@ def digest(content):
 
 def image(marker):
     """A one-layer image as (manifest, config, layer), byte for byte the same on every run."""
-    import io
-    import tarfile
-
-    layer = io.BytesIO()
-    with tarfile.open(fileobj=layer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w", format=tarfile.USTAR_FORMAT) as writer:
         entry = tarfile.TarInfo("marker")
         entry.size = len(marker)
-        archive.addfile(entry, io.BytesIO(marker))
-    layer = layer.getvalue()
+        writer.addfile(entry, io.BytesIO(marker))
+    # Compressed, because skopeo compresses a layer that is not, and the digest would be another one.
+    layer = gzip.compress(archive.getvalue(), mtime=0)
     config = json.dumps(
         {
             "architecture": "amd64",
             "os": "linux",
             "config": {"Cmd": ["/marker"]},
-            "rootfs": {"type": "layers", "diff_ids": [digest(layer)]},
+            "rootfs": {"type": "layers", "diff_ids": [digest(archive.getvalue())]},
         }
     ).encode()
     manifest = json.dumps(

@@ -2,6 +2,9 @@
 
 import copy
 import unittest
+import urllib.parse
+
+import botocore.serialize
 
 import journal
 import shapes
@@ -164,6 +167,69 @@ class Good(unittest.TestCase):
     def test_a_registry_error(self):
         body = {"errors": [{"code": "MANIFEST_UNKNOWN", "message": "unknown"}]}
         self.good(registry("GET", "/v2/shop/web/manifests/1", 404, body))
+
+
+class Serialised(unittest.TestCase):
+    """What botocore itself sends is good: the referee asks for nothing that a real client does not do."""
+
+    ASKED = [
+        ("ecs", "RegisterTaskDefinition", {
+            "family": "web",
+            "requiresCompatibilities": ["FARGATE"],
+            "cpu": "256",
+            "containerDefinitions": [{
+                "name": "web",
+                "image": "shop/web",
+                "essential": True,
+                "dockerLabels": {"team": "shop"},
+                "healthCheck": {"command": ["CMD", "/web"], "interval": 5},
+                "linuxParameters": {"initProcessEnabled": True},
+            }],
+            "tags": [{"key": "team", "value": "shop"}],
+        }),
+        ("ecs", "UpdateService", {"cluster": "prod", "service": "web", "desiredCount": 2, "forceNewDeployment": True}),
+        ("ecr", "BatchGetImage", {"repositoryName": "shop/web", "imageIds": [{"imageTag": "1"}]}),
+        ("logs", "GetLogEvents", {"logGroupName": "/ecs/web", "logStreamName": "web/web/1", "startFromHead": True}),
+        ("elbv2", "DescribeTargetHealth", {"TargetGroupArn": GROUP, "Targets": [{"Id": "10.0.0.1", "Port": 80}]}),
+        ("elbv2", "ModifyTargetGroupAttributes", {
+            "TargetGroupArn": GROUP,
+            "Attributes": [{"Key": "deregistration_delay.timeout_seconds", "Value": "5"}, {"Key": "a", "Value": "b"}],
+        }),
+        ("elbv2", "DescribeTargetGroups", {}),
+        ("sts", "GetCallerIdentity", {}),
+        ("s3", "ListObjectsV2", {"Bucket": "b", "Prefix": "p", "MaxKeys": 5}),
+        ("s3", "PutObject", {"Bucket": "b", "Key": "k", "ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "key"}),
+        ("s3", "CompleteMultipartUpload", {
+            "Bucket": "b",
+            "Key": "k",
+            "UploadId": "1",
+            "MultipartUpload": {"Parts": [{"ETag": "d", "PartNumber": 1}, {"ETag": "e", "PartNumber": 2}]},
+        }),
+    ]
+
+    def test_requests(self):
+        for name, operation, parameters in self.ASKED:
+            with self.subTest(operation=operation):
+                model = shapes.service(name)
+                sent = botocore.serialize.create_serializer(model.metadata["protocol"]).serialize_to_request(
+                    parameters, model.operation_model(operation)
+                )
+                body = sent["body"]
+                if isinstance(body, dict):
+                    body = urllib.parse.urlencode(body)
+                query = urllib.parse.urlencode(sent.get("query_string") or {})
+                told = journal.Line({
+                    "service": name,
+                    "operation": operation,
+                    "request": {
+                        "method": sent["method"],
+                        "path": sent["url_path"] + (("&" if "?" in sent["url_path"] else "?") + query if query else ""),
+                        "headers": dict(sent["headers"]),
+                        "body": body.decode() if isinstance(body, bytes) else body,
+                    },
+                    "status": None,
+                })
+                self.assertEqual(journal.check_service(told, name), [])
 
 
 class Bad(unittest.TestCase):
