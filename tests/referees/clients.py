@@ -188,7 +188,9 @@ def errors(checks, sandbox):
         try:
             ecs.create_capacity_provider(name="no")
         except botocore.exceptions.ClientError as error:
-            expect("CreateCapacityProvider" in str(error), f"the refusal does not name it: {error}")
+            # botocore's own text names the operation whatever the answer was; the answer must.
+            message = error.response["Error"].get("Message", "")
+            expect("CreateCapacityProvider" in message, f"the refusal does not name it: {message}")
         else:
             expect(False, "not refused")
 
