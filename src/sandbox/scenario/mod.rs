@@ -1,9 +1,13 @@
 //! A scenario file (TOML): what goes wrong in the sandbox, and when.
 //!
-//! `faults` are of the wire (throttling, 5xx, lost answers); `fates` are of simulated tasks (crash, hang, unhealthy).
+//! `[[fault]]` tables are of the wire (throttling, 5xx, lost answers), `[[fate]]` tables are of simulated tasks (crash,
+//! hang, unhealthy), the `[ecs]` table chooses between behaviours that ECS was seen to have.
 
 pub mod fates;
 pub mod faults;
+
+use super::world::ecs::Quirks;
+use serde::Deserialize;
 
 /// Everything that a scenario file says.
 #[derive(Debug, Clone, Default)]
@@ -12,4 +16,121 @@ pub struct Scenario {
     pub faults: faults::Faults,
     /// What simulated tasks do.
     pub fates: fates::Fates,
+    /// How ECS behaves where observations differ.
+    pub quirks: Quirks,
+}
+
+/// Why a scenario file can not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ScenarioError {
+    /// It is not TOML, or a table says something unknown.
+    #[error("read the scenario")]
+    Read(#[source] toml::de::Error),
+}
+
+/// The file's top level.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Written {
+    fate: fates::Fates,
+    ecs: WrittenQuirks,
+}
+
+/// The `[ecs]` table.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+struct WrittenQuirks {
+    stale_describes: u32,
+    rollback_mints_id: bool,
+    draining_status: bool,
+    reason_without_dot: bool,
+    platform_digest: bool,
+}
+
+impl Scenario {
+    /// Reads a scenario file's text.
+    ///
+    /// # Errors
+    /// [`ScenarioError`] with the place in the text.
+    pub fn parse(text: &str) -> Result<Self, ScenarioError> {
+        let written: Written = toml::from_str(text).map_err(ScenarioError::Read)?;
+        Ok(Self {
+            faults: faults::Faults::default(),
+            fates: written.fate,
+            quirks: Quirks {
+                stale_describes: written.ecs.stale_describes,
+                rollback_mints_id: written.ecs.rollback_mints_id,
+                draining_status: written.ecs.draining_status,
+                reason_without_dot: written.ecs.reason_without_dot,
+                platform_digest: written.ecs.platform_digest,
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Scenario;
+    use super::fates::{Crash, Health, Silence, Target};
+    use std::error::Error as _;
+
+    #[test]
+    fn a_scenario_says_what_becomes_of_tasks() {
+        let scenario = Scenario::parse(
+            r#"
+            [ecs]
+            stale-describes = 2
+            draining-status = true
+
+            [[fate]]
+            family = "web"
+            revision = 2
+            tasks = 3
+            lines = ["no database"]
+            crash = { after-seconds = 1, exit-code = 3 }
+
+            [[fate]]
+            service = "shop"
+            health = "fails"
+            target = 503
+
+            [[fate]]
+            target = "timeout"
+            "#,
+        )
+        .unwrap();
+        assert_eq!(scenario.quirks.stale_describes, 2);
+        assert!(scenario.quirks.draining_status && !scenario.quirks.rollback_mints_id);
+        let [first, second, third] = scenario.fates.rules.as_slice() else {
+            panic!("three rules, not {:?}", scenario.fates.rules);
+        };
+        let crash = Crash {
+            after_seconds: 1,
+            exit_code: 3,
+            out_of_memory: false,
+        };
+        assert_eq!(
+            (first.revision, first.tasks, &first.crash),
+            (Some(2), Some(3), &Some(crash))
+        );
+        assert_eq!(
+            (second.health, second.target),
+            (Health::Fails, Target::Status(503))
+        );
+        assert_eq!(third.target, Target::Silent(Silence::Timeout));
+    }
+
+    #[test]
+    fn what_a_scenario_does_not_know_is_named() {
+        for (text, says) in [
+            ("[[fate]]\ncolour = 1", "unknown field `colour`"),
+            ("[ecs]\nlag = 1", "unknown field `lag`"),
+            ("fates = 1", "unknown field `fates`"),
+            ("[[fate]]\nhealth = \"poor\"", "unknown variant `poor`"),
+        ] {
+            let error = Scenario::parse(text).unwrap_err();
+            let cause = error.source().unwrap().to_string();
+            assert!(cause.contains(says), "{text}: {cause}");
+        }
+    }
 }

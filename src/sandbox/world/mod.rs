@@ -76,7 +76,7 @@ impl World {
 
     fn step(&mut self, now: Duration) {
         self.elb.advance(now);
-        self.ecs.advance(now, &mut self.elb, &self.ecr);
+        self.ecs.advance(now, &mut self.elb, &self.ecr, &self.logs);
     }
 
     /// Takes the orders for whoever runs tasks and checks targets.

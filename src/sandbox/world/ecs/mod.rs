@@ -1,40 +1,97 @@
 //! ECS: clusters, task definitions, services and their deployments, tasks.
+//!
+//! What it imitates: services of controller ECS that roll (REPLICA, DAEMON as on one instance), with load balancers,
+//! container checks and the circuit breaker; standalone tasks; service deployments and revisions. Services of the
+//! controllers CODE_DEPLOY and EXTERNAL exist, but run nothing. What it does not imitate is refused by name.
+
+mod breaker;
+mod clusters;
+mod events;
+mod fargate;
+mod health;
+mod ids;
+mod launch;
+mod plan;
+mod progress;
+mod registration;
+mod request;
+mod revision;
+mod rollouts;
+mod scheduler;
+mod service;
+mod services;
+mod tags;
+mod task;
+mod task_definitions;
+mod tasks;
+mod timings;
+mod updates;
+
+pub use timings::Timings;
 
 use super::WorldConfig;
 use super::ecr::Ecr;
 use super::elb::Elb;
 use super::error::ApiError;
-use super::orders::{Fact, Order};
+use super::logs::Logs;
+use super::orders::{Fact, Order, TaskId};
+use clusters::Cluster;
+use ids::{Ids, Place};
 use serde_json::Value;
+use service::{Service, ServiceKey};
+use std::collections::BTreeMap;
 use std::time::Duration;
+use task::Task;
+use task_definitions::TaskDefinitions;
 
-/// How long things take; the defaults are those seen on Fargate, `scaled` makes them shorter.
-#[derive(Debug, Clone)]
-pub struct Timings {}
+/// Who is said to have registered and created everything.
+const OPERATOR: &str = "arn:aws:iam::000000000000:root";
 
-impl Default for Timings {
-    fn default() -> Self {
-        Self {}
-    }
-}
-
-impl Timings {
-    /// Every time divided by `speed`.
-    #[must_use]
-    pub fn scaled(&self, _speed: f64) -> Self {
-        todo!()
-    }
+/// Where observations of AWS differ, or a scenario wants more than the usual: what ECS does then.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Quirks {
+    /// How many DescribeServices answers after an UpdateService still show the service as it was.
+    pub stale_describes: u32,
+    /// Whether a rollback is a deployment with an id of its own; otherwise the id that completed last is used again.
+    pub rollback_mints_id: bool,
+    /// Whether a deployment that failed shows as `DRAINING` while its tasks go.
+    pub draining_status: bool,
+    /// Whether the reason `... rolling back to deploymentId ecs-svc/N` comes without its final dot.
+    pub reason_without_dot: bool,
+    /// Whether a container's `imageDigest` is the platform's manifest when the image is an index; otherwise the index.
+    pub platform_digest: bool,
 }
 
 /// The state of ECS.
 #[derive(Debug)]
-pub struct Ecs {}
+pub struct Ecs {
+    /// What a scenario asks for.
+    pub quirks: Quirks,
+    place: Place,
+    timings: Timings,
+    ids: Ids,
+    clusters: BTreeMap<String, Cluster>,
+    definitions: TaskDefinitions,
+    services: BTreeMap<ServiceKey, Service>,
+    tasks: BTreeMap<TaskId, Task>,
+    orders: Vec<Order>,
+}
 
 impl Ecs {
     /// No clusters yet.
     #[must_use]
-    pub fn new(_config: &WorldConfig) -> Self {
-        Self {}
+    pub fn new(config: &WorldConfig) -> Self {
+        Self {
+            quirks: Quirks::default(),
+            place: Place::new(&config.region),
+            timings: config.timings.clone(),
+            ids: Ids::default(),
+            clusters: BTreeMap::new(),
+            definitions: TaskDefinitions::default(),
+            services: BTreeMap::new(),
+            tasks: BTreeMap::new(),
+            orders: Vec::new(),
+        }
     }
 
     /// Answers one operation (`RegisterTaskDefinition`, ...) with the JSON of its output shape.
@@ -43,39 +100,77 @@ impl Ecs {
     /// The operation's declared errors; an unknown operation is refused by name.
     pub fn call(
         &mut self,
-        _now: Duration,
-        _operation: &str,
-        _input: &Value,
-        _elb: &mut Elb,
-        _ecr: &Ecr,
+        now: Duration,
+        operation: &str,
+        input: &Value,
+        elb: &mut Elb,
+        ecr: &Ecr,
     ) -> Result<Value, ApiError> {
-        todo!()
+        match operation {
+            "CreateCluster" => self.create_cluster(input),
+            "DescribeClusters" => self.describe_clusters(input),
+            "ListClusters" => self.list_clusters(input),
+            "DeleteCluster" => self.delete_cluster(input),
+            "RegisterTaskDefinition" => self.register_task_definition(now, input),
+            "DescribeTaskDefinition" => self.describe_task_definition(input),
+            "ListTaskDefinitions" => self.list_task_definitions(input),
+            "ListTaskDefinitionFamilies" => self.list_task_definition_families(input),
+            "DeregisterTaskDefinition" => self.deregister_task_definition(now, input),
+            "CreateService" => self.create_service(now, input, elb),
+            "DescribeServices" => self.describe_services(input),
+            "UpdateService" => self.update_service(now, input, elb),
+            "DeleteService" => self.delete_service(now, input),
+            "ListServices" => self.list_services(input),
+            "ListServiceDeployments" => self.list_service_deployments(input),
+            "DescribeServiceDeployments" => self.describe_service_deployments(input),
+            "DescribeServiceRevisions" => self.describe_service_revisions(input),
+            "StopServiceDeployment" => self.stop_service_deployment(now, input),
+            "RunTask" => self.run_task(now, input, ecr),
+            "DescribeTasks" => self.describe_tasks(input),
+            "ListTasks" => self.list_tasks(input),
+            "StopTask" => self.stop_task(now, input),
+            "TagResource" => self.tag_resource(input),
+            "UntagResource" => self.untag_resource(input),
+            "ListTagsForResource" => self.list_tags_for_resource(input),
+            _ => Err(ApiError::new(
+                "UnknownOperationException",
+                format!("the sandbox does not know the operation {operation} of ecs"),
+            )),
+        }
     }
 
-    /// The next instant at which something changes by itself.
+    /// The next instant at which something changes by itself; after an [`Ecs::advance`] it lies in the future.
     #[must_use]
     pub fn next_change(&self) -> Option<Duration> {
-        todo!()
+        let services = self.services.values().filter_map(Service::next_change);
+        services
+            .chain(self.tasks.values().filter_map(Task::next_change))
+            .min()
     }
 
     /// Does what is due at `now`.
-    pub fn advance(&mut self, _now: Duration, _elb: &mut Elb, _ecr: &Ecr) {
-        todo!()
+    pub fn advance(&mut self, now: Duration, elb: &mut Elb, ecr: &Ecr, logs: &Logs) {
+        self.settle_tasks(now, elb);
+        self.tell_registrations(now);
+        let due: Vec<ServiceKey> = self
+            .services
+            .values()
+            .filter(|service| service.next_look.is_some_and(|at| at <= now))
+            .map(|service| service.key.clone())
+            .collect();
+        for key in due {
+            self.look(now, &key, elb, ecr);
+        }
+        self.check_log_groups(logs);
     }
 
     /// Takes the orders for the runner.
     pub fn take_orders(&mut self) -> Vec<Order> {
-        todo!()
+        std::mem::take(&mut self.orders)
     }
 
     /// Learns what a task did.
-    pub fn learn(&mut self, _now: Duration, _fact: Fact, _elb: &mut Elb, _ecr: &Ecr) {
-        todo!()
-    }
-
-    /// The log group and stream of a container with the awslogs driver.
-    #[must_use]
-    pub fn log_destination(&self, _task: &str, _container: &str) -> Option<(String, String)> {
-        todo!()
+    pub fn learn(&mut self, now: Duration, fact: Fact, elb: &mut Elb, _ecr: &Ecr) {
+        self.learn_of_task(now, fact, elb);
     }
 }

@@ -1,0 +1,287 @@
+//! How deployments begin and end: opened, superseded, completed, failed, rolled back.
+
+use super::Ecs;
+use super::events;
+use super::request::copy;
+use super::revision::{Revision, Rollback, ServiceDeployment, Status};
+use super::service::{Controller, Deployment, RolloutState, Service, ServiceKey};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// What opens a rollout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trigger {
+    /// CreateService.
+    Creation,
+    /// UpdateService.
+    Update,
+    /// A rollback, for services where it gets an id of its own.
+    Rollback,
+}
+
+/// Why a deployment fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Downfall {
+    /// The circuit breaker's threshold was reached.
+    Breaker,
+    /// StopServiceDeployment.
+    Stopped,
+}
+
+impl Downfall {
+    fn event(self) -> &'static str {
+        match self {
+            Self::Breaker => "tasks failed to start",
+            Self::Stopped => "deployment failure",
+        }
+    }
+
+    fn status_reason(self) -> &'static str {
+        match self {
+            Self::Breaker => {
+                "Service deployment rolled back because the circuit breaker threshold was exceeded."
+            }
+            Self::Stopped => "Service deployment rolled back because it was stopped.",
+        }
+    }
+}
+
+/// Between two events that ECS writes one after the other.
+const NEXT_EVENT: Duration = Duration::from_millis(1);
+
+impl Ecs {
+    /// Opens a deployment of the service's settings, as the PRIMARY.
+    pub(super) fn open_rollout(&mut self, now: Duration, key: &ServiceKey, trigger: Trigger) {
+        let Some(mut service) = self.services.remove(key) else {
+            return;
+        };
+        if service.controller == Controller::Ecs {
+            let definition = service.definition.clone();
+            self.open(now, &mut service, &definition, trigger);
+        }
+        self.services.insert(key.clone(), service);
+    }
+
+    fn open(&mut self, now: Duration, service: &mut Service, definition: &str, trigger: Trigger) {
+        let number = self.ids.deployment();
+        let settings = Value::Object(service.shown.clone());
+        let mut shown = Map::new();
+        let of_deployment = [
+            "capacityProviderStrategy",
+            "launchType",
+            "platformVersion",
+            "platformFamily",
+            "networkConfiguration",
+        ];
+        copy(&settings, &of_deployment, &mut shown);
+        let mut of_revision = shown.clone();
+        copy(
+            &settings,
+            &["loadBalancers", "serviceRegistries"],
+            &mut of_revision,
+        );
+        service.revisions.insert(
+            0,
+            Revision {
+                number: number.clone(),
+                definition: definition.to_owned(),
+                images: self.images_of(definition),
+                resolved: BTreeMap::new(),
+                digests: BTreeMap::new(),
+                shown: of_revision,
+                created: now,
+            },
+        );
+        if trigger != Trigger::Rollback {
+            if let Some(record) = service.current() {
+                record.enter(
+                    now,
+                    Status::Stopped,
+                    Some("Service deployment stopped: a newer one took its place."),
+                );
+            }
+            let record = ServiceDeployment {
+                id: self.ids.service_deployment(),
+                target: number.clone(),
+                sources: service.deployments.iter().map(|one| one.number.clone()).collect(),
+                status: Status::Pending,
+                reason: None,
+                created: now,
+                started: None,
+                updated: now,
+                finished: None,
+                stopped: None,
+                rollback: None,
+                configuration: service.configuration.clone(),
+                failures: (0, false),
+                desired: service.desired,
+            };
+            service.history.insert(0, record);
+        }
+        let reason = format!("ECS deployment ecs-svc/{number} in progress.");
+        service.deployments.insert(
+            0,
+            Deployment {
+                number,
+                definition: definition.to_owned(),
+                wanted: 0,
+                failed_tasks: 0,
+                state: RolloutState::InProgress,
+                reason,
+                created: now,
+                updated: now,
+                proven: false,
+                condemned: false,
+                shown,
+                verdict_at: None,
+                healthy_since: None,
+            },
+        );
+        service.failed_launches = 0;
+        service.back_off_until = None;
+        service.steady = false;
+        service.wake(now + self.timings.first_look);
+    }
+
+    fn images_of(&self, definition: &str) -> Vec<(String, String)> {
+        let registered = self.definitions.registered(definition);
+        let containers = registered.iter().flat_map(|(_, definition)| {
+            definition["containerDefinitions"]
+                .as_array()
+                .into_iter()
+                .flatten()
+        });
+        let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        containers
+            .map(|container| (word(&container["name"]), word(&container["image"])))
+            .collect()
+    }
+
+    /// Adds an event to a service.
+    pub(super) fn tell(&mut self, service: &mut Service, at: Duration, message: String) {
+        service.events.tell(at, self.ids.uuid(), message);
+    }
+
+    /// Adds an event unless it was told lately.
+    pub(super) fn tell_once(&mut self, service: &mut Service, at: Duration, message: String) {
+        if !service.events.told(at, &message, self.timings.repeat_event) {
+            self.tell(service, at, message);
+        }
+    }
+
+    /// The PRIMARY has all that it needs: it is complete, and the service is steady.
+    pub(super) fn complete(&mut self, service: &mut Service, now: Duration) {
+        let Some(primary) = service.deployments.first_mut() else {
+            return;
+        };
+        primary.state = RolloutState::Completed;
+        primary.reason = format!("ECS deployment {} completed.", primary.id());
+        primary.updated = now;
+        primary.proven = true;
+        primary.failed_tasks = 0;
+        primary.verdict_at = None;
+        let primary = primary.clone();
+        let id = primary.id();
+        service.last_completed = Some(primary);
+        if let Some(record) = service.current() {
+            let status = match record.status {
+                Status::RollbackInProgress => Status::RollbackSuccessful,
+                _ => Status::Successful,
+            };
+            record.enter(now, status, None);
+        }
+        let name = service.key.name.clone();
+        self.tell(service, now, events::completed(&name, &id));
+        self.tell(service, now + NEXT_EVENT, events::steady(&name));
+        service.steady = true;
+    }
+
+    /// The PRIMARY failed: it stays, or the deployment that was complete last takes its place.
+    pub(super) fn fail(&mut self, service: &mut Service, now: Duration, why: Downfall) {
+        let Some(primary) = service.deployments.first_mut() else {
+            return;
+        };
+        primary.state = RolloutState::Failed;
+        primary.reason = match why {
+            Downfall::Breaker => "ECS deployment circuit breaker: tasks failed to start.".to_owned(),
+            Downfall::Stopped => "ECS deployment failed: deployment failure.".to_owned(),
+        };
+        primary.updated = now;
+        primary.verdict_at = None;
+        let id = primary.id();
+        let name = service.key.name.clone();
+        self.tell(service, now, events::failed(&name, &id, why.event()));
+        let goes_back = why == Downfall::Stopped || service.breaker().rollback;
+        let candidate = service.last_completed.clone();
+        if let Some(record) = service.current() {
+            record.failures.1 = why == Downfall::Breaker;
+            match (&candidate, goes_back) {
+                (_, false) => record.enter(
+                    now,
+                    Status::Stopped,
+                    Some("Service deployment circuit breaker: tasks failed to start."),
+                ),
+                (None, true) => {
+                    let reason = "No rollback candidate was found to run the rollback.";
+                    record.enter(now, Status::RollbackFailed, Some(reason));
+                }
+                (Some(_), true) => record.enter(now, Status::RollbackInProgress, Some(why.status_reason())),
+            }
+        }
+        if let Some(target) = candidate.filter(|_| goes_back) {
+            self.go_back(service, now, target, why);
+        }
+    }
+
+    /// Makes the deployment that was complete last the PRIMARY again.
+    fn go_back(&mut self, service: &mut Service, now: Duration, mut target: Deployment, why: Downfall) {
+        for failed in &mut service.deployments {
+            if failed.state != RolloutState::Completed {
+                failed.condemned = true;
+            }
+        }
+        service.definition.clone_from(&target.definition);
+        if self.quirks.rollback_mints_id {
+            let definition = target.definition.clone();
+            self.open(now, service, &definition, Trigger::Rollback);
+        } else {
+            let serving = service
+                .deployments
+                .iter()
+                .position(|one| one.number == target.number);
+            if let Some(index) = serving {
+                target = service.deployments.remove(index);
+            } else {
+                target.wanted = 0;
+            }
+            target.state = RolloutState::InProgress;
+            target.updated = now;
+            service.deployments.insert(0, target);
+        }
+        service.failed_launches = 0;
+        service.back_off_until = None;
+        let dot = if self.quirks.reason_without_dot { "" } else { "." };
+        let Some(primary) = service.deployments.first_mut() else {
+            return;
+        };
+        primary.healthy_since = None;
+        let (id, number) = (primary.id(), primary.number.clone());
+        primary.reason = match why {
+            Downfall::Breaker => {
+                format!("ECS deployment circuit breaker: rolling back to deploymentId {id}{dot}")
+            }
+            Downfall::Stopped => format!("ECS deployment {id} in progress."),
+        };
+        if let Some(record) = service.current() {
+            record.rollback = Some(Rollback {
+                reason: why.status_reason().to_owned(),
+                started: now,
+                revision: number,
+            });
+        }
+        let name = service.key.name.clone();
+        self.tell(service, now + NEXT_EVENT, events::rolling_back(&name, &id));
+        service.wake(now + self.timings.tick);
+    }
+}

@@ -1,0 +1,422 @@
+//! The service scheduler: looks at a service, and starts, stops, completes or fails.
+
+use super::Ecs;
+use super::events;
+use super::health::{Ailment, Health, assess, targets};
+use super::launch::{Launch, Origin};
+use super::plan::{Group, Moves, Stance, plan};
+use super::revision::Status;
+use super::rollouts::Downfall;
+use super::service::{Controller, RolloutState, Service, ServiceKey, ServiceStatus};
+use super::task::{Stage, StopCode, Task};
+use crate::sandbox::world::ecr::Ecr;
+use crate::sandbox::world::elb::Elb;
+use crate::sandbox::world::orders::TaskId;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// What the scheduler knows of one task that is meant to run.
+struct Seen {
+    id: TaskId,
+    deployment: String,
+    health: Health,
+}
+
+impl Ecs {
+    /// Looks at one service and does what is to be done.
+    pub(super) fn look(&mut self, now: Duration, key: &ServiceKey, elb: &mut Elb, ecr: &Ecr) {
+        let Some(mut service) = self.services.remove(key) else {
+            return;
+        };
+        service.next_look = None;
+        match (service.status, service.controller) {
+            (ServiceStatus::Active, Controller::Ecs) => self.schedule(&mut service, now, elb, ecr),
+            (ServiceStatus::Draining, _) => self.drain(&mut service, now),
+            (ServiceStatus::Active | ServiceStatus::Inactive, _) => {}
+        }
+        self.services.insert(key.clone(), service);
+    }
+
+    fn schedule(&mut self, service: &mut Service, now: Duration, elb: &mut Elb, ecr: &Ecr) {
+        self.take_up(service, now);
+        let seen = self.see(service, now, elb);
+        self.note_health(service, now, &seen);
+        self.judge(service, now);
+        let groups = groups(service, &seen);
+        let stance = self.stance(service, now);
+        let moves = plan(service.desired, service.bounds(), stance, &groups);
+        self.make_moves(service, now, &seen, &moves, ecr);
+        self.forget_replaced(service);
+        self.conclude(service, now, &groups, &moves, stance);
+        service.wake(now + self.timings.tick);
+        if service.steady
+            && service
+                .shown
+                .get("loadBalancers")
+                .is_none_or(|all| all == &serde_json::json!([]))
+        {
+            // Nothing but a fact can change a steady service without targets.
+            service.next_look = Some(now + self.timings.repeat_event);
+        }
+    }
+
+    /// Takes up a service deployment that was just made, or that is to be stopped.
+    fn take_up(&mut self, service: &mut Service, now: Duration) {
+        let first_look = self.timings.first_look;
+        let Some(record) = service.current() else { return };
+        let ready = record.created + first_look;
+        match record.status {
+            Status::Pending if now >= ready => {
+                record.started = Some(now);
+                record.enter(now, Status::InProgress, None);
+            }
+            Status::Pending => service.wake(ready),
+            Status::RollbackRequested => self.fail(service, now, Downfall::Stopped),
+            _ => {}
+        }
+    }
+
+    /// The tasks that are meant to run, oldest first, and what their checks say.
+    fn see(&self, service: &Service, now: Duration, elb: &Elb) -> Vec<Seen> {
+        self.tasks_of(&service.key)
+            .into_iter()
+            .filter(|task| task.is_live())
+            .map(|task| Seen {
+                id: task.id.clone(),
+                deployment: task.deployment.clone().unwrap_or_default(),
+                health: assess(task, &targets(task, elb), now, service.grace, self.timings.settle),
+            })
+            .collect()
+    }
+
+    /// Tells of checks that failed, and lets the first good look of a task reset the count of failures.
+    fn note_health(&mut self, service: &mut Service, now: Duration, seen: &[Seen]) {
+        let resets = service.breaker().reset_on_healthy;
+        let mut news = Vec::new();
+        for one in seen {
+            let Some(task) = self.tasks.get_mut(&one.id) else {
+                continue;
+            };
+            match &one.health {
+                Health::Starting => {}
+                Health::Healthy => {
+                    let first = !std::mem::replace(&mut task.was_healthy, true);
+                    let of_task = |number: &String| *number == one.deployment;
+                    if let Some(deployment) = service.deployments.iter_mut().find(|d| of_task(&d.number))
+                        && first
+                        && resets
+                        && deployment.state == RolloutState::InProgress
+                    {
+                        deployment.failed_tasks = 0;
+                        deployment.verdict_at = None;
+                        if let Some(record) = service.current().filter(|record| of_task(&record.target)) {
+                            record.failures.0 = 0;
+                        }
+                    }
+                }
+                Health::Unhealthy(ailment) => {
+                    if !std::mem::replace(&mut task.told_unhealthy, true) {
+                        news.push(unhealthy(&service.key.name, &one.id, ailment));
+                    }
+                }
+            }
+        }
+        for message in news {
+            self.tell(service, now, message);
+        }
+    }
+
+    /// Lets the circuit breaker trip: it reaches its verdict a moment after the threshold was reached.
+    fn judge(&mut self, service: &mut Service, now: Duration) {
+        let breaker = service.breaker();
+        let threshold = breaker.trips_at(service.desired);
+        let lag = self.timings.breaker_lag;
+        let Some(primary) = service.deployments.first_mut() else {
+            return;
+        };
+        if !breaker.enabled || primary.state != RolloutState::InProgress || primary.failed_tasks < threshold {
+            return;
+        }
+        let at = *primary.verdict_at.get_or_insert(now + lag);
+        if at <= now {
+            self.fail(service, now, Downfall::Breaker);
+        } else {
+            service.wake(at);
+        }
+    }
+
+    fn stance(&self, service: &Service, now: Duration) -> Stance {
+        let waits = service.history.first().is_some_and(|record| {
+            record.status == Status::Pending && now < record.created + self.timings.first_look
+        });
+        let failed = service
+            .primary()
+            .is_none_or(|primary| primary.state == RolloutState::Failed);
+        if waits || failed {
+            Stance::Frozen
+        } else if service.back_off_until.is_some_and(|until| now < until) {
+            Stance::BackingOff
+        } else {
+            Stance::Free
+        }
+    }
+
+    fn make_moves(
+        &mut self,
+        service: &mut Service,
+        now: Duration,
+        seen: &[Seen],
+        moves: &[Moves],
+        ecr: &Ecr,
+    ) {
+        let numbers: Vec<String> = service.deployments.iter().map(|one| one.number.clone()).collect();
+        let mut stopped = Vec::new();
+        for (index, (number, moves)) in numbers.iter().zip(moves).enumerate() {
+            if let Some(deployment) = service.deployments.get_mut(index) {
+                deployment.wanted = moves.wanted;
+            }
+            let started: Vec<TaskId> = (0..moves.start)
+                .filter_map(|_| self.start_task(service, now, number, ecr))
+                .collect();
+            if !started.is_empty() {
+                service.steady = false;
+                let text = events::started(&service.key.name, &started, moves.replacing);
+                self.tell(service, now, text);
+            }
+            stopped.extend(self.stop_tasks(service, now, seen, number, moves, index == 0));
+        }
+        if !stopped.is_empty() {
+            service.steady = false;
+            let text = events::stopped(&service.key.name, &stopped);
+            self.tell(service, now, text);
+        }
+    }
+
+    fn start_task(
+        &mut self,
+        service: &mut Service,
+        now: Duration,
+        number: &str,
+        ecr: &Ecr,
+    ) -> Option<TaskId> {
+        let deployment = service.deployments.iter().find(|one| one.number == number)?;
+        let (revision, definition) = self.definitions.registered(&deployment.definition)?;
+        let launch = Launch::of_service(service, deployment, revision, definition);
+        let revision = service.revisions.iter_mut().find(|one| one.number == number)?;
+        Some(self.launch(now, launch, Origin::Service(revision), ecr))
+    }
+
+    fn stop_tasks(
+        &mut self,
+        service: &Service,
+        now: Duration,
+        seen: &[Seen],
+        number: &str,
+        moves: &Moves,
+        primary: bool,
+    ) -> Vec<TaskId> {
+        let own = || seen.iter().filter(|one| one.deployment == number);
+        let mut chosen: Vec<&Seen> = own()
+            .filter(|one| matches!(one.health, Health::Unhealthy(_)))
+            .take(moves.stop_unhealthy as usize)
+            .collect();
+        let starting = own().filter(|one| one.health == Health::Starting);
+        chosen.extend(starting.rev().take(moves.stop_starting as usize));
+        let healthy = own().filter(|one| one.health == Health::Healthy);
+        let count = moves.stop_healthy as usize;
+        if primary {
+            // Scaling in takes the youngest, replacing takes the oldest.
+            chosen.extend(healthy.rev().take(count));
+        } else {
+            chosen.extend(healthy.take(count));
+        }
+        let by = service
+            .primary()
+            .map(super::service::Deployment::id)
+            .unwrap_or_default();
+        for one in &chosen {
+            let reason = match &one.health {
+                Health::Unhealthy(ailment) => ailment.stopped_reason(),
+                Health::Starting | Health::Healthy => {
+                    format!("Scaling activity initiated by (deployment {by})")
+                }
+            };
+            let failed = matches!(one.health, Health::Unhealthy(_));
+            self.halt(now, &one.id, StopCode::ServiceSchedulerInitiated, reason, failed);
+        }
+        chosen.into_iter().map(|one| one.id.clone()).collect()
+    }
+
+    /// Drops deployments that are replaced and have no tasks any more.
+    fn forget_replaced(&self, service: &mut Service) {
+        let left: BTreeMap<&String, bool> = self
+            .tasks
+            .values()
+            .filter(|task| task.service.as_ref() == Some(&service.key) && task.stage != Stage::Stopped)
+            .filter_map(|task| Some((task.deployment.as_ref()?, true)))
+            .collect();
+        let primary = service.primary().map(|one| one.number.clone());
+        service
+            .deployments
+            .retain(|one| Some(&one.number) == primary.as_ref() || left.contains_key(&one.number));
+    }
+
+    /// Completes the deployment when it has all it needs, and says when it is steady or stuck.
+    fn conclude(
+        &mut self,
+        service: &mut Service,
+        now: Duration,
+        groups: &[Group],
+        moves: &[Moves],
+        stance: Stance,
+    ) {
+        let (Some(group), Some(primary)) = (groups.first().copied(), service.deployments.first_mut()) else {
+            return;
+        };
+        let quiet = moves
+            .iter()
+            .all(|moves| Moves { wanted: 0, ..*moves } == Moves::default());
+        let all_healthy = group.healthy == service.desired && group.starting == 0 && group.unhealthy == 0;
+        let rolling = primary.state == RolloutState::InProgress;
+        if !(all_healthy && quiet && stance == Stance::Free) {
+            primary.healthy_since = None;
+            let starting: u32 = groups.iter().map(|group| group.starting).sum();
+            let stopping = self
+                .tasks_of(&service.key)
+                .iter()
+                .any(|task| !task.is_live() && task.stage != Stage::Stopped);
+            if rolling && quiet && stance == Stance::Free && starting == 0 && !stopping {
+                let text = events::deadlocked(&service.key.name);
+                self.tell_once(service, now, text);
+            }
+            return;
+        }
+        let since = *primary.healthy_since.get_or_insert(now);
+        let alone = service.deployments.len() == 1;
+        let minutes = service.configuration["bakeTimeInMinutes"]
+            .as_u64()
+            .unwrap_or_default();
+        if rolling {
+            if alone && now >= since + Duration::from_secs(minutes * 60) {
+                self.complete(service, now);
+            }
+        } else {
+            let text = events::steady(&service.key.name);
+            if service.steady {
+                self.tell_once(service, now, text);
+            } else {
+                self.tell(service, now, text);
+                service.steady = true;
+            }
+        }
+    }
+
+    /// Ends the tasks of a deleted service, and the service with the last one.
+    fn drain(&mut self, service: &mut Service, now: Duration) {
+        let tasks = self.tasks_of(&service.key);
+        let left = tasks.iter().any(|task| task.stage != Stage::Stopped);
+        let live: Vec<TaskId> = tasks
+            .iter()
+            .filter(|task| task.is_live())
+            .map(|task| task.id.clone())
+            .collect();
+        if !left {
+            service.status = ServiceStatus::Inactive;
+            service.deployments.clear();
+            service.registered = None;
+            if let Some(record) = service.current() {
+                record.enter(now, Status::Stopped, None);
+            }
+            return;
+        }
+        let by = service
+            .primary()
+            .map(super::service::Deployment::id)
+            .unwrap_or_default();
+        for id in &live {
+            let reason = format!("Scaling activity initiated by (deployment {by})");
+            self.halt(now, id, StopCode::ServiceSchedulerInitiated, reason, false);
+        }
+        if !live.is_empty() {
+            let text = events::stopped(&service.key.name, &live);
+            self.tell(service, now, text);
+        }
+        for deployment in &mut service.deployments {
+            deployment.wanted = 0;
+        }
+        service.wake(now + self.timings.tick);
+    }
+
+    /// Counts a task of a service that ended.
+    pub(super) fn note_end(&mut self, now: Duration, task: &Task) {
+        let Some(mut service) = task.service.as_ref().and_then(|key| self.services.remove(key)) else {
+            return;
+        };
+        service.steady = false;
+        service.wake(now + self.timings.tick);
+        if task.failed {
+            self.note_failure(&mut service, now, task);
+        }
+        self.services.insert(service.key.clone(), service);
+    }
+
+    fn note_failure(&mut self, service: &mut Service, now: Duration, task: &Task) {
+        let number = task.deployment.clone().unwrap_or_default();
+        let deployment = service.deployments.iter_mut().find(|one| one.number == number);
+        if let Some(deployment) = deployment
+            && deployment.state == RolloutState::InProgress
+        {
+            deployment.failed_tasks += 1;
+            deployment.updated = now;
+            if let Some(record) = service.current().filter(|record| record.target == number) {
+                record.failures.0 += 1;
+            }
+        }
+        if task.times.started.is_some() {
+            return;
+        }
+        if let Some((StopCode::TaskFailedToStart, reason)) = &task.stop {
+            let text = events::unplaced(&service.key.name, reason);
+            self.tell(service, now, text);
+        }
+        service.failed_launches += 1;
+        let wait = self.timings.back_off_after(service.failed_launches);
+        if !wait.is_zero() {
+            service.back_off_until = Some(now + wait);
+            let text = events::inconsistent(&service.key.name);
+            self.tell_once(service, now, text);
+        }
+    }
+}
+
+fn unhealthy(service: &str, task: &str, ailment: &Ailment) -> String {
+    match ailment {
+        Ailment::Target { group, port, reason } => {
+            events::unhealthy_target(service, task, *port, group, reason)
+        }
+        Ailment::Container => events::unhealthy_container(service, task),
+    }
+}
+
+/// The tasks of each deployment, by what their checks say.
+fn groups(service: &Service, seen: &[Seen]) -> Vec<Group> {
+    service
+        .deployments
+        .iter()
+        .map(|deployment| {
+            let mut group = Group {
+                wanted: deployment.wanted,
+                proven: deployment.proven && !deployment.condemned,
+                ..Group::default()
+            };
+            for one in seen.iter().filter(|one| one.deployment == deployment.number) {
+                match one.health {
+                    Health::Starting => group.starting += 1,
+                    Health::Healthy => group.healthy += 1,
+                    Health::Unhealthy(_) => group.unhealthy += 1,
+                }
+            }
+            group
+        })
+        .collect()
+}

@@ -1,0 +1,442 @@
+//! One task: its lifecycle, its containers, and how DescribeTasks shows it.
+
+use super::ids::Place;
+use super::request::{set, stamp};
+use super::service::ServiceKey;
+use crate::sandbox::world::ecr::ResolvedImage;
+use crate::sandbox::world::orders::{ContainerHealth, TargetId, TaskId};
+use serde_json::{Map, Value, json};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Where a task is in its life (`lastStatus`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// Waits for its network.
+    Provisioning,
+    /// Has its network.
+    Pending,
+    /// Pulls images and starts containers.
+    Activating,
+    /// All containers started.
+    Running,
+    /// Its targets drain.
+    Deactivating,
+    /// Its containers are told to end.
+    Stopping,
+    /// Its network goes.
+    Deprovisioning,
+    /// Gone.
+    Stopped,
+}
+
+impl Stage {
+    /// As `lastStatus` says it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Provisioning => "PROVISIONING",
+            Self::Pending => "PENDING",
+            Self::Activating => "ACTIVATING",
+            Self::Running => "RUNNING",
+            Self::Deactivating => "DEACTIVATING",
+            Self::Stopping => "STOPPING",
+            Self::Deprovisioning => "DEPROVISIONING",
+            Self::Stopped => "STOPPED",
+        }
+    }
+}
+
+/// Why a task stops (`stopCode`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopCode {
+    /// It never ran.
+    TaskFailedToStart,
+    /// An essential container ended.
+    EssentialContainerExited,
+    /// StopTask.
+    UserInitiated,
+    /// The service's scheduler.
+    ServiceSchedulerInitiated,
+}
+
+impl StopCode {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::TaskFailedToStart => "TaskFailedToStart",
+            Self::EssentialContainerExited => "EssentialContainerExited",
+            Self::UserInitiated => "UserInitiated",
+            Self::ServiceSchedulerInitiated => "ServiceSchedulerInitiated",
+        }
+    }
+}
+
+/// One container of a task.
+#[derive(Debug, Clone)]
+pub struct Container {
+    /// Its name.
+    pub name: String,
+    /// The image as the definition names it.
+    pub image: String,
+    /// What the image resolved to when the task was made.
+    pub resolved: Option<ResolvedImage>,
+    /// The digest that DescribeTasks shows.
+    pub image_digest: Option<String>,
+    /// Whether the task ends with it.
+    pub essential: bool,
+    /// Whether the definition checks its health.
+    pub checked: bool,
+    /// What the check says; `None` before its first verdict.
+    pub health: Option<ContainerHealth>,
+    /// The runtime's id, once started.
+    pub runtime_id: Option<String>,
+    /// The exit code, once ended.
+    pub exit_code: Option<i64>,
+    /// Why it did not start, or what killed it.
+    pub reason: Option<String>,
+    /// The last part of its ARN.
+    pub uuid: String,
+    /// CPU units, memory and soft memory of the definition, as texts.
+    pub sizes: [Option<String>; 3],
+}
+
+/// A target that a task has, or will have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The target group's ARN.
+    pub group: String,
+    /// The address and port, once registered.
+    pub id: Option<TargetId>,
+    /// The port that the service names.
+    pub port: u16,
+}
+
+/// Why a task will not start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Doom {
+    /// This container's image does not exist: its name, and the agent's words.
+    Pull(String, String),
+    /// The task's resources can not be made: the agent's words.
+    Resources(String),
+}
+
+/// The instants of a task's life, in their order.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Times {
+    /// `createdAt`.
+    pub created: Duration,
+    /// `connectivityAt`.
+    pub connected: Option<Duration>,
+    /// `pullStartedAt`.
+    pub pull_started: Option<Duration>,
+    /// `pullStoppedAt`.
+    pub pull_stopped: Option<Duration>,
+    /// `startedAt`: RUNNING.
+    pub started: Option<Duration>,
+    /// `stoppingAt`.
+    pub stopping: Option<Duration>,
+    /// `executionStoppedAt`: the last container ended.
+    pub executed: Option<Duration>,
+    /// `stoppedAt`.
+    pub stopped: Option<Duration>,
+}
+
+/// One task.
+#[derive(Debug)]
+pub struct Task {
+    /// Its 32 hex digits.
+    pub id: TaskId,
+    /// The order of creation.
+    pub serial: u64,
+    /// The cluster's name.
+    pub cluster: String,
+    /// The service, unless it stands alone.
+    pub service: Option<ServiceKey>,
+    /// The number of the deployment that it belongs to.
+    pub deployment: Option<String>,
+    /// `service:NAME`, `family:FAMILY`, or what RunTask said.
+    pub group: String,
+    /// Who started it.
+    pub started_by: Option<String>,
+    /// The task definition's ARN.
+    pub definition_arn: String,
+    /// The task definition, as described.
+    pub definition: Arc<Value>,
+    /// Its tags.
+    pub tags: Vec<Value>,
+    /// RunTask's overrides.
+    pub overrides: Option<Value>,
+    /// Members that are shown as they were given: launch type, platform, tags, execute command.
+    pub shown: Map<String, Value>,
+    /// Whether it has a network interface of its own.
+    pub awsvpc: bool,
+    /// The id of its network attachment.
+    pub attachment: String,
+    /// Where it is in its life.
+    pub stage: Stage,
+    /// Its instants.
+    pub times: Times,
+    /// Why it stops.
+    pub stop: Option<(StopCode, String)>,
+    /// Whether it ended as a failure: it did not start, or crashed, or a check failed.
+    pub failed: bool,
+    /// Its containers, in the definition's order.
+    pub containers: Vec<Container>,
+    /// Its address.
+    pub address: Option<IpAddr>,
+    /// Its targets.
+    pub targets: Vec<Target>,
+    /// Counts state changes.
+    pub version: u64,
+    /// Whether it counted as healthy once.
+    pub was_healthy: bool,
+    /// Whether a failed check of it was told.
+    pub told_unhealthy: bool,
+    /// Whether the log groups of its containers were looked up.
+    pub logs_checked: bool,
+    /// When its targets are to be deregistered.
+    pub deregister_at: Option<Duration>,
+    /// Why it will not start, whatever its runner says.
+    pub doom: Option<Doom>,
+    /// When that shows.
+    pub refused_at: Option<Duration>,
+    /// When its network is gone.
+    pub gone_at: Option<Duration>,
+}
+
+impl Task {
+    /// Whether it is meant to run.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.stop.is_none()
+    }
+
+    /// The next instant at which something is due.
+    #[must_use]
+    pub fn next_change(&self) -> Option<Duration> {
+        [self.deregister_at, self.refused_at, self.gone_at]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Moves on to a later stage; an earlier one is ignored, since a life has one direction.
+    pub fn enter(&mut self, stage: Stage) {
+        if stage > self.stage {
+            self.stage = stage;
+            self.version += 1;
+        }
+    }
+
+    /// The container of that name.
+    pub fn container(&mut self, name: &str) -> Option<&mut Container> {
+        self.containers
+            .iter_mut()
+            .find(|container| container.name == name)
+    }
+
+    /// Whether every container started (or came and went).
+    #[must_use]
+    pub fn all_started(&self) -> bool {
+        self.containers
+            .iter()
+            .all(|container| container.runtime_id.is_some() || container.exit_code.is_some())
+    }
+
+    /// The task's health: UNHEALTHY if any essential container is, UNKNOWN if any essential one is, else HEALTHY.
+    #[must_use]
+    pub fn health(&self) -> &'static str {
+        let essentials = || self.containers.iter().filter(|container| container.essential);
+        if essentials().any(|container| container.health == Some(ContainerHealth::Unhealthy)) {
+            "UNHEALTHY"
+        } else if essentials().all(|container| container.health == Some(ContainerHealth::Healthy)) {
+            "HEALTHY"
+        } else {
+            "UNKNOWN"
+        }
+    }
+
+    /// Whether a health check of an essential container decides over the task.
+    #[must_use]
+    pub fn has_container_checks(&self) -> bool {
+        self.containers
+            .iter()
+            .any(|container| container.essential && container.checked)
+    }
+
+    /// The ARN.
+    #[must_use]
+    pub fn arn(&self, place: &Place) -> String {
+        place.arn(&format!("task/{}/{}", self.cluster, self.id))
+    }
+
+    /// As DescribeTasks shows it.
+    #[must_use]
+    pub fn shape(&self, place: &Place) -> Value {
+        let mut shape = Map::new();
+        shape.insert("attachments".into(), self.attachments());
+        let attributes = json!([{ "name": "ecs.cpu-architecture", "value": self.architecture() }]);
+        shape.insert("attributes".into(), attributes);
+        shape.insert("availabilityZone".into(), json!(place.zone()));
+        shape.insert("clusterArn".into(), json!(place.cluster(&self.cluster)));
+        if let Some(connected) = self.times.connected {
+            shape.insert("connectivity".into(), json!("CONNECTED"));
+            shape.insert("connectivityAt".into(), stamp(connected));
+        }
+        let containers: Vec<Value> = self
+            .containers
+            .iter()
+            .map(|container| self.container_shape(container, place))
+            .collect();
+        shape.insert("containers".into(), Value::Array(containers));
+        set(&mut shape, "cpu", self.definition.get("cpu").cloned());
+        shape.insert("createdAt".into(), stamp(self.times.created));
+        let desired = if self.is_live() { "RUNNING" } else { "STOPPED" };
+        shape.insert("desiredStatus".into(), json!(desired));
+        shape.insert("group".into(), json!(self.group));
+        shape.insert("healthStatus".into(), json!(self.health()));
+        shape.insert("lastStatus".into(), json!(self.stage.as_str()));
+        set(&mut shape, "memory", self.definition.get("memory").cloned());
+        shape.insert("overrides".into(), self.overrides_shape());
+        for (key, time) in [
+            ("pullStartedAt", self.times.pull_started),
+            ("pullStoppedAt", self.times.pull_stopped),
+            ("startedAt", self.times.started),
+            ("stoppingAt", self.times.stopping),
+            ("executionStoppedAt", self.times.executed),
+            ("stoppedAt", self.times.stopped),
+        ] {
+            set(&mut shape, key, time.map(stamp));
+        }
+        set(
+            &mut shape,
+            "startedBy",
+            self.started_by.clone().map(Value::String),
+        );
+        if let Some((code, reason)) = &self.stop {
+            shape.insert("stopCode".into(), json!(code.as_str()));
+            shape.insert("stoppedReason".into(), json!(reason));
+        }
+        shape.insert("taskArn".into(), json!(self.arn(place)));
+        shape.insert("taskDefinitionArn".into(), json!(self.definition_arn));
+        shape.insert("version".into(), json!(self.version));
+        for (key, value) in &self.shown {
+            shape.insert(key.clone(), value.clone());
+        }
+        Value::Object(shape)
+    }
+
+    fn architecture(&self) -> &'static str {
+        match self.definition["runtimePlatform"]["cpuArchitecture"].as_str() {
+            Some("ARM64") => "arm64",
+            _ => "x86_64",
+        }
+    }
+
+    fn attachments(&self) -> Value {
+        if !self.awsvpc {
+            return json!([]);
+        }
+        let status = match self.stage {
+            Stage::Provisioning => "PRECREATED",
+            Stage::Deprovisioning => "DETACHING",
+            Stage::Stopped => "DELETED",
+            _ => "ATTACHED",
+        };
+        let mut details = vec![json!({ "name": "subnetId", "value": "subnet-00000000000000001" })];
+        if let Some(address) = self.address {
+            details
+                .push(json!({ "name": "networkInterfaceId", "value": format!("eni-0{}", &self.id[..16]) }));
+            details.push(
+                json!({ "name": "privateDnsName", "value": format!("ip-{}.internal", dashed(address)) }),
+            );
+            details.push(json!({ "name": "privateIPv4Address", "value": address.to_string() }));
+        }
+        json!([{ "id": self.attachment, "type": "ElasticNetworkInterface", "status": status, "details": details }])
+    }
+
+    fn container_shape(&self, container: &Container, place: &Place) -> Value {
+        let mut shape = Map::new();
+        let arn = format!("container/{}/{}/{}", self.cluster, self.id, container.uuid);
+        shape.insert("containerArn".into(), json!(place.arn(&arn)));
+        shape.insert("taskArn".into(), json!(self.arn(place)));
+        shape.insert("name".into(), json!(container.name));
+        shape.insert("image".into(), json!(container.image));
+        set(
+            &mut shape,
+            "imageDigest",
+            container.image_digest.clone().map(Value::String),
+        );
+        set(
+            &mut shape,
+            "runtimeId",
+            container.runtime_id.clone().map(Value::String),
+        );
+        let status = if container.exit_code.is_some() || self.stage >= Stage::Deprovisioning {
+            "STOPPED"
+        } else if container.runtime_id.is_some() {
+            "RUNNING"
+        } else {
+            "PENDING"
+        };
+        shape.insert("lastStatus".into(), json!(status));
+        set(
+            &mut shape,
+            "exitCode",
+            container.exit_code.map(|code| json!(code)),
+        );
+        set(&mut shape, "reason", container.reason.clone().map(Value::String));
+        shape.insert("networkBindings".into(), json!([]));
+        let interfaces = match self.address {
+            Some(address) if self.awsvpc => {
+                json!([{ "attachmentId": self.attachment, "privateIpv4Address": address.to_string() }])
+            }
+            _ => json!([]),
+        };
+        shape.insert("networkInterfaces".into(), interfaces);
+        let health = match container.health {
+            Some(ContainerHealth::Healthy) => "HEALTHY",
+            Some(ContainerHealth::Unhealthy) => "UNHEALTHY",
+            None => "UNKNOWN",
+        };
+        shape.insert("healthStatus".into(), json!(health));
+        for (key, size) in ["cpu", "memory", "memoryReservation"]
+            .iter()
+            .zip(&container.sizes)
+        {
+            set(&mut shape, key, size.clone().map(Value::String));
+        }
+        Value::Object(shape)
+    }
+
+    /// The overrides, with an entry for every container, as ECS answers them.
+    fn overrides_shape(&self) -> Value {
+        let mut overrides = match &self.overrides {
+            Some(Value::Object(given)) => given.clone(),
+            _ => Map::new(),
+        };
+        let given = overrides.remove("containerOverrides").unwrap_or_default();
+        let each: Vec<Value> = self
+            .containers
+            .iter()
+            .map(|container| {
+                let of_it = given.as_array().into_iter().flatten();
+                of_it
+                    .filter(|one| one["name"] == container.name.as_str())
+                    .next_back()
+                    .cloned()
+                    .unwrap_or_else(|| json!({ "name": container.name }))
+            })
+            .collect();
+        overrides.insert("containerOverrides".into(), Value::Array(each));
+        overrides
+            .entry("inferenceAcceleratorOverrides")
+            .or_insert_with(|| json!([]));
+        Value::Object(overrides)
+    }
+}
+
+fn dashed(address: IpAddr) -> String {
+    address.to_string().replace(['.', ':'], "-")
+}
