@@ -1,5 +1,6 @@
 //! When a task counts as healthy.
 
+use super::Timings;
 use super::task::{Stage, Task};
 use crate::sandbox::world::elb::{Elb, TargetHealth};
 use crate::sandbox::world::orders::ContainerHealth;
@@ -54,8 +55,9 @@ pub fn targets(task: &Task, elb: &Elb) -> Vec<Option<TargetHealth>> {
 
 /// Judges a task by the rule of `minimumHealthyPercent` (DeploymentConfiguration).
 ///
-/// Without a load balancer and without a check of an essential container it must run for `settle`; otherwise every
-/// target must be `healthy` and the task HEALTHY, as far as there are such checks. Failed checks count only once the
+/// Without a load balancer and without a check of an essential container it must run for `timings.settle`; otherwise
+/// every target must be `healthy`, and be registered for `timings.target_notice`, and the task be HEALTHY, as far as
+/// there are such checks. Failed checks count only once the
 /// task has run for `grace`. `targets` are in the order of the task's targets.
 #[must_use]
 pub fn assess(
@@ -63,7 +65,7 @@ pub fn assess(
     targets: &[Option<TargetHealth>],
     now: Duration,
     grace: Duration,
-    settle: Duration,
+    timings: &Timings,
 ) -> Health {
     let Some(started) = task.times.started.filter(|_| task.stage == Stage::Running) else {
         return Health::Starting;
@@ -105,8 +107,13 @@ pub fn assess(
             .iter()
             .filter(|container| container.essential && container.checked)
             .all(|container| container.health == Some(ContainerHealth::Healthy));
-    let unchecked = task.targets.is_empty() && !task.has_container_checks();
-    if served && checked && (!unchecked || now >= started + settle) {
+    let ran_for = now.saturating_sub(started);
+    let patient = match (task.targets.is_empty(), task.has_container_checks()) {
+        (false, _) => ran_for >= timings.target_notice,
+        (true, true) => true,
+        (true, false) => ran_for >= timings.settle,
+    };
+    if served && checked && patient {
         Health::Healthy
     } else {
         Health::Starting

@@ -82,12 +82,7 @@ impl Launch {
             definition,
             overrides: None,
             shown,
-            balancers: service
-                .shown
-                .get("loadBalancers")
-                .and_then(Value::as_array)
-                .cloned()
-                .unwrap_or_default(),
+            balancers: service.balancers().to_vec(),
             tags,
         }
     }

@@ -27,6 +27,13 @@ mod tasks;
 mod timings;
 mod updates;
 
+#[cfg(test)]
+mod lb_tests;
+#[cfg(test)]
+mod timeline;
+#[cfg(test)]
+mod timeline_tests;
+
 pub use timings::Timings;
 
 use super::WorldConfig;

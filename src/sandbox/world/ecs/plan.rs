@@ -25,7 +25,7 @@ impl Bounds {
     }
 }
 
-/// The tasks of one deployment that are meant to run.
+/// The tasks of one deployment that are meant to run, or that failed and still hold their place.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Group {
     /// How many the scheduler wanted so far; read for deployments that are being replaced.
@@ -36,13 +36,15 @@ pub struct Group {
     pub healthy: u32,
     /// Tasks that failed a health check.
     pub unhealthy: u32,
+    /// Tasks that failed and are not stopped yet: they are replaced once they are.
+    pub ending: u32,
     /// Whether the deployment was complete once: only then are its lost tasks replaced.
     pub proven: bool,
 }
 
 impl Group {
     fn live(self) -> u32 {
-        self.starting + self.healthy + self.unhealthy
+        self.starting + self.healthy + self.unhealthy + self.ending
     }
 }
 
@@ -109,7 +111,7 @@ pub fn plan(desired: u32, bounds: Bounds, stance: Stance, groups: &[Group]) -> V
 
 /// Starts what the PRIMARY lacks, unhealthy tasks' replacements included, and stops its unhealthy tasks once replaced.
 fn start_primary(desired: u32, stance: Stance, group: Group, moves: &mut Moves, room: &mut u32) {
-    let lacking = desired.saturating_sub(group.starting + group.healthy);
+    let lacking = desired.saturating_sub(group.starting + group.healthy + group.ending);
     if stance == Stance::Free {
         moves.start = lacking.min(*room);
         moves.replacing = moves.start.min(group.unhealthy);
@@ -125,7 +127,9 @@ fn keep_up(group: Group, moves: &mut Moves, room: &mut u32) {
         moves.wanted = group.wanted.min(group.live());
         return;
     }
-    let lacking = group.wanted.saturating_sub(group.starting + group.healthy);
+    let lacking = group
+        .wanted
+        .saturating_sub(group.starting + group.healthy + group.ending);
     moves.start = lacking.min(*room);
     moves.replacing = moves.start.min(group.unhealthy);
     *room -= moves.start;
@@ -180,6 +184,7 @@ mod tests {
             starting,
             healthy,
             unhealthy,
+            ending: 0,
             proven: false,
         }
     }

@@ -7,7 +7,7 @@ use super::launch::{Launch, Origin};
 use super::plan::{Group, Moves, Stance, plan};
 use super::revision::Status;
 use super::rollouts::Downfall;
-use super::service::{Controller, RolloutState, Service, ServiceKey, ServiceStatus};
+use super::service::{Controller, Deployment, RolloutState, Service, ServiceKey, ServiceStatus};
 use super::task::{Stage, StopCode, Task};
 use crate::sandbox::world::ecr::Ecr;
 use crate::sandbox::world::elb::Elb;
@@ -38,32 +38,30 @@ impl Ecs {
     }
 
     fn schedule(&mut self, service: &mut Service, now: Duration, elb: &mut Elb, ecr: &Ecr) {
-        self.take_up(service, now);
         let seen = self.see(service, now, elb);
         self.note_health(service, now, &seen);
-        self.judge(service, now);
-        let groups = groups(service, &seen);
+        service.wake(now + self.timings.tick);
+        if let Some(why) = self.take_up(service, now).or_else(|| self.judge(service, now)) {
+            // What follows from a failure is for the next look.
+            self.fail(service, now, why);
+            return;
+        }
+        let groups = self.groups(service, &seen);
         let stance = self.stance(service, now);
         let moves = plan(service.desired, service.bounds(), stance, &groups);
         self.make_moves(service, now, &seen, &moves, ecr);
         self.forget_replaced(service);
         self.conclude(service, now, &groups, &moves, stance);
-        service.wake(now + self.timings.tick);
-        if service.steady
-            && service
-                .shown
-                .get("loadBalancers")
-                .is_none_or(|all| all == &serde_json::json!([]))
-        {
+        if service.steady && service.balancers().is_empty() {
             // Nothing but a fact can change a steady service without targets.
             service.next_look = Some(now + self.timings.repeat_event);
         }
     }
 
-    /// Takes up a service deployment that was just made, or that is to be stopped.
-    fn take_up(&mut self, service: &mut Service, now: Duration) {
+    /// Takes up a service deployment that was just made; one that is to be stopped fails.
+    fn take_up(&self, service: &mut Service, now: Duration) -> Option<Downfall> {
         let first_look = self.timings.first_look;
-        let Some(record) = service.current() else { return };
+        let record = service.current()?;
         let ready = record.created + first_look;
         match record.status {
             Status::Pending if now >= ready => {
@@ -71,9 +69,10 @@ impl Ecs {
                 record.enter(now, Status::InProgress, None);
             }
             Status::Pending => service.wake(ready),
-            Status::RollbackRequested => self.fail(service, now, Downfall::Stopped),
+            Status::RollbackRequested => return Some(Downfall::Stopped),
             _ => {}
         }
+        None
     }
 
     /// The tasks that are meant to run, oldest first, and what their checks say.
@@ -84,7 +83,7 @@ impl Ecs {
             .map(|task| Seen {
                 id: task.id.clone(),
                 deployment: task.deployment.clone().unwrap_or_default(),
-                health: assess(task, &targets(task, elb), now, service.grace, self.timings.settle),
+                health: assess(task, &targets(task, elb), now, service.grace, &self.timings),
             })
             .collect()
     }
@@ -126,23 +125,47 @@ impl Ecs {
         }
     }
 
-    /// Lets the circuit breaker trip: it reaches its verdict a moment after the threshold was reached.
-    fn judge(&mut self, service: &mut Service, now: Duration) {
+    /// Asks the circuit breaker: it reaches its verdict a moment after the threshold was reached.
+    fn judge(&self, service: &mut Service, now: Duration) -> Option<Downfall> {
         let breaker = service.breaker();
         let threshold = breaker.trips_at(service.desired);
         let lag = self.timings.breaker_lag;
-        let Some(primary) = service.deployments.first_mut() else {
-            return;
-        };
+        let primary = service.deployments.first_mut()?;
         if !breaker.enabled || primary.state != RolloutState::InProgress || primary.failed_tasks < threshold {
-            return;
+            return None;
         }
         let at = *primary.verdict_at.get_or_insert(now + lag);
         if at <= now {
-            self.fail(service, now, Downfall::Breaker);
-        } else {
-            service.wake(at);
+            return Some(Downfall::Breaker);
         }
+        service.wake(at);
+        None
+    }
+
+    /// The tasks of each deployment, by what their checks say.
+    fn groups(&self, service: &Service, seen: &[Seen]) -> Vec<Group> {
+        let tasks = self.tasks_of(&service.key);
+        let group = |deployment: &Deployment| {
+            let mut group = Group {
+                wanted: deployment.wanted,
+                proven: deployment.proven && !deployment.condemned,
+                ..Group::default()
+            };
+            for one in seen.iter().filter(|one| one.deployment == deployment.number) {
+                match one.health {
+                    Health::Starting => group.starting += 1,
+                    Health::Healthy => group.healthy += 1,
+                    Health::Unhealthy(_) => group.unhealthy += 1,
+                }
+            }
+            let own = tasks
+                .iter()
+                .filter(|task| task.deployment.as_ref() == Some(&deployment.number));
+            let ending = own.filter(|task| task.failed && !task.is_live() && task.stage != Stage::Stopped);
+            group.ending = u32::try_from(ending.count()).unwrap_or(u32::MAX);
+            group
+        };
+        service.deployments.iter().map(group).collect()
     }
 
     fn stance(&self, service: &Service, now: Duration) -> Stance {
@@ -230,10 +253,7 @@ impl Ecs {
         } else {
             chosen.extend(healthy.take(count));
         }
-        let by = service
-            .primary()
-            .map(super::service::Deployment::id)
-            .unwrap_or_default();
+        let by = service.primary().map(Deployment::id).unwrap_or_default();
         for one in &chosen {
             let reason = match &one.health {
                 Health::Unhealthy(ailment) => ailment.stopped_reason(),
@@ -329,10 +349,7 @@ impl Ecs {
             }
             return;
         }
-        let by = service
-            .primary()
-            .map(super::service::Deployment::id)
-            .unwrap_or_default();
+        let by = service.primary().map(Deployment::id).unwrap_or_default();
         for id in &live {
             let reason = format!("Scaling activity initiated by (deployment {by})");
             self.halt(now, id, StopCode::ServiceSchedulerInitiated, reason, false);
@@ -396,27 +413,4 @@ fn unhealthy(service: &str, task: &str, ailment: &Ailment) -> String {
         }
         Ailment::Container => events::unhealthy_container(service, task),
     }
-}
-
-/// The tasks of each deployment, by what their checks say.
-fn groups(service: &Service, seen: &[Seen]) -> Vec<Group> {
-    service
-        .deployments
-        .iter()
-        .map(|deployment| {
-            let mut group = Group {
-                wanted: deployment.wanted,
-                proven: deployment.proven && !deployment.condemned,
-                ..Group::default()
-            };
-            for one in seen.iter().filter(|one| one.deployment == deployment.number) {
-                match one.health {
-                    Health::Starting => group.starting += 1,
-                    Health::Healthy => group.healthy += 1,
-                    Health::Unhealthy(_) => group.unhealthy += 1,
-                }
-            }
-            group
-        })
-        .collect()
 }

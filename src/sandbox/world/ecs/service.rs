@@ -191,6 +191,13 @@ impl Service {
         )
     }
 
+    /// Its load balancers, as given.
+    #[must_use]
+    pub fn balancers(&self) -> &[Value] {
+        let balancers = self.shown.get("loadBalancers").and_then(Value::as_array);
+        balancers.map(Vec::as_slice).unwrap_or_default()
+    }
+
     /// The PRIMARY deployment.
     #[must_use]
     pub fn primary(&self) -> Option<&Deployment> {

@@ -13,6 +13,9 @@ pub struct Timings {
     pub tick: Duration,
     /// How long a task without any health check must run to count as healthy.
     pub settle: Duration,
+    /// From a target's registration until the scheduler believes that it is healthy: a rollout stopped its old tasks 41
+    /// seconds after it had registered the new ones, though their targets were healthy within three.
+    pub target_notice: Duration,
     /// From the scheduler's decision to stop tasks to their deregistration and draining.
     pub drain_notice: Duration,
     /// From a target's registration to its event; registrations of that time share one.
@@ -52,6 +55,7 @@ impl Default for Timings {
             first_look: Duration::from_secs(14),
             tick: Duration::from_secs(10),
             settle: Duration::from_secs(40),
+            target_notice: Duration::from_secs(40),
             drain_notice: Duration::from_millis(1500),
             registration_notice: Duration::from_millis(500),
             breaker_lag: Duration::from_secs(5),
@@ -87,6 +91,7 @@ impl Timings {
             first_look: by(self.first_look),
             tick: by(self.tick),
             settle: by(self.settle),
+            target_notice: by(self.target_notice),
             drain_notice: by(self.drain_notice),
             registration_notice: by(self.registration_notice),
             breaker_lag: by(self.breaker_lag),
