@@ -7,6 +7,7 @@
 pub mod balancer;
 pub mod docker;
 pub mod journal;
+pub mod listener;
 pub mod scenario;
 pub mod server;
 pub mod simulate;
