@@ -323,18 +323,17 @@ fn evidence(known: Known<'_>, groups: &[Group<'_>], complaints: &[String], event
         ));
     }
     lines.extend(complaints.iter().take(MOST_GROUPS).cloned());
-    if let Some(breaker) = known
+    let breaker = known
         .seen
         .service_deployment
         .as_ref()
-        .and_then(|found| found.breaker.as_ref())
-    {
-        if breaker.failures > 0 {
-            lines.push(format!(
-                "circuit breaker: {} of {} failures ({})",
-                breaker.failures, breaker.threshold, breaker.status
-            ));
-        }
+        .and_then(|found| found.breaker.as_ref());
+    if let Some(breaker) = breaker.filter(|breaker| breaker.failures > 0) {
+        let (failures, threshold) = (breaker.failures, breaker.threshold);
+        lines.push(format!(
+            "circuit breaker: {failures} of {threshold} failures ({})",
+            breaker.status
+        ));
     }
     let trouble: Vec<&String> = events.iter().filter(|event| tells_trouble(event)).collect();
     let skip = trouble.len().saturating_sub(MOST_EVENTS);

@@ -11,10 +11,10 @@ impl Rollout {
     pub(super) fn fate(&mut self, service: &Service, seen: &Observation) -> Option<Verdict> {
         let ours = service.deployment(&self.ours.deployment);
         self.memory.appeared |= ours.is_some();
-        if let Some(deployment) = self.our_service_deployment(seen) {
-            if let Some(verdict) = self.of_service_deployment(deployment, service) {
-                return Some(verdict);
-            }
+        if let Some(deployment) = self.our_service_deployment(seen)
+            && let Some(verdict) = self.of_service_deployment(deployment, service)
+        {
+            return Some(verdict);
         }
         match ours {
             Some(ours) => self.of_ours(ours, service),

@@ -30,11 +30,11 @@ pub(super) fn service(from: &sdk::Service) -> Service {
         breaker: breaker_setting(settings),
         percent: (
             percent(
-                settings.and_then(|settings| settings.minimum_healthy_percent()),
+                settings.and_then(sdk::DeploymentConfiguration::minimum_healthy_percent),
                 if daemon { 0 } else { 100 },
             ),
             percent(
-                settings.and_then(|settings| settings.maximum_percent()),
+                settings.and_then(sdk::DeploymentConfiguration::maximum_percent),
                 if daemon { 100 } else { 200 },
             ),
         ),
@@ -174,7 +174,7 @@ pub(super) fn target(from: &elb::TargetHealthDescription) -> Target {
     Target {
         id: text(described.and_then(|target| target.id())),
         port: described
-            .and_then(|target| target.port())
+            .and_then(elb::TargetDescription::port)
             .and_then(|port| u16::try_from(port).ok()),
         state: health
             .and_then(|health| health.state())

@@ -78,10 +78,10 @@ pub(super) async fn point(
             .clock
             .pause(Duration::from_secs(attempt), &tools.shutdown)
             .await;
-        if error.is_in_doubt() {
-            if let Some(begun) = ecs.begun_already(task_definition, before).await? {
-                return Ok(begun);
-            }
+        if error.is_in_doubt()
+            && let Some(begun) = ecs.begun_already(task_definition, before).await?
+        {
+            return Ok(begun);
         }
         attempt += 1;
     }

@@ -32,7 +32,7 @@ impl Lost {
         if deploy.on_failure == OnFailure::Leave || !self.loss.leaves_new_revision() {
             return failure.left(left);
         }
-        match undo(tools, prepared, &self, &begun.ours.deployment).await {
+        match undo(tools, prepared, &self, begun).await {
             Undone::Asked(revision) => Failure {
                 kind: Kind::RolledBack,
                 ..failure

@@ -2,7 +2,7 @@
 
 use super::DeployPlan;
 use super::definitions::{Images, all_taken, choose};
-use crate::aws::sort::{CallError, Sorted};
+use crate::aws::sort::Sorted;
 use crate::config::settings::{DeploySettings, ServiceSettings, Until};
 use crate::ecs::observation::{Controller, Service, ServiceStatus, revision_name};
 use crate::ecs::rollout::{Baseline, Expected, Goal, Policy};
@@ -93,11 +93,12 @@ async fn prepare(
             .map_err(|error| bad_definition(error, &name))?;
         let mut expected = BTreeMap::new();
         for (container, image) in &images {
-            match ecs.expected(image).await {
-                Some(digests) => drop(expected.insert(container.clone(), digests)),
-                None => tools.tell.tell(Event::Warning(format!(
+            if let Some(digests) = ecs.expected(image).await {
+                expected.insert(container.clone(), digests);
+            } else {
+                tools.tell.tell(Event::Warning(format!(
                     "container `{container}`: `{image}` has no digest, so what runs cannot be proven"
-                ))),
+                )));
             }
         }
         warn(tools, &service, &name);
@@ -256,7 +257,7 @@ fn cannot_ask(error: ServiceError, name: &ServiceName, region: &str) -> Failure 
             )),
         ServiceError::Call(error) => {
             let missing = matches!(&error.sorted, Sorted::Missing { .. });
-            let failure = refused_call(error, format!("service `{name}` cannot be read"));
+            let failure = error.into_failure(format!("service `{name}` cannot be read"));
             if !missing {
                 return failure;
             }
@@ -272,10 +273,6 @@ fn cannot_ask(error: ServiceError, name: &ServiceName, region: &str) -> Failure 
             Failure::new(Kind::Unclear, format!("service `{name}` cannot be read")).because(error)
         }
     }
-}
-
-fn refused_call(error: CallError, what: String) -> Failure {
-    error.into_failure(what)
 }
 
 #[cfg(test)]
