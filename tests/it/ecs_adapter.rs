@@ -1,90 +1,18 @@
 //! The ECS adapter through the real SDK and a socket, against a responder that answers what each test says.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
-use axum::body::Bytes;
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
+use crate::responder::{Answer, Asked, error, ok};
 use serde_json::{Value, json};
 use slipway::aws::sort::{CallError, Sorted};
-use slipway::aws::{Aws, AwsSettings, StaticKeys};
 use slipway::ecs::observation::{BlindReason, Presence};
 use slipway::ecs::service::{Ecs, ServiceError, Watched};
 use slipway::ecs::task_definition::TaskDefinition;
-use std::sync::{Arc, Mutex};
 
-/// What a responder was asked: (operation, body).
-type Asked = Arc<Mutex<Vec<(String, Bytes)>>>;
-
-/// An answer: a status and a JSON body, or a cut connection.
-enum Answer {
-    Json(u16, Value),
-    Cut,
-}
-
-/// Serves `answer` on loopback for as long as the test's runtime lives.
 async fn respond(
-    answer: impl Fn(&str, &Value, usize) -> Answer + Clone + Send + Sync + 'static,
+    answer: impl Fn(&str, &Value, &Asked) -> Answer + Clone + Send + Sync + 'static,
 ) -> (Ecs, Asked) {
-    let asked = Asked::default();
-    let journal = asked.clone();
-    let handler = move |headers: HeaderMap, body: Bytes| {
-        let target = headers
-            .get("x-amz-target")
-            .and_then(|target| target.to_str().ok())
-            .unwrap_or_default();
-        let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
-        let input = serde_json::from_slice(&body).unwrap_or(Value::Null);
-        let mut asked = journal.lock().unwrap();
-        let before = asked.iter().filter(|(past, _)| *past == operation).count();
-        asked.push((operation.clone(), body));
-        let answer = answer(&operation, &input, before);
-        async move { reply(answer) }
-    };
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(handler)).await });
-    let keys = StaticKeys {
-        access_key_id: "AKIDEXAMPLE".to_owned().into(),
-        secret_access_key: "secret".to_owned().into(),
-        session_token: None,
-    };
-    let settings = AwsSettings {
-        region: Some("eu-west-1".to_owned()),
-        endpoint: Some(endpoint),
-        credentials: Some(keys),
-    };
-    (
-        Ecs::new(Aws::connect(settings).await.unwrap(), "prod", "web"),
-        asked,
-    )
-}
-
-fn reply(answer: Answer) -> Response {
-    match answer {
-        Answer::Json(status, body) => {
-            let status = StatusCode::from_u16(status).unwrap();
-            (
-                status,
-                [("content-type", "application/x-amz-json-1.1")],
-                body.to_string(),
-            )
-                .into_response()
-        }
-        Answer::Cut => {
-            // A body shorter than its length: hyper closes the connection under the client.
-            let body = axum::body::Body::from_stream(tokio_stream::once(Err::<Bytes, _>(
-                std::io::Error::other("cut"),
-            )));
-            ([("content-length", "100")], body).into_response()
-        }
-    }
-}
-
-fn ok(body: Value) -> Answer {
-    Answer::Json(200, body)
-}
-
-fn error(code: &str, message: &str) -> Answer {
-    Answer::Json(400, json!({"__type": code, "message": message}))
+    let (aws, asked) = crate::responder::respond(answer).await;
+    (Ecs::new(aws, "prod", "web"), asked)
 }
 
 #[tokio::test]
@@ -107,9 +35,7 @@ async fn fields_that_the_sdk_does_not_know_travel_both_ways() {
     .await;
     let described = ecs.task_definition("web:7").await.unwrap();
     assert_eq!(ecs.register(&described).await.unwrap(), "arn:x/web:8");
-    let asked = asked.lock().unwrap();
-    let (operation, sent) = asked.last().unwrap();
-    assert_eq!(operation, "RegisterTaskDefinition");
+    let sent = &asked.bodies("RegisterTaskDefinition")[0];
     let expected = r#"{"family":"web","fieldOf2031":{"deep":[1.5,"",null,{}]},"containerDefinitions":[{"name":"web","image":"a","unknown":"","environment":[{"name":"E","value":""}]}],"tags":[{"key":"team","value":"","tagFieldOf2031":1}]}"#;
     assert_eq!(std::str::from_utf8(sent).unwrap(), expected);
 }
@@ -146,14 +72,14 @@ async fn a_hundred_tasks_are_described_per_call_and_all_pages_are_read() {
     .await;
     let tasks = ecs.our_tasks("ecs-svc/2").await.unwrap();
     assert_eq!(tasks.len(), 250);
-    let asked = asked.lock().unwrap();
-    let calls = |wanted: &str| asked.iter().filter(|(operation, _)| operation == wanted).count();
-    assert_eq!((calls("ListTasks"), calls("DescribeTasks")), (4, 3));
+    assert_eq!((asked.times("ListTasks"), asked.times("DescribeTasks")), (4, 3));
+    let ours = |body| serde_json::from_slice::<Value>(body).unwrap()["startedBy"] == "ecs-svc/2";
     assert!(
         asked
+            .bodies("ListTasks")
             .iter()
-            .filter(|(operation, _)| operation == "ListTasks")
-            .all(|(_, body)| { serde_json::from_slice::<Value>(body).unwrap()["startedBy"] == "ecs-svc/2" })
+            .map(|body| body.as_ref())
+            .all(ours)
     );
 }
 
@@ -186,14 +112,7 @@ async fn an_update_is_sent_once_and_a_lost_answer_is_looked_up() {
             .unwrap()
             .is_none()
     );
-    let asked = asked.lock().unwrap();
-    assert_eq!(
-        asked
-            .iter()
-            .filter(|(operation, _)| operation == "UpdateService")
-            .count(),
-        1
-    );
+    assert_eq!(asked.times("UpdateService"), 1);
 }
 
 #[tokio::test]
@@ -271,12 +190,5 @@ async fn service_deployments_that_are_denied_are_asked_for_once() {
     assert!(first.tasks.is_some() && first.seen_service().is_some());
     let second = ecs.look(&mut watched).await;
     assert!(second.blind.is_empty());
-    let asked = asked.lock().unwrap();
-    assert_eq!(
-        asked
-            .iter()
-            .filter(|(operation, _)| operation == "ListServiceDeployments")
-            .count(),
-        1
-    );
+    assert_eq!(asked.times("ListServiceDeployments"), 1);
 }

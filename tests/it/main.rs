@@ -1,4 +1,6 @@
 //! One test binary for everything that crosses a module border.
 mod dependencies;
 
+mod deploy;
 mod ecs_adapter;
+mod responder;
