@@ -76,8 +76,8 @@ async fn perform(verb: Verb, start: Start) -> Result<String, Failure> {
             let tools = tools(&start, &settings).await?;
             Ok(image_lines(&build_stage(&tools, settings).await?))
         }
-        Verb::Deploy(_) => {
-            let settings = settle(&start, None, DEPLOY)?;
+        Verb::Deploy(args) => {
+            let settings = settle(&start, args.path.as_deref(), DEPLOY)?;
             let tools = tools(&start, &settings).await?;
             Ok(service_lines(&deploy_stage(&tools, settings).await?))
         }
@@ -144,13 +144,15 @@ fn unreadable(error: LayerError) -> Failure {
 
 /// The failure of a configuration with problems, each with its place.
 pub fn misconfigured(problems: Vec<String>) -> Failure {
-    let what = match problems.len() {
-        1 => "the configuration has a problem".to_owned(),
-        count => format!("the configuration has {count} problems"),
+    let failure = match problems.as_slice() {
+        [problem] => Failure::new(Kind::Usage, "the configuration has a problem").cause(problem),
+        _ => Failure::new(
+            Kind::Usage,
+            format!("the configuration has {} problems", problems.len()),
+        )
+        .evidence(problems),
     };
-    Failure::new(Kind::Usage, what)
-        .evidence(problems)
-        .left("nothing was done")
+    failure.left("nothing was done")
 }
 
 async fn tools(start: &Start, settings: &Settings) -> Result<Tools, Failure> {

@@ -181,6 +181,8 @@ pub struct OutputArgs {
 /// `slipway deploy`.
 #[derive(Debug, Args)]
 pub struct DeployArgs {
+    /// The folder of slipway.toml [default: .].
+    pub path: Option<PathBuf>,
     /// Where to deploy.
     #[command(flatten)]
     pub services: ServiceArgs,
@@ -274,7 +276,10 @@ pub struct DryRunArgs {
     pub output: OutputArgs,
     /// Where to deploy.
     #[command(flatten)]
-    pub deploy: DeployArgs,
+    pub services: ServiceArgs,
+    /// What to deploy, if nothing is built: a JSON file, a zip, or an S3 object [default: what a build writes].
+    #[arg(long, value_name = "FILE|s3://BUCKET/KEY", help_heading = "Deploy options")]
+    pub imagedefinitions: Option<String>,
 }
 
 /// `slipway sandbox`.

@@ -5,43 +5,48 @@ use clap::Command;
 use clap_complete::Shell;
 
 /// Examples, by verb.
-const EXAMPLES: &[(&str, &str)] = &[
+const EXAMPLES: &[(&str, &[&str])] = &[
     (
         "build",
-        "\
-  slipway build
-  slipway build services/web --repository shop/web --tag '${commit}'
-  slipway build --secret id=npm,env=NPM_TOKEN --artifact s3://bucket/build.zip",
+        &[
+            "slipway build",
+            "slipway build services/web --repository shop/web --tag '${commit}'",
+            "slipway build --secret id=npm,env=NPM_TOKEN --artifact s3://bucket/build.zip",
+        ],
     ),
     (
         "deploy",
-        "\
-  slipway deploy
-  slipway deploy --cluster prod --service shop-web --timeout 20m
-  slipway deploy --imagedefinitions s3://bucket/build.zip --until steady",
+        &[
+            "slipway deploy",
+            "slipway deploy --cluster prod --service shop-web --timeout 20m",
+            "slipway deploy --imagedefinitions s3://bucket/build.zip --until steady",
+        ],
     ),
     (
         "run",
-        "\
-  slipway run
-  slipway run . --repository shop/web --container web --cluster prod --service shop-web",
+        &[
+            "slipway run",
+            "slipway run --repository shop/web --container web --cluster prod --service shop-web",
+        ],
     ),
     (
         "dry-run",
-        "\
-  slipway dry-run
-  slipway dry-run run examples/hello
-  slipway dry-run deploy --simulated --scenario broken.toml",
+        &[
+            "slipway dry-run",
+            "slipway dry-run run examples/hello",
+            "slipway dry-run deploy --simulated --scenario broken.toml",
+        ],
     ),
     (
         "sandbox",
-        "\
-  slipway sandbox --port 4566 --journal requests.jsonl
-  AWS_ENDPOINT_URL=http://127.0.0.1:4566 aws ecs list-clusters",
+        &[
+            "slipway sandbox --port 4566 --journal requests.jsonl",
+            "AWS_ENDPOINT_URL=http://127.0.0.1:4566 aws ecs list-clusters",
+        ],
     ),
     (
         "completions",
-        "  slipway completions bash > /etc/bash_completion.d/slipway",
+        &["slipway completions bash > /etc/bash_completion.d/slipway"],
     ),
 ];
 
@@ -49,7 +54,7 @@ const EXAMPLES: &[(&str, &str)] = &[
 pub fn complete(mut command: Command) -> Command {
     let codes = format!("Exit codes:\n{}", exit_codes());
     for (verb, examples) in EXAMPLES {
-        let text = format!("Examples:\n{examples}\n\n{codes}");
+        let text = format!("Examples:\n  {}\n\n{codes}", examples.join("\n  "));
         command = command.mut_subcommand(verb, |verb| verb.after_long_help(text));
     }
     command.after_long_help(codes)

@@ -4,3 +4,11 @@ mod dependencies;
 mod deploy;
 mod ecs_adapter;
 mod responder;
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test")]
+
+mod architecture;
+mod cli;
+mod docs;
+mod golden;
+mod names;

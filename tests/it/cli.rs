@@ -1,0 +1,276 @@
+//! The real binary: what it prints where, and what it answers with.
+
+use crate::golden;
+use std::fs::{self, File};
+use std::process::{Command, Output, Stdio};
+use tempfile::TempDir;
+
+/// The binary in a folder of its own, with nothing of this machine's environment.
+struct Bench {
+    folder: TempDir,
+    variables: Vec<(String, String)>,
+}
+
+/// Keeps the AWS SDK from asking a metadata service that may not exist.
+const NO_METADATA: (&str, &str) = ("AWS_EC2_METADATA_DISABLED", "true");
+
+impl Bench {
+    fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            variables: vec![(NO_METADATA.0.to_owned(), NO_METADATA.1.to_owned())],
+        }
+    }
+
+    fn file(self, path: &str, text: &str) -> Self {
+        fs::write(self.folder.path().join(path), text).unwrap();
+        self
+    }
+
+    fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    fn command(&self, line: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_slipway"));
+        command
+            .args(line.split_whitespace())
+            .current_dir(self.folder.path())
+            .env_clear()
+            .env("HOME", self.folder.path())
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, line: &str) -> Output {
+        self.command(line).output().unwrap()
+    }
+
+    /// Everything that a run showed, in one text; the folder, which differs each time, is `[folder]`.
+    fn shown(&self, line: &str) -> String {
+        let output = self.run(line);
+        let folder = self.folder.path().canonicalize().unwrap();
+        let text =
+            |bytes: &[u8]| String::from_utf8_lossy(bytes).replace(folder.to_str().unwrap(), "[folder]");
+        format!(
+            "$ slipway {line}\n--- stdout\n{}--- stderr\n{}--- exit code {}\n",
+            text(&output.stdout),
+            text(&output.stderr),
+            output.status.code().unwrap()
+        )
+    }
+
+    fn golden(&self, name: &str, line: &str) {
+        golden::check(&format!("tests/it/golden/{name}.txt"), &self.shown(line));
+    }
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn short_help_fits_a_screen_each() {
+    let bench = Bench::new();
+    for verb in ["build", "deploy", "run", "dry-run", "sandbox", "completions"] {
+        bench.golden(&format!("help-{verb}"), &format!("{verb} -h"));
+    }
+    bench.golden("help", "-h");
+}
+
+#[test]
+fn the_version_is_data() {
+    let output = Bench::new().run("--version");
+    assert_eq!(
+        output.stdout,
+        format!("slipway {}\n", env!("CARGO_PKG_VERSION")).as_bytes()
+    );
+    assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""));
+}
+
+#[test]
+fn a_command_line_that_is_not_understood_says_what_was_meant() {
+    let bench = Bench::new();
+    bench.golden("usage-unknown-flag", "build --repositry shop/web");
+    bench.golden("usage-unknown-verb", "biuld");
+    bench.golden("usage-wrong-choice", "deploy --until later");
+    bench.golden("usage-json", "--log-format json deploy --until later");
+}
+
+const MISTAKES: &str = r#"regoin = "eu-west-1"
+
+[image.web]
+repository = "shop/web:1"
+args = { VERSION = "${build}" }
+secrets = [{ id = "npm", env = "NPM_TOKEN" }]
+
+[deploy]
+timeout = "soon"
+
+[service.shop-web]
+env = "RELEASE=1"
+"#;
+
+#[test]
+fn every_problem_of_the_configuration_is_reported_at_once() {
+    let bench = Bench::new()
+        .file("slipway.toml", MISTAKES)
+        .variable("SLIPWAY_UNTIL", "later");
+    bench.golden("config-problems", "run --platform amd64");
+    bench.golden(
+        "config-problems-json",
+        "run --platform amd64 --log-format json -q",
+    );
+}
+
+#[test]
+fn broken_toml_names_its_line() {
+    Bench::new()
+        .file("slipway.toml", "[image.web]\nrepository = shop/web\n")
+        .golden("config-broken-toml", "build");
+}
+
+#[test]
+fn nothing_to_do_says_what_to_write() {
+    let bench = Bench::new();
+    bench.golden("nothing-to-build", "build");
+    bench.golden("nothing-to-deploy", "deploy");
+}
+
+#[test]
+fn a_folder_or_file_that_is_not_there_is_a_matter_of_usage() {
+    let bench = Bench::new();
+    bench.golden("no-folder", "build absent");
+    bench.golden("no-config-file", "build --config absent.toml");
+}
+
+#[test]
+fn a_log_format_that_does_not_exist_is_a_problem() {
+    Bench::new()
+        .variable("SLIPWAY_LOG_FORMAT", "xml")
+        .golden("log-format", "build");
+}
+
+#[test]
+fn without_a_region_or_credentials_nothing_is_done() {
+    let bench = Bench::new();
+    let no_region = bench.run("build --repository web");
+    assert_eq!(no_region.status.code(), Some(2));
+    assert!(
+        stderr(&no_region).starts_with("error: no AWS region is set\n"),
+        "{}",
+        stderr(&no_region)
+    );
+    let no_keys = bench.run("build --repository web --region eu-west-1");
+    assert_eq!(no_keys.status.code(), Some(2));
+    assert!(
+        stderr(&no_keys).starts_with("error: no AWS credentials were found\n"),
+        "{}",
+        stderr(&no_keys)
+    );
+}
+
+#[test]
+fn a_strange_variable_is_warned_of_and_does_not_stop_the_run() {
+    let bench = Bench::new().variable("SLIPWAY_CLUSTERS", "prod");
+    let output = bench.run("build --repository web --log-format json");
+    let first = stderr(&output).lines().next().unwrap().to_owned();
+    let event: serde_json::Value = serde_json::from_str(&first).unwrap();
+    assert_eq!(event["event"], "warning");
+    assert!(
+        event["text"]
+            .as_str()
+            .unwrap()
+            .contains("did you mean `SLIPWAY_CLUSTER`?"),
+        "{event}"
+    );
+}
+
+#[test]
+fn a_secret_never_appears_not_even_verbosely() {
+    let file = "[image.web]\nrepository = \"web\"\nsecrets = [{ id = \"npm\", env = \"NPM_TOKEN\" }]\n";
+    let bench = Bench::new()
+        .file("slipway.toml", file)
+        .variable("NPM_TOKEN", "canary-value");
+    for line in [
+        "build -v",
+        "build -v --log-format json",
+        "build -v --platform wrong",
+    ] {
+        let output = bench.run(line);
+        let all = stderr(&output) + &String::from_utf8_lossy(&output.stdout);
+        assert!(!all.is_empty() && !all.contains("canary-value"), "{all}");
+    }
+}
+
+#[test]
+fn colours_are_used_when_asked_for_and_not_in_a_log() {
+    let bench = Bench::new();
+    assert!(stderr(&bench.run("build --color always")).starts_with("\u{1b}[1;31merror:\u{1b}[0m "));
+    assert!(stderr(&bench.run("build")).starts_with("error: "));
+}
+
+#[test]
+fn completions_know_the_verbs() {
+    let output = Bench::new().run("completions bash");
+    let script = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(script.contains("dry-run") && script.contains("--imagedefinitions"));
+}
+
+/// Runs a line with a stdout or stderr that nobody reads.
+fn with_closed(line: &str, close: fn(&mut Command, Stdio)) -> Output {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let bench = Bench::new();
+    let mut command = bench.command(line);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    close(&mut command, writer.into());
+    command.spawn().unwrap().wait_with_output().unwrap()
+}
+
+#[test]
+fn a_closed_stdout_is_a_failure_that_says_so() {
+    for line in ["completions bash", "--version", "build --help"] {
+        let output = with_closed(line, |command, pipe| {
+            command.stdout(pipe);
+        });
+        assert_eq!(output.status.code(), Some(17), "{line}");
+        let text = stderr(&output);
+        assert!(
+            text.starts_with("error: the result could not be written to stdout\n  cause: Broken pipe"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn a_full_disk_behind_stdout_is_a_failure_that_says_so() {
+    let bench = Bench::new();
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let output = bench.command("completions bash").stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(17));
+    assert!(
+        stderr(&output).contains("No space left on device"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn a_closed_stderr_changes_no_exit_code() {
+    for (line, code) in [
+        ("build", 2),
+        ("build --log-format json", 2),
+        ("biuld", 2),
+        ("build -v --repository web --region eu-west-1", 2),
+        ("completions bash", 0),
+    ] {
+        let output = with_closed(line, |command, pipe| {
+            command.stderr(pipe);
+        });
+        assert_eq!(output.status.code(), Some(code), "{line}");
+    }
+}
