@@ -80,3 +80,28 @@ fn name(kind: Kind) -> &'static str {
         "terminated"
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::{Kind, Signals, Tell};
+    use crate::shutdown::{self, Urgency};
+    use rustix::process::{Signal, getpid, kill_process};
+
+    #[tokio::test]
+    async fn the_first_signal_winds_down_the_second_stops_and_the_third_is_not_refused() {
+        let signals = Signals::listen().unwrap();
+        let (switch, view) = shutdown::switch();
+        let send = |signal| kill_process(getpid(), signal).unwrap();
+        let tell = Tell::nobody();
+        let user = async {
+            send(Signal::INT);
+            assert_eq!(view.reached(Urgency::WindDown).await, Kind::Interrupted);
+            assert_eq!(view.asked().0, Urgency::WindDown);
+            send(Signal::TERM);
+            assert_eq!(view.reached(Urgency::Now).await, Kind::Interrupted);
+            send(Signal::HUP);
+        };
+        let (abandoned, ()) = tokio::join!(signals.raise(&switch, &tell), user);
+        assert_eq!(abandoned.kind, Kind::Interrupted);
+    }
+}

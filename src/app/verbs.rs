@@ -253,3 +253,44 @@ fn scenario(path: Option<&Path>) -> Result<Scenario, Failure> {
         Some(_) => Err(Failure::new(Kind::Bug, "`--scenario` is not wired")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Built, Deployed, image_lines, misconfigured, service_lines};
+    use crate::name::Digest;
+    use crate::stage::build::PushedImage;
+
+    #[test]
+    fn a_build_prints_references_and_a_deploy_json() {
+        let digest = Digest::of(b"");
+        let reference = format!("localhost:5000/web@{digest}");
+        let built = Built {
+            images: vec![PushedImage {
+                image: "web".to_owned(),
+                reference: reference.parse().unwrap(),
+                digest,
+                tags: vec!["1".to_owned()],
+            }],
+            written: Vec::new(),
+        };
+        assert_eq!(image_lines(&built), format!("{reference}\n"));
+        let deployed = Deployed {
+            service: "shop".parse().unwrap(),
+            revision: "shop:2".to_owned(),
+            deployment: None,
+            images: vec!["web@x".to_owned()],
+        };
+        assert_eq!(
+            service_lines(&[deployed]),
+            "{\"service\":\"shop\",\"revision\":\"shop:2\",\"deployment\":null,\"images\":[\"web@x\"]}\n"
+        );
+    }
+
+    #[test]
+    fn one_problem_is_the_cause_and_several_are_a_list() {
+        let one = misconfigured(vec!["a".to_owned()]);
+        assert_eq!((one.cause.as_deref(), one.evidence.len()), (Some("a"), 0));
+        let two = misconfigured(vec!["a".to_owned(), "b".to_owned()]);
+        assert_eq!((two.cause, two.evidence.len()), (None, 2));
+    }
+}

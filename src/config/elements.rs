@@ -50,7 +50,7 @@ pub fn platform(text: &str) -> Result<String, String> {
     let parts: Vec<&str> = text.split('/').collect();
     let word =
         |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-    if matches!(parts.len(), 2 | 3) && parts.iter().all(|part| word(part)) {
+    if matches!(parts.len(), 2 | 3) && parts.iter().all(word) {
         return Ok(text.to_owned());
     }
     Err(format!(

@@ -200,10 +200,10 @@ impl FromStr for RegistryHost {
         } else {
             (host, port)
         };
-        if let Some(port) = port {
-            if port.parse::<u16>().is_err() {
-                return Err(wrong(WHAT, text, format!("`{port}` is no port")));
-            }
+        if let Some(port) = port
+            && port.parse::<u16>().is_err()
+        {
+            return Err(wrong(WHAT, text, format!("`{port}` is no port")));
         }
         let inside = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
         let good = match inside {

@@ -91,6 +91,7 @@ fn place(key: &slipway::config::keys::Key) -> String {
     let section = key.section.name();
     match section {
         "" => format!("`{}`", key.name),
+        _ if key.of_one => format!("`{}` of the one `[{section}.NAME]`", key.name),
         _ if key.section.is_named() => format!("`{}` of every `[{section}.NAME]`", key.name),
         _ => format!("`{}` of `[{section}]`", key.name),
     }

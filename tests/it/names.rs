@@ -177,7 +177,7 @@ fn a_digest_has_64_lower_case_hex_digits() {
         HEX,
         "sha512:00",
         &format!("sha256:{}", &HEX[1..]),
-        &format!("sha256:{}0", HEX),
+        &format!("sha256:{HEX}0"),
         &digest().to_uppercase(),
     ] {
         assert!(bad.parse::<Digest>().is_err(), "{bad}");

@@ -4,6 +4,7 @@ use super::{DEFAULTS, Needs, Resolved, resolve};
 use crate::config::keys::{KEYS, Section};
 use crate::config::settings::{Builder, DefinitionsSource, OnFailure, RepositoryTarget, Settings, Until};
 use crate::config::written::{Checkout, Document, Given, Layers};
+use crate::name::Tag;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -101,7 +102,7 @@ fn a_file_is_understood_with_its_variables_secrets_and_paths() {
         web.labels["org.opencontainers.image.revision"],
         web.args["VERSION"]
     );
-    let tags: Vec<&str> = web.tags.iter().map(|tag| tag.as_str()).collect();
+    let tags: Vec<&str> = web.tags.iter().map(Tag::as_str).collect();
     assert_eq!(tags, ["0123456", "main-latest"]);
     let secrets: Vec<_> = web
         .secrets

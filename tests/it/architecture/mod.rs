@@ -184,10 +184,7 @@ fn a_bad_arrow_is_found_however_it_is_written() {
 #[test]
 fn a_forbidden_word_a_missing_rule_and_a_long_file_are_found() {
     assert_eq!(
-        complaints_of(&[(
-            "ecs/rollout/mod.rs",
-            "fn f() { tokio::task::yield_now(); }"
-        )]),
+        complaints_of(&[("ecs/rollout/mod.rs", "fn f() { tokio::task::yield_now(); }")]),
         ["ecs/rollout/mod.rs: `tokio::` has no place in `ecs::rollout` (decisions)"]
     );
     assert_eq!(
