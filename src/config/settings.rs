@@ -3,7 +3,7 @@
 use crate::name::{ClusterName, ContainerName, ImageRef, Repository, ServiceName, Tag};
 use crate::secret::Secret;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Everything that `slipway.toml`, the environment and the flags say.
@@ -104,6 +104,24 @@ pub struct Outputs {
     pub env_file: Option<PathBuf>,
     /// Where the artifact zip goes, if wanted.
     pub artifact: Option<ArtifactTarget>,
+}
+
+impl Outputs {
+    /// What each file is, and where; imagedefinitions.json last.
+    #[must_use]
+    pub fn files(&self) -> Vec<(&'static str, &Path)> {
+        let optional = [
+            ("the metadata", &self.metadata),
+            ("the env file", &self.env_file),
+            ("imageDetail.json", &self.image_detail),
+        ];
+        let mut files: Vec<_> = optional
+            .into_iter()
+            .filter_map(|(what, path)| Some((what, path.as_deref()?)))
+            .collect();
+        files.push(("imagedefinitions.json", &self.imagedefinitions));
+        files
+    }
 }
 
 /// An S3 object to write.

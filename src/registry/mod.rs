@@ -1,7 +1,6 @@
 //! What a registry holds, and what it can refuse.
 //!
-//! `manifest` reads manifests and is pure; `ecr` talks to Amazon ECR; `docker_config` finds credentials for others.
+//! `manifest` reads manifests and is pure; `ecr` talks to Amazon ECR. Pushing is left to `image::daemon`.
 
-pub mod docker_config;
 pub mod ecr;
 pub mod manifest;

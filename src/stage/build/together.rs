@@ -1,0 +1,223 @@
+//! Running several jobs side by side, of which one that fails winds the others down.
+
+use crate::failure::{Failure, Kind};
+use crate::shutdown::{self, Shutdown, ShutdownSwitch, Urgency};
+use futures_util::stream::{self, StreamExt};
+
+/// How the jobs ended, as a whole.
+#[derive(Debug)]
+pub(super) enum Ended<T> {
+    /// All did their work; in the order of the jobs.
+    Well(Vec<T>),
+    /// One failed, and the others were wound down.
+    Failed {
+        /// The failure that came first; those of the jobs that were wound down are its consequence.
+        failure: Failure,
+        /// What was done all the same.
+        done: Vec<T>,
+    },
+    /// A stop was asked for.
+    Stopped {
+        /// Which signal asked.
+        signal: Kind,
+        /// What was done all the same.
+        done: Vec<T>,
+    },
+}
+
+/// One thing that happens while jobs run.
+enum Moment<T> {
+    /// A signal came, or came again.
+    Asked(Kind),
+    /// The job of this number ended.
+    Ended(usize, Result<T, Failure>),
+    /// No job is left.
+    AllEnded,
+}
+
+/// Why the jobs are wound down.
+enum Cause {
+    Failure(Failure),
+    Signal(Kind),
+}
+
+/// Runs `job` for each of `items`, up to `at_once` side by side, each with a stop signal that is raised when `shutdown`
+/// is, or when another one fails. Ends only when every job that began has ended.
+pub(super) async fn together<I, T, J>(
+    at_once: usize,
+    shutdown: &Shutdown,
+    items: impl IntoIterator<Item = I>,
+    job: J,
+) -> Ended<T>
+where
+    J: AsyncFn(I, Shutdown) -> Result<T, Failure>,
+{
+    let (switch, inner) = shutdown::switch();
+    let job = &job;
+    let begun = |(number, item): (usize, I)| {
+        let inner = inner.clone();
+        async move {
+            if let (_, Some(signal)) = inner.asked() {
+                return (number, Err(super::failures::stopped(signal)));
+            }
+            (number, job(item, inner).await)
+        }
+    };
+    let mut running = stream::iter(items.into_iter().enumerate().map(begun)).buffer_unordered(at_once);
+    let mut state = State::new(switch);
+    let mut heard = Urgency::None;
+    loop {
+        let next = match heard {
+            Urgency::None => Some(Urgency::WindDown),
+            Urgency::WindDown => Some(Urgency::Now),
+            Urgency::Now => None,
+        };
+        let asked = async {
+            match next {
+                Some(level) => shutdown.reached(level).await,
+                None => std::future::pending().await,
+            }
+        };
+        let moment = tokio::select! {
+            biased;
+            signal = asked => Moment::Asked(signal),
+            ended = running.next() => ended.map_or(Moment::AllEnded, |(number, end)| Moment::Ended(number, end)),
+        };
+        if matches!(moment, Moment::Asked(_)) {
+            heard = next.unwrap_or(Urgency::Now);
+        }
+        if let Some(()) = state.take(moment) {
+            return state.end();
+        }
+    }
+}
+
+struct State<T> {
+    switch: ShutdownSwitch,
+    cause: Option<Cause>,
+    done: Vec<(usize, T)>,
+}
+
+impl<T> State<T> {
+    fn new(switch: ShutdownSwitch) -> Self {
+        Self {
+            switch,
+            cause: None,
+            done: Vec::new(),
+        }
+    }
+
+    /// Takes one moment in; says when it was the last.
+    fn take(&mut self, moment: Moment<T>) -> Option<()> {
+        match moment {
+            Moment::Asked(signal) => {
+                self.cause.get_or_insert(Cause::Signal(signal));
+                self.switch.raise(signal);
+            }
+            Moment::Ended(number, Ok(result)) => self.done.push((number, result)),
+            Moment::Ended(_, Err(failure)) => {
+                if self.cause.is_none() {
+                    self.cause = Some(Cause::Failure(failure));
+                    self.switch.raise(Kind::Interrupted);
+                }
+            }
+            Moment::AllEnded => return Some(()),
+        }
+        None
+    }
+
+    fn end(mut self) -> Ended<T> {
+        self.done.sort_by_key(|(number, _)| *number);
+        let done = self.done.into_iter().map(|(_, result)| result).collect();
+        match self.cause {
+            None => Ended::Well(done),
+            Some(Cause::Failure(failure)) => Ended::Failed { failure, done },
+            Some(Cause::Signal(signal)) => Ended::Stopped { signal, done },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Ended, together};
+    use crate::failure::{Failure, Kind};
+    use crate::shutdown::{Shutdown, Urgency, switch};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use tokio::sync::Barrier;
+
+    /// A job that only ends when it is wound down, and then with a failure of its own.
+    async fn wait_for_a_stop(shutdown: &Shutdown) -> Result<usize, Failure> {
+        shutdown.reached(Urgency::WindDown).await;
+        Err(Failure::new(Kind::FarEnd, "the connection was closed"))
+    }
+
+    #[tokio::test]
+    async fn results_come_in_the_order_of_the_jobs_and_no_more_run_at_once_than_allowed() {
+        let (running, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let job = async |number: usize, _| {
+            most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            for _ in 0..10 - number {
+                tokio::task::yield_now().await;
+            }
+            running.fetch_sub(1, Ordering::SeqCst);
+            Ok(number)
+        };
+        let Ended::Well(done) = together(3, &Shutdown::never(), 0..10, job).await else {
+            panic!("no job fails");
+        };
+        assert_eq!(done, (0..10).collect::<Vec<_>>());
+        assert_eq!(most.load(Ordering::SeqCst), 3);
+    }
+
+    #[tokio::test]
+    async fn one_failure_winds_the_others_down_and_is_the_one_that_is_told() {
+        let all_run = Barrier::new(3);
+        let job = async |number: usize, shutdown: Shutdown| {
+            if number == 3 {
+                panic!("a job that has not begun does not begin");
+            }
+            all_run.wait().await;
+            match number {
+                0 => Ok(0),
+                1 => Err(Failure::new(Kind::Build, "step 2 failed")),
+                _ => wait_for_a_stop(&shutdown).await,
+            }
+        };
+        let Ended::Failed { failure, done } = together(3, &Shutdown::never(), 0..4, job).await else {
+            panic!("a job fails");
+        };
+        assert_eq!(
+            (failure.kind, failure.what.as_str(), done),
+            (Kind::Build, "step 2 failed", vec![0])
+        );
+    }
+
+    #[tokio::test]
+    async fn a_signal_winds_all_down_and_their_failures_are_not_told() {
+        let (hand, shutdown) = switch();
+        let job = async |number: usize, inner: Shutdown| {
+            if number == 1 {
+                hand.raise(Kind::Terminated);
+            }
+            let ended = wait_for_a_stop(&inner).await;
+            assert_eq!(inner.asked().1, Some(Kind::Terminated));
+            ended
+        };
+        let ended = together(2, &shutdown, 0..3, job).await;
+        assert!(matches!(ended, Ended::Stopped { signal: Kind::Terminated, done } if done.is_empty()));
+    }
+
+    #[tokio::test]
+    async fn a_second_signal_reaches_the_jobs_as_now() {
+        let (hand, shutdown) = switch();
+        let job = async |_: usize, inner: Shutdown| {
+            hand.raise(Kind::Interrupted);
+            inner.reached(Urgency::WindDown).await;
+            hand.raise(Kind::Interrupted);
+            inner.reached(Urgency::Now).await;
+            Ok(())
+        };
+        let ended = together(1, &shutdown, 0..1, job).await;
+        assert!(matches!(ended, Ended::Stopped { done, .. } if done.len() == 1));
+    }
+}
