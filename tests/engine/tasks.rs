@@ -1,6 +1,7 @@
 //! What becomes of tasks on a real Engine.
 
-use super::bench::Bench;
+use super::bench::{Bench, docker};
+use bollard::query_parameters::InspectContainerOptions;
 use serde_json::{Value, json};
 use slipway::sandbox::world::orders::{CheckOutcome, ContainerHealth, Fact};
 
@@ -145,7 +146,17 @@ async fn a_container_without_enough_memory_is_killed_for_it() {
     let seen = bench
         .until(|fact| matches!(fact, Fact::ContainerExited { .. }))
         .await;
-    assert_eq!(exit_of(&seen, "web"), Some((137, true)));
+    // Not every Engine hears of it: 28.5 on cgroups v1 does not, and nobody else could know.
+    let id = seen.iter().find_map(|fact| match fact {
+        Fact::ContainerStarted { runtime_id, .. } => Some(runtime_id),
+        _ => None,
+    });
+    let inspected = docker()
+        .await
+        .inspect_container(id.unwrap(), None::<InspectContainerOptions>)
+        .await;
+    let killed = inspected.unwrap().state.unwrap().oom_killed.unwrap();
+    assert_eq!(exit_of(&seen, "web"), Some((137, killed)));
     bench.end("a1").await;
     bench.finish().await;
 }
