@@ -2,8 +2,8 @@
 //!
 //! A [`Runner`] obeys the world's orders and tells it facts. Every sandbox has a bridge network, every task a container
 //! that holds its network namespace and address, which the task's own containers join. What happens is heard from the
-//! Engine's events and always looked up: a lost event can delay a fact, never lose it. Everything carries the labels of
-//! [`owner`], and nothing without them is ever removed.
+//! Engine's events and always looked up: a lost event can delay a fact, never lose it. Everything carries labels
+//! that name the sandbox and its process, and nothing without them is ever removed.
 
 mod check;
 mod container;

@@ -120,6 +120,7 @@ fn host_config(spec: &TaskSpec, definition: &Value, changed: &Value, place: &Pla
         cap_add: texts(&linux["capabilities"]["add"]),
         cap_drop: texts(&linux["capabilities"]["drop"]),
         shm_size: number(&linux["sharedMemorySize"]).map(|mebibytes| mebibytes.saturating_mul(MEBIBYTE)),
+        tmpfs: Some(items(&linux["tmpfs"]).iter().filter_map(tmpfs).collect()),
         readonly_rootfs: definition["readonlyRootFilesystem"].as_bool(),
         privileged: definition["privileged"].as_bool(),
         ulimits: Some(items(&definition["ulimits"]).iter().map(ulimit).collect()),
@@ -148,6 +149,14 @@ fn mounts(definition: &Value, place: &Place) -> Vec<Mount> {
         .iter()
         .filter_map(mount)
         .collect()
+}
+
+/// A `tmpfs` mount: its path and its options, `size` in mebibytes among them.
+fn tmpfs(mount: &Value) -> Option<(String, String)> {
+    let size = number(&mount["size"]).map(|mebibytes| format!("size={mebibytes}m"));
+    let options = texts(&mount["mountOptions"]).unwrap_or_default();
+    let options: Vec<String> = size.into_iter().chain(options).collect();
+    Some((text(&mount["containerPath"])?, options.join(",")))
 }
 
 fn ulimit(limit: &Value) -> ResourcesUlimits {
@@ -277,7 +286,10 @@ mod tests {
             "user": "1000:1000", "workingDirectory": "/srv", "readonlyRootFilesystem": true,
             "cpu": 1, "memory": 64, "memoryReservation": 32, "stopTimeout": 5,
             "ulimits": [{"name": "nofile", "softLimit": 10, "hardLimit": 20}],
-            "linuxParameters": {"initProcessEnabled": true, "capabilities": {"drop": ["ALL"]}},
+            "linuxParameters": {
+                "initProcessEnabled": true, "capabilities": {"drop": ["ALL"]},
+                "tmpfs": [{"containerPath": "/tmp", "size": 8, "mountOptions": ["noexec"]}]
+            },
             "mountPoints": [{"sourceVolume": "data", "containerPath": "/data", "readOnly": true}],
             "healthCheck": {"command": ["CMD", "/web", "check"], "interval": 5, "startPeriod": 10}
         });
@@ -302,6 +314,7 @@ mod tests {
             ("/HostConfig/CpuShares", json!(2)),
             ("/HostConfig/Init", json!(true)),
             ("/HostConfig/CapDrop", json!(["ALL"])),
+            ("/HostConfig/Tmpfs", json!({"/tmp": "size=8m,noexec"})),
             ("/HostConfig/ReadonlyRootfs", json!(true)),
             (
                 "/HostConfig/Ulimits/0",
