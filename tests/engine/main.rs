@@ -11,4 +11,5 @@ mod image;
 mod leftovers;
 mod registry;
 mod support;
+mod roll;
 mod tasks;

@@ -45,6 +45,7 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::{Bytes, LONGEST, Lines};
+    use proptest::prelude::{any, prop, proptest};
 
     fn cut(chunks: &[&[u8]]) -> Vec<String> {
         let mut lines = Lines::default();
@@ -75,5 +76,20 @@ mod tests {
         let lines = cut(&[&chunk, &chunk]);
         let lengths: Vec<_> = lines.iter().map(String::len).collect();
         assert_eq!(lengths, [LONGEST, LONGEST, 2]);
+    }
+
+    proptest! {
+        #[test]
+        fn chunks_make_no_difference(
+            text in "([a-z\u{e9} ]{0,9}\r?\n){0,9}[a-z]{0,9}",
+            cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
+        ) {
+            let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(text.len() + 1)).collect();
+            cuts.extend([0, text.len()]);
+            cuts.sort_unstable();
+            let chunks: Vec<&[u8]> = cuts.windows(2).map(|pair| &text.as_bytes()[pair[0]..pair[1]]).collect();
+            let expected: Vec<&str> = text.lines().collect();
+            proptest::prop_assert_eq!(cut(&chunks), expected);
+        }
     }
 }
