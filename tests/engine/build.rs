@@ -6,7 +6,7 @@
 )]
 
 use crate::support::{
-    Images, Registry, Told, busybox_context, context, docker, engine, env, request, secret, sparse, unique,
+    Busybox, Images, Registry, Told, context, docker, engine, env, request, secret, sparse, unique,
 };
 use slipway::config::settings::Builder;
 use slipway::failure::Kind;
@@ -95,14 +95,15 @@ async fn both_builders_build_from_scratch_with_everything_that_was_asked_for() {
 #[tokio::test]
 async fn a_failing_step_is_named_with_its_line_its_code_and_its_last_lines() {
     for builder in BOTH {
-        let root = busybox_context(
+        let root = Busybox::new(
+            "failing-step",
             "# why not\nRUN echo before; \\\n    for i in 1 2 3; do echo line $i; done; exit 7\n",
         );
         let failed = failure(root.path(), builder).await;
         assert_eq!(failed.fault, BuildFault::Step, "{builder:?} {failed:?}");
         assert_eq!(
             (failed.exit_code, failed.line),
-            (Some(7), Some(5)),
+            (Some(7), Some(6)),
             "{builder:?} {failed:?}"
         );
         assert!(failed.step.unwrap().contains("RUN echo before"));
@@ -147,7 +148,7 @@ async fn a_base_that_a_registry_lacks_is_not_found() {
 async fn a_secret_reaches_its_step_and_nothing_else() {
     let steps =
         "RUN --mount=type=secret,id=npm busybox wc -c < /run/secrets/npm && test ! -e /run/secrets/other\n";
-    let root = busybox_context(steps);
+    let root = Busybox::new("secret", steps);
     let name = format!("{}:1", unique("secret"));
     let _images = Images(vec![name.clone()]);
     let mut request = request(root.path(), Builder::Auto, &[&name]);
@@ -166,10 +167,13 @@ async fn a_secret_reaches_its_step_and_nothing_else() {
 
 #[tokio::test]
 async fn a_secret_that_was_not_given_fails_the_step_that_requires_it() {
-    let root = busybox_context("RUN --mount=type=secret,id=npm,required=true cat /run/secrets/npm\n");
+    let root = Busybox::new(
+        "secret-missing",
+        "RUN --mount=type=secret,id=npm,required=true cat /run/secrets/npm\n",
+    );
     let failed = failure(root.path(), Builder::BuildKit).await;
     assert_eq!(failed.fault, BuildFault::MissingSecret, "{failed:?}");
-    assert_eq!(failed.line, Some(4), "{failed:?}");
+    assert_eq!(failed.line, Some(5), "{failed:?}");
 }
 
 #[tokio::test]
@@ -190,7 +194,10 @@ async fn the_classic_builder_refuses_secrets_before_it_starts() {
 #[tokio::test]
 async fn ignored_files_do_not_reach_the_builder() {
     for builder in BOTH {
-        let root = busybox_context("COPY . /ctx/\nRUN cd /ctx && busybox find . -type f | busybox sort\n");
+        let root = Busybox::new(
+            "ignored",
+            "COPY . /ctx/\nRUN cd /ctx && busybox find . -type f | busybox sort\n",
+        );
         for (path, content) in [
             (".dockerignore", "busybox\n**/*.log\n!keep.log\nDockerfile"),
             ("a.log", ""),
@@ -323,7 +330,10 @@ fn is_open(path: &Path) -> bool {
 async fn a_stopped_build_ends_in_the_engine_too() {
     for builder in BOTH {
         let marker = unique(&format!("{builder:?}"));
-        let root = busybox_context(&format!("RUN echo started && busybox sleep 600 # {marker}\n"));
+        let root = Busybox::new(
+            "stopped",
+            &format!("RUN echo started && busybox sleep 600 # {marker}\n"),
+        );
         let mut request = request(root.path(), builder, &[]);
         request.image.no_cache = true;
         let (hand, view) = switch();
@@ -408,7 +418,6 @@ async fn a_private_registry_is_used_with_credentials_and_refuses_without() {
     for builder in BOTH {
         let unique = unique(&format!("private-{builder:?}"));
         let name: ImageRef = format!("{}/base:{builder:?}", registry.host).parse().unwrap();
-        let _images = Images(vec![name.to_string()]);
         let root = context(&[("Dockerfile", "FROM scratch\nCOPY a /\n"), ("a", &unique)]);
         let base = request(root.path(), builder, &[&name.to_string()]);
         let _built = engine.build(&base, &tell, &never).await.unwrap();
@@ -427,6 +436,7 @@ async fn a_private_registry_is_used_with_credentials_and_refuses_without() {
         assert_eq!(engine.registry_digest(&name, Some(&right)).await.unwrap(), digest);
         docker(&["rmi", "-f", &name.to_string()]);
 
+        let _images = Images(vec![name.to_string(), format!("{}@{digest}", name.name())]);
         let dockerfile = format!("FROM {}@{digest}\nCOPY b /\n", name.name());
         let from = context(&[("Dockerfile", &dockerfile), ("b", "")]);
         let mut request = request(from.path(), builder, &[]);

@@ -46,17 +46,36 @@ pub fn context(files: &[(&str, &str)]) -> tempfile::TempDir {
     root
 }
 
-/// A context whose image has a shell: a static busybox, since nothing can be pulled. `steps` follow its installation,
-/// which every test shares through the build cache.
-pub fn busybox_context(steps: &str) -> tempfile::TempDir {
-    let root = context(&[(
-        "Dockerfile",
-        &format!("FROM scratch\nCOPY busybox /bin/sh\nCOPY busybox /bin/busybox\n{steps}"),
-    )]);
-    let busybox = root.path().join("busybox");
-    fs::copy("/bin/busybox", &busybox).unwrap();
-    fs::set_permissions(&busybox, fs::Permissions::from_mode(0o755)).unwrap();
-    root
+/// A context whose image has a shell: a static busybox, since nothing can be pulled.
+pub struct Busybox {
+    folder: tempfile::TempDir,
+    label: String,
+}
+
+impl Busybox {
+    /// The Dockerfile has four lines before `steps`.
+    pub fn new(test: &str, steps: &str) -> Self {
+        let label = unique(test);
+        let install = "COPY busybox /bin/sh\nCOPY busybox /bin/busybox\n";
+        let dockerfile = format!("FROM scratch\nLABEL slipway-test={label}\n{install}{steps}");
+        let folder = context(&[("Dockerfile", &dockerfile)]);
+        let busybox = folder.path().join("busybox");
+        fs::copy("/bin/busybox", &busybox).unwrap();
+        fs::set_permissions(&busybox, fs::Permissions::from_mode(0o755)).unwrap();
+        Self { folder, label }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+/// The classic builder keeps the images of its steps, also of a build that failed.
+impl Drop for Busybox {
+    fn drop(&mut self) {
+        let filter = format!("label=slipway-test={}", self.label);
+        docker(&["image", "prune", "-f", "--filter", &filter]);
+    }
 }
 
 /// A name that no other test and no other run uses.

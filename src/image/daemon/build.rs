@@ -190,10 +190,9 @@ impl Engine {
         }
         // The body is dropped here, so a feeder that still waits for room ends. What stopped it is the cause of
         // whatever the Engine made of a context that broke off.
-        if let Ok(Err(error)) = feeder.await {
-            if !matches!(error, ContextError::Cut) {
-                return Err(Ended::Failed(EngineError::Context(error)));
-            }
+        match feeder.await {
+            Ok(Ok(_) | Err(ContextError::Cut)) | Err(_) => {}
+            Ok(Err(error)) => return Err(Ended::Failed(EngineError::Context(error))),
         }
         transcript.close().into_iter().for_each(|event| tell.tell(event));
         match (transcript.finish(), gone) {
@@ -267,7 +266,7 @@ fn feed(
     tell: Tell,
 ) -> JoinHandle<Result<Sent, ContextError>> {
     tokio::task::spawn_blocking(move || {
-        let sent = context.stream(chunks)?;
+        let sent = context.stream(&chunks)?;
         tell.tell(Event::ContextSent {
             image,
             bytes: sent.bytes,

@@ -114,7 +114,7 @@ pub enum EngineError {
         name: ImageRef,
         /// The sort and the registry's words.
         #[source]
-        failure: PushFailure,
+        failure: Box<PushFailure>,
     },
     /// The registry does not tell the digest behind a name.
     #[error("the registry does not tell the digest of `{name}`")]
@@ -123,7 +123,7 @@ pub enum EngineError {
         name: ImageRef,
         /// The sort and the registry's words.
         #[source]
-        failure: PushFailure,
+        failure: Box<PushFailure>,
     },
     /// We were asked to stop; what was being done was cancelled in the Engine.
     #[error("the {during} was stopped")]

@@ -104,7 +104,7 @@ impl Engine {
             wire: wire.speaking(api.0, api.1),
             docker,
             env: env.clone(),
-            has_buildkit: !is_windows && !(wants_classic && api >= BUILDER_VERSION_MEANS_IT),
+            has_buildkit: !is_windows && (!wants_classic || api < BUILDER_VERSION_MEANS_IT),
         })
     }
 

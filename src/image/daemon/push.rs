@@ -52,7 +52,7 @@ impl Engine {
         };
         let failed = |failure| EngineError::Push {
             name: name.clone(),
-            failure,
+            failure: Box::new(failure),
         };
         let request = Request::post(format!("/images/{}/push?tag={tag}", name.name()))
             .header("X-Registry-Auth", registry_header(auth));
@@ -92,7 +92,7 @@ impl Engine {
     ) -> Result<Digest, EngineError> {
         let failed = |failure| EngineError::RegistryDigest {
             name: name.clone(),
-            failure,
+            failure: Box::new(failure),
         };
         let asked = tokio::time::timeout(ANSWER_PATIENCE, self.distribution(name, auth)).await;
         match asked {

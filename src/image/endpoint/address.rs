@@ -81,8 +81,7 @@ impl FromStr for Address {
             "unix" if rest.is_empty() => Err(AddressError::NoPath(text.to_owned())),
             "unix" => Ok(Self::Unix(PathBuf::from(rest))),
             // Docker's own ports: 2375 without TLS, 2376 with it.
-            "tcp" => tcp(2375, false),
-            "http" => tcp(2375, false),
+            "tcp" | "http" => tcp(2375, false),
             "https" => tcp(2376, true),
             "npipe" => Err(AddressError::NamedPipe(text.to_owned())),
             "ssh" => Err(AddressError::Ssh(text.to_owned())),

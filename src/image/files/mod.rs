@@ -237,7 +237,7 @@ impl Context {
     ///
     /// # Errors
     /// [`ContextError::Cut`] when the receiver is gone; otherwise the file that could not be read.
-    pub fn stream(&self, chunks: mpsc::Sender<io::Result<Bytes>>) -> Result<Sent, ContextError> {
+    pub fn stream(&self, chunks: &mpsc::Sender<io::Result<Bytes>>) -> Result<Sent, ContextError> {
         let sent = self.stream_all(chunks.clone());
         if sent.is_err() {
             // The body must break off: a tar that merely ends early would be taken for a whole one.

@@ -26,7 +26,7 @@ fn look(root: &Path) -> Result<Context, ContextError> {
 fn received(context: &Context) -> (Sent, Vec<(String, tar::EntryType, String)>) {
     let (sender, mut receiver) = mpsc::channel(4);
     let (sent, bytes) = std::thread::scope(|scope| {
-        let sent = scope.spawn(|| context.stream(sender));
+        let sent = scope.spawn(move || context.stream(&sender));
         let mut bytes = Vec::new();
         while let Some(chunk) = receiver.blocking_recv() {
             let chunk = chunk.unwrap();
@@ -89,7 +89,7 @@ fn the_same_context_gives_the_same_bytes() {
     let root = folder(&[("Dockerfile", "FROM scratch\n"), ("b", "2"), ("a/c", "1")]);
     let digest = || {
         let (sender, mut receiver) = mpsc::channel(64);
-        look(root.path()).unwrap().stream(sender).unwrap();
+        look(root.path()).unwrap().stream(&sender).unwrap();
         let mut all = Vec::new();
         while let Ok(chunk) = receiver.try_recv() {
             all.extend_from_slice(&chunk.unwrap());
@@ -153,7 +153,7 @@ fn modes_long_names_and_odd_bytes_arrive() {
     fs::set_permissions(root.path().join("run.sh"), fs::Permissions::from_mode(0o755)).unwrap();
     fs::write(root.path().join(std::ffi::OsStr::from_bytes(b"odd\xff")), "odd").unwrap();
     let (sender, mut receiver) = mpsc::channel(64);
-    look(root.path()).unwrap().stream(sender).unwrap();
+    look(root.path()).unwrap().stream(&sender).unwrap();
     let mut all = Vec::new();
     while let Ok(chunk) = receiver.try_recv() {
         all.extend_from_slice(&chunk.unwrap());
@@ -213,7 +213,7 @@ fn a_file_that_shrinks_ends_the_stream_and_one_that_grows_does_not() {
     assert_eq!(received(&context).1[1].2, "0123456789");
     fs::write(root.path().join("log"), "0").unwrap();
     let (sender, mut receiver) = mpsc::channel(64);
-    let error = context.stream(sender).unwrap_err();
+    let error = context.stream(&sender).unwrap_err();
     assert!(
         matches!(&error, ContextError::Shrank(path) if path.ends_with("log")),
         "{error:?}"
@@ -228,7 +228,7 @@ fn a_file_that_shrinks_ends_the_stream_and_one_that_grows_does_not() {
     );
     fs::remove_file(root.path().join("log")).unwrap();
     let (sender, _receiver) = mpsc::channel(64);
-    let error = context.stream(sender).unwrap_err();
+    let error = context.stream(&sender).unwrap_err();
     assert!(
         matches!(&error, ContextError::ReadEntry { path, .. } if path.ends_with("log")),
         "{error:?}"
@@ -242,8 +242,9 @@ fn no_more_is_read_than_the_channel_has_room_for() {
     big.set_len(512 * CHUNK as u64).unwrap();
     let context = look(root.path()).unwrap();
     let (sender, receiver) = mpsc::channel(2);
+    let context = &context;
     let outcome = std::thread::scope(|scope| {
-        let stream = scope.spawn(|| context.stream(sender));
+        let stream = scope.spawn(move || context.stream(&sender));
         while receiver.len() < 2 {
             std::thread::yield_now();
         }

@@ -105,7 +105,7 @@ impl BuildTranscript {
                     .flat_map(|line| self.classic_line(&line))
                     .collect()
             }
-            BuildMessage::Vertex(vertex) => self.vertex(vertex),
+            BuildMessage::Vertex(vertex) => self.vertex(&vertex),
             BuildMessage::Log(log) => {
                 let lines = self.steps.entry(log.vertex).or_default().lines.push(&log.bytes);
                 lines.into_iter().map(|line| self.line(line)).collect()
@@ -138,7 +138,7 @@ impl BuildTranscript {
         }
     }
 
-    fn vertex(&mut self, vertex: Vertex) -> Vec<Event> {
+    fn vertex(&mut self, vertex: &Vertex) -> Vec<Event> {
         let step = self.steps.entry(vertex.digest.clone()).or_default();
         step.name.clone_from(&vertex.name);
         let starts = !step.started && vertex.started.is_some();
