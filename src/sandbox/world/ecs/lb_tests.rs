@@ -54,7 +54,7 @@ fn between(text: &str, before: &str, after: &str) -> String {
     rest.split_once(after).unwrap().0.to_owned()
 }
 
-fn balanced(group: &str, more: Value) -> Value {
+fn balanced(group: &str, more: &Value) -> Value {
     let mut settings = json!({
         "loadBalancers": [{ "targetGroupArn": group, "containerName": "web", "containerPort": 80 }],
     });
@@ -66,7 +66,7 @@ fn balanced(group: &str, more: Value) -> Value {
 }
 
 /// A service of `desired` tasks behind the load balancer, complete and steady.
-fn serving(scenario: &str, desired: u32, more: Value) -> Timeline {
+fn serving(scenario: &str, desired: u32, more: &Value) -> Timeline {
     let mut timeline = Timeline::new(scenario);
     let group = target_group(&mut timeline);
     timeline.call("CreateService", service(desired, balanced(&group, more)));
@@ -78,7 +78,7 @@ fn serving(scenario: &str, desired: u32, more: Value) -> Timeline {
 
 #[test]
 fn a_rollout_of_two_tasks_takes_as_long_as_one_on_fargate() {
-    let mut timeline = serving("", 2, json!({}));
+    let mut timeline = serving("", 2, &json!({}));
     timeline.update(json!({}));
     timeline.pass(600);
     let events = timeline.events();
@@ -103,7 +103,7 @@ fn a_rollout_of_two_tasks_takes_as_long_as_one_on_fargate() {
 
 #[test]
 fn tasks_that_the_load_balancer_finds_unhealthy_trip_the_breaker() {
-    let mut timeline = serving("[[fate]]\nrevision = 2\ntarget = 503", 1, breaker());
+    let mut timeline = serving("[[fate]]\nrevision = 2\ntarget = 503", 1, &breaker());
     timeline.update(json!({}));
     timeline.pass_until("rolling back");
     let events = timeline.events();
@@ -146,7 +146,7 @@ fn a_grace_period_lets_bad_checks_pass() {
     let mut timeline = serving(
         "[[fate]]\nrevision = 2\ntarget = 503",
         1,
-        json!({ "healthCheckGracePeriodSeconds": 600 }),
+        &json!({ "healthCheckGracePeriodSeconds": 600 }),
     );
     timeline.update(json!({}));
     timeline.pass(600);
@@ -183,11 +183,11 @@ fn a_target_group_must_exist_and_be_attached_and_name_a_port_of_the_container() 
     let port = json!({ "loadBalancers": [{ "targetGroupArn": attached, "containerName": "web", "containerPort": 81 }] });
     for (settings, says) in [
         (
-            balanced("arn:aws:elasticloadbalancing:x", json!({})),
+            balanced("arn:aws:elasticloadbalancing:x", &json!({})),
             "does not exist.",
         ),
         (
-            balanced(&lone, json!({})),
+            balanced(&lone, &json!({})),
             "does not have an associated load balancer.",
         ),
         (
@@ -203,7 +203,7 @@ fn a_target_group_must_exist_and_be_attached_and_name_a_port_of_the_container() 
 
 #[test]
 fn a_stopped_task_drains_before_it_ends() {
-    let mut timeline = serving("", 1, json!({}));
+    let mut timeline = serving("", 1, &json!({}));
     let arn = timeline.tasks()[0]["taskArn"].clone();
     let stopped = timeline.call("StopTask", json!({ "task": arn }));
     assert_eq!(stopped["task"]["lastStatus"], "DEACTIVATING");

@@ -4,9 +4,11 @@
 //! container checks and the circuit breaker; standalone tasks; service deployments and revisions. Services of the
 //! controllers CODE_DEPLOY and EXTERNAL exist, but run nothing. What it does not imitate is refused by name.
 
+mod awslogs;
 mod breaker;
 mod clusters;
 mod events;
+mod failures;
 mod fargate;
 mod health;
 mod ids;
@@ -19,14 +21,20 @@ mod revision;
 mod rollouts;
 mod scheduler;
 mod service;
+mod service_rules;
 mod services;
 mod tags;
 mod task;
 mod task_definitions;
+mod task_shape;
 mod tasks;
 mod timings;
 mod updates;
 
+#[cfg(test)]
+mod api_tests;
+#[cfg(test)]
+mod failure_tests;
 #[cfg(test)]
 mod lb_tests;
 #[cfg(test)]
@@ -177,7 +185,7 @@ impl Ecs {
     }
 
     /// Learns what a task did.
-    pub fn learn(&mut self, now: Duration, fact: Fact, elb: &mut Elb, _ecr: &Ecr) {
+    pub fn learn(&mut self, now: Duration, fact: Fact, elb: &mut Elb) {
         self.learn_of_task(now, fact, elb);
     }
 }

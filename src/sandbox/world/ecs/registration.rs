@@ -262,7 +262,7 @@ mod tests {
         container
     }
 
-    fn told(containers: Value) -> String {
+    fn told(containers: &Value) -> String {
         match check(&json!({ "family": "web", "networkMode": "awsvpc", "containerDefinitions": containers }))
         {
             Ok(()) => "ok".to_owned(),
@@ -372,7 +372,7 @@ mod tests {
                 "lacks awslogs-region.",
             ),
         ] {
-            let message = told(containers.clone());
+            let message = told(&containers);
             assert!(message.contains(says), "{containers}: {message}");
         }
     }

@@ -74,8 +74,7 @@ pub fn at_most(input: &Value, key: &str, most: usize) -> Result<(), ApiError> {
 
 /// A time as awsJson writes it: seconds since the epoch, with milliseconds.
 pub fn stamp(time: Duration) -> Value {
-    let millis = u32::from(time.subsec_millis());
-    if millis == 0 {
+    if time.subsec_millis() == 0 {
         return json!(time.as_secs());
     }
     // Seconds of this century and three decimals fit a double exactly enough to print back as written.

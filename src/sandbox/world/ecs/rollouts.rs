@@ -256,6 +256,7 @@ impl Ecs {
                 target.wanted = 0;
             }
             target.state = RolloutState::InProgress;
+            target.condemned = false;
             target.updated = now;
             service.deployments.insert(0, target);
         }

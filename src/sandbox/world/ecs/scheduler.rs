@@ -8,7 +8,7 @@ use super::plan::{Group, Moves, Stance, plan};
 use super::revision::Status;
 use super::rollouts::Downfall;
 use super::service::{Controller, Deployment, RolloutState, Service, ServiceKey, ServiceStatus};
-use super::task::{Stage, StopCode, Task};
+use super::task::{Stage, StopCode};
 use crate::sandbox::world::ecr::Ecr;
 use crate::sandbox::world::elb::Elb;
 use crate::sandbox::world::orders::TaskId;
@@ -130,6 +130,13 @@ impl Ecs {
         let breaker = service.breaker();
         let threshold = breaker.trips_at(service.desired);
         let lag = self.timings.breaker_lag;
+        if service
+            .current()
+            .is_some_and(|record| record.status == Status::RollbackInProgress)
+        {
+            // There is nothing behind a rollback to go back to.
+            return None;
+        }
         let primary = service.deployments.first_mut()?;
         if !breaker.enabled || primary.state != RolloutState::InProgress || primary.failed_tasks < threshold {
             return None;
@@ -362,47 +369,6 @@ impl Ecs {
             deployment.wanted = 0;
         }
         service.wake(now + self.timings.tick);
-    }
-
-    /// Counts a task of a service that ended.
-    pub(super) fn note_end(&mut self, now: Duration, task: &Task) {
-        let Some(mut service) = task.service.as_ref().and_then(|key| self.services.remove(key)) else {
-            return;
-        };
-        service.steady = false;
-        service.wake(now + self.timings.tick);
-        if task.failed {
-            self.note_failure(&mut service, now, task);
-        }
-        self.services.insert(service.key.clone(), service);
-    }
-
-    fn note_failure(&mut self, service: &mut Service, now: Duration, task: &Task) {
-        let number = task.deployment.clone().unwrap_or_default();
-        let deployment = service.deployments.iter_mut().find(|one| one.number == number);
-        if let Some(deployment) = deployment
-            && deployment.state == RolloutState::InProgress
-        {
-            deployment.failed_tasks += 1;
-            deployment.updated = now;
-            if let Some(record) = service.current().filter(|record| record.target == number) {
-                record.failures.0 += 1;
-            }
-        }
-        if task.times.started.is_some() {
-            return;
-        }
-        if let Some((StopCode::TaskFailedToStart, reason)) = &task.stop {
-            let text = events::unplaced(&service.key.name, reason);
-            self.tell(service, now, text);
-        }
-        service.failed_launches += 1;
-        let wait = self.timings.back_off_after(service.failed_launches);
-        if !wait.is_zero() {
-            service.back_off_until = Some(now + wait);
-            let text = events::inconsistent(&service.key.name);
-            self.tell_once(service, now, text);
-        }
     }
 }
 

@@ -6,7 +6,8 @@ use super::request::{
     at_most, client, copy, flag, invalid, list, listing, missing, number, page, required, short, text, texts,
     wants_tags,
 };
-use super::services::{check_network, fargate_platform, launch_type};
+use super::service_rules::check_network;
+use super::services::{fargate_platform, launch_type};
 use super::tags::check_tags;
 use super::task::{StopCode, Task};
 use crate::sandbox::world::ecr::Ecr;

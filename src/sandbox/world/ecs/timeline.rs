@@ -12,6 +12,9 @@ use std::time::Duration;
 /// When every test begins: 2025-11-24T16:00:00Z.
 const EPOCH: Duration = Duration::from_secs(1_764_000_000);
 
+/// One deployment: (status, rollout state, desired, running, pending, failed).
+pub type Row = (String, String, u64, u64, u64, u64);
+
 /// A world, its simulator, and a clock that only tests move.
 pub struct Timeline {
     world: World,
@@ -58,6 +61,7 @@ impl Timeline {
     }
 
     /// What an operation answers.
+    #[expect(clippy::needless_pass_by_value, reason = "tests pass `json!` literals")]
     pub fn ask(&mut self, operation: &str, input: Value) -> Result<Value, ApiError> {
         let World { ecs, elb, ecr, .. } = &mut self.world;
         let answer = ecs.call(self.now, operation, &input, elb, ecr);
@@ -109,8 +113,8 @@ impl Timeline {
         self.call("DescribeServices", json!({ "services": ["web"] }))["services"][0].clone()
     }
 
-    /// The deployments of `web`: (status, rollout state, desired, running, pending, failed).
-    pub fn deployments(&mut self) -> Vec<(String, String, u64, u64, u64, u64)> {
+    /// The deployments of `web`, the PRIMARY first.
+    pub fn deployments(&mut self) -> Vec<Row> {
         let service = self.service();
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let each = service["deployments"].as_array().unwrap().iter();
@@ -230,4 +234,18 @@ fn anonymous(message: &str) -> String {
         })
         .collect();
     words.join(" ")
+}
+
+/// Events as `second text` lines.
+pub fn lines(events: Vec<(u64, String)>) -> Vec<String> {
+    events
+        .into_iter()
+        .map(|(at, text)| format!("{at:>4} {text}"))
+        .collect()
+}
+
+/// A row of [`Timeline::deployments`]; the counts are desired, running, pending and failed tasks.
+pub fn row(status: &str, state: &str, counts: [u64; 4]) -> Row {
+    let [desired, running, pending, failed] = counts;
+    (status.into(), state.into(), desired, running, pending, failed)
 }

@@ -409,3 +409,6 @@ fn task_of(fact: &Fact) -> Option<&TaskId> {
         Fact::TargetChecked { .. } => None,
     }
 }
+
+#[cfg(test)]
+mod tests;
