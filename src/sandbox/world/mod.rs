@@ -105,7 +105,7 @@ impl World {
                     self.logs.append(now, &group, &stream, line);
                 }
             }
-            fact => self.ecs.learn(now, fact, &mut self.elb, &self.ecr),
+            fact => self.ecs.learn(now, fact, &mut self.elb),
         }
         self.step(now);
     }
