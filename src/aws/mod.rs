@@ -108,21 +108,32 @@ impl Aws {
     /// # Errors
     /// [`ConnectError`] when the region or the credentials are missing.
     pub async fn connect(settings: AwsSettings) -> Result<Self, ConnectError> {
-        let endpoint = settings.endpoint.is_some();
+        let endpoint = settings.endpoint.clone();
         let config = load(settings).await;
         let region = config.region().ok_or(ConnectError::NoRegion)?.to_string();
         check_credentials(&config).await?;
-        let s3 = aws_sdk_s3::config::Builder::from(&config)
-            // A bucket as a host name does not resolve below a loopback address.
-            .force_path_style(endpoint)
-            .build();
+        // Set on each client: an `AWS_ENDPOINT_URL_ECS` of the environment or the profile would win over the one that
+        // is set for all, and a dry run would talk to it.
+        macro_rules! client {
+            ($sdk:ident) => {{
+                let mut builder = $sdk::config::Builder::from(&config);
+                if endpoint.is_some() {
+                    builder.set_endpoint_url(endpoint.clone());
+                }
+                builder
+            }};
+        }
+        // A bucket as a host name does not resolve below a loopback address.
+        let s3 = client!(aws_sdk_s3).force_path_style(endpoint.is_some());
         Ok(Self {
-            ecs: aws_sdk_ecs::Client::new(&config),
-            ecr: aws_sdk_ecr::Client::new(&config),
-            s3: aws_sdk_s3::Client::from_conf(s3),
-            sts: aws_sdk_sts::Client::new(&config),
-            elb: aws_sdk_elasticloadbalancingv2::Client::new(&config),
-            logs: aws_sdk_cloudwatchlogs::Client::new(&config),
+            ecs: aws_sdk_ecs::Client::from_conf(client!(aws_sdk_ecs).build()),
+            ecr: aws_sdk_ecr::Client::from_conf(client!(aws_sdk_ecr).build()),
+            s3: aws_sdk_s3::Client::from_conf(s3.build()),
+            sts: aws_sdk_sts::Client::from_conf(client!(aws_sdk_sts).build()),
+            elb: aws_sdk_elasticloadbalancingv2::Client::from_conf(
+                client!(aws_sdk_elasticloadbalancingv2).build(),
+            ),
+            logs: aws_sdk_cloudwatchlogs::Client::from_conf(client!(aws_sdk_cloudwatchlogs).build()),
             region,
         })
     }
@@ -157,7 +168,11 @@ async fn load(settings: AwsSettings) -> SdkConfig {
         loader = loader.region(Region::new(region));
     }
     if let Some(endpoint) = settings.endpoint {
-        loader = loader.endpoint_url(endpoint);
+        // A custom address has no FIPS or dual-stack variant; the endpoint rules refuse the combination.
+        loader = loader
+            .endpoint_url(endpoint)
+            .use_fips(false)
+            .use_dual_stack(false);
     }
     if let Some(keys) = settings.credentials {
         loader = loader.credentials_provider(Credentials::new(

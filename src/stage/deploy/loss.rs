@@ -81,18 +81,18 @@ impl Lost {
             self.seen = merge(seen, &self.seen);
         }
         let mut logs = Vec::new();
-        if let Some((task, container)) = log_wanted(&self.seen) {
-            if let Some((group, prefix)) = prepared.wanted.awslogs(&container) {
-                let lines = prepared
-                    .ecs
-                    .log_tail(&group, &prefix, &container, &task, LOG_LINES)
-                    .await;
-                logs.push(LogTail {
-                    container,
-                    task,
-                    lines,
-                });
-            }
+        if let Some((task, container)) = log_wanted(&self.seen)
+            && let Some((group, prefix)) = prepared.wanted.awslogs(&container)
+        {
+            let lines = prepared
+                .ecs
+                .log_tail(&group, &prefix, &container, &task, LOG_LINES)
+                .await;
+            logs.push(LogTail {
+                container,
+                task,
+                lines,
+            });
         }
         let baseline = prepared.baseline().events;
         diagnose(Known {

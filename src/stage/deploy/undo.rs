@@ -26,10 +26,10 @@ pub(super) async fn undo(tools: &Tools, prepared: &Prepared, lost: &Lost, begun:
     };
     let name = revision_name(&previous).to_owned();
     let ours = begun.ours.deployment.as_str();
-    if let Some(arn) = lost.watched.service_deployment() {
-        if prepared.ecs.stop_and_roll_back(arn).await.is_ok() {
-            return Undone::Asked(name);
-        }
+    if let Some(arn) = lost.watched.service_deployment()
+        && prepared.ecs.stop_and_roll_back(arn).await.is_ok()
+    {
+        return Undone::Asked(name);
     }
     match point(tools, &prepared.ecs, &previous, false, Some(ours)).await {
         Ok(_) => Undone::Asked(name),

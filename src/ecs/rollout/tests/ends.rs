@@ -7,7 +7,7 @@ use build::*;
 fn returned(rollout: &str) -> Observation {
     let mut seen = look(before(2));
     edit(&mut seen, |service| {
-        service.deployments[0].rollout = Some(rollout.into())
+        service.deployments[0].rollout = Some(rollout.into());
     });
     seen
 }
@@ -181,7 +181,7 @@ fn somebody_elses_deployment_supersedes_ours() {
     assert!(matches!(lost(&[look(service(2)), seen]), Loss::Superseded { by, .. } if by == "ecs-svc/3"));
     let mut won = look(before(2));
     edit(&mut won, |service| {
-        service.deployments = vec![deployment(3, "PRIMARY", "COMPLETED", 2)]
+        service.deployments = vec![deployment(3, "PRIMARY", "COMPLETED", 2)];
     });
     let looks = [look(service(2)), won.clone(), won.clone(), won];
     assert!(
