@@ -49,8 +49,10 @@ pub struct Blind {
 /// Why a look could not see something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BlindReason {
-    /// Access is denied, or the credentials have ended: looking again will not help.
+    /// Access is denied: looking again will not help.
     Denied,
+    /// The credentials have ended during the watch.
+    NoCredentials,
     /// The far end did not answer, or throttled: the next look may see it.
     Transient,
     /// The far end does not know the operation, or refuses it.

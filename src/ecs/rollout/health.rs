@@ -1,9 +1,9 @@
 //! Whether the tasks of our deployment, which is the primary one, are what was asked for.
 
-use super::{Doubt, Goal, Loss, Rollout, STABLE_FOR, Verdict, WaitingOn, unknown};
+use super::{Doubt, Goal, Loss, Rollout, STABLE_FOR, Verdict, WaitingOn, unknown, unsighted};
 use crate::ecs::observation::{
-    Attachment, BlindReason, Deployment, Health, Observation, RolloutState, Service, ServiceDeploymentStatus,
-    Strategy, TargetGroup, TargetState, Task,
+    Attachment, Blind, BlindReason, Deployment, Health, Observation, RolloutState, Service,
+    ServiceDeploymentStatus, Strategy, TargetGroup, TargetState, Task,
 };
 use crate::name::ContainerName;
 
@@ -168,12 +168,7 @@ fn containers<'a>(
 
 fn no_tasks(seen: &Observation) -> Verdict {
     match seen.blind.iter().find(|blind| blind.action.ends_with("Tasks")) {
-        Some(blind) if blind.why == BlindReason::Transient => Verdict::Wait(WaitingOn::Sight {
-            action: blind.action.clone(),
-        }),
-        Some(blind) => Verdict::Lost(Loss::CannotTell(Doubt::Denied {
-            action: blind.action.clone(),
-        })),
+        Some(blind) => unsighted(blind),
         None => Verdict::Wait(WaitingOn::TasksListed),
     }
 }
@@ -193,13 +188,20 @@ fn targets(
         .find(|group| group.arn == attachment.target_group)
     else {
         let blind = seen.blind.iter().find(|blind| blind.action == ACTION);
-        return match blind.map(|blind| blind.why) {
-            // ECS looks at the same targets before it calls a rollout completed.
-            Some(BlindReason::Denied | BlindReason::Unsupported) if completed => Ok(()),
-            Some(BlindReason::Denied | BlindReason::Unsupported) => {
-                Err(Verdict::Wait(WaitingOn::Completion { stage: None }))
+        return match blind {
+            Some(Blind {
+                why: BlindReason::Denied | BlindReason::Unsupported,
+                ..
+            }) if completed => {
+                // ECS looks at the same targets before it calls a rollout completed.
+                Ok(())
             }
-            Some(BlindReason::Transient) | None => Err(Verdict::Wait(WaitingOn::Sight {
+            Some(Blind {
+                why: BlindReason::Denied | BlindReason::Unsupported,
+                ..
+            }) => Err(Verdict::Wait(WaitingOn::Completion { stage: None })),
+            Some(blind) => Err(unsighted(blind)),
+            None => Err(Verdict::Wait(WaitingOn::Sight {
                 action: ACTION.to_owned(),
             })),
         };

@@ -13,7 +13,7 @@ mod verdict;
 pub use failures::signature;
 pub use verdict::{Doubt, Loss, RollbackCause, Verdict, WaitingOn, target_group_name};
 
-use super::observation::{BlindReason, Observation, Presence, Service, ServiceEvent, ServiceStatus};
+use super::observation::{Blind, BlindReason, Observation, Presence, Service, ServiceEvent, ServiceStatus};
 use crate::name::{ContainerName, Digest};
 use failures::Failures;
 use std::collections::{BTreeMap, BTreeSet};
@@ -241,17 +241,22 @@ impl Rollout {
 
 fn unseen(seen: &Observation) -> Verdict {
     match seen.blind.first() {
-        Some(blind) if blind.why != BlindReason::Transient => {
-            Verdict::Lost(Loss::CannotTell(Doubt::Denied {
-                action: blind.action.clone(),
-            }))
-        }
-        Some(blind) => Verdict::Wait(WaitingOn::Sight {
-            action: blind.action.clone(),
-        }),
+        Some(blind) => unsighted(blind),
         None => Verdict::Wait(WaitingOn::Sight {
             action: "ecs:DescribeServices".to_owned(),
         }),
+    }
+}
+
+/// What follows from a call that is needed and failed.
+fn unsighted(blind: &Blind) -> Verdict {
+    let action = blind.action.clone();
+    match blind.why {
+        BlindReason::Transient => Verdict::Wait(WaitingOn::Sight { action }),
+        BlindReason::Denied | BlindReason::Unsupported => {
+            Verdict::Lost(Loss::CannotTell(Doubt::Denied { action }))
+        }
+        BlindReason::NoCredentials => Verdict::Lost(Loss::CannotTell(Doubt::NoCredentials)),
     }
 }
 

@@ -230,7 +230,7 @@ pub enum Loss {
         /// Its status: `MISSING`, `DRAINING`, `INACTIVE`.
         status: String,
     },
-    /// The deadline came while the rollout made progress.
+    /// The deadline came while the rollout made progress. Slow is not broken: ECS goes on, and nothing is undone.
     Deadline {
         /// What it was waiting for.
         last: WaitingOn,
@@ -263,6 +263,8 @@ pub enum Doubt {
         /// The IAM action.
         action: String,
     },
+    /// The credentials ended during the watch.
+    NoCredentials,
     /// The deadline came while something could not be seen or understood.
     Blind {
         /// What it was waiting for.

@@ -6,7 +6,7 @@ use crate::ecs::observation::{
     Blind, BlindReason, Observation, Presence, Service, ServiceDeployment, TargetGroup, Task,
 };
 use crate::ecs::rollout::pace::Pace;
-use aws_sdk_ecs::types::{DesiredStatus, TaskField};
+use aws_sdk_ecs::types::DesiredStatus;
 
 /// Service deployments that are listed to find ours; it is among the newest.
 const DEPLOYMENTS_LISTED: i32 = 20;
@@ -177,7 +177,6 @@ impl Ecs {
                 .describe_tasks()
                 .cluster(&self.cluster)
                 .set_tasks(Some(part.to_vec()))
-                .include(TaskField::Tags)
                 .send()
                 .await
                 .map_err(CallError::of("ecs:DescribeTasks"))?;
@@ -256,7 +255,8 @@ fn blindness(action: &'static str, error: &ServiceError) -> Blind {
 
 fn blind_call(error: &CallError) -> Blind {
     let why = match error.sorted {
-        Sorted::Denied | Sorted::ExpiredCredentials | Sorted::NoCredentials => BlindReason::Denied,
+        Sorted::Denied => BlindReason::Denied,
+        Sorted::ExpiredCredentials | Sorted::NoCredentials => BlindReason::NoCredentials,
         Sorted::Transient | Sorted::Throttled | Sorted::Unreachable => BlindReason::Transient,
         Sorted::Missing { .. } | Sorted::Refused { .. } => BlindReason::Unsupported,
     };

@@ -1,6 +1,6 @@
 //! The change itself: a revision is registered, and the service is pointed at it.
 
-use super::prepare::Prepared;
+use super::prepare::{Prepared, warn};
 use crate::config::settings::DeploySettings;
 use crate::ecs::observation::revision_name;
 use crate::ecs::rollout::Ours;
@@ -26,6 +26,7 @@ pub(super) async fn begin(
     deploy: &DeploySettings,
     prepared: &Prepared,
 ) -> Result<Beginning, Failure> {
+    warn(tools, prepared);
     tell_changes(tools, prepared);
     let arn = if prepared.is_unchanged() {
         // Forced: the same revision gets a new deployment.

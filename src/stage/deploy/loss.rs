@@ -72,7 +72,7 @@ impl Lost {
     async fn diagnose(&mut self, prepared: &Prepared) -> Diagnosis {
         if matches!(
             self.loss,
-            Loss::CannotTell(Doubt::Denied { .. }) | Loss::ServiceGone { .. }
+            Loss::CannotTell(Doubt::Denied { .. } | Doubt::NoCredentials) | Loss::ServiceGone { .. }
         ) {
             return Diagnosis::default();
         }
@@ -194,6 +194,9 @@ fn in_doubt(doubt: &Doubt, service: &ServiceName) -> Failure {
         Doubt::Denied { action } => failure
             .cause(format!("`{action}` is denied"))
             .hint(format!("allow `{action}` in the role's policy, and look at the service before you act")),
+        Doubt::NoCredentials => failure
+            .cause("the AWS credentials ended during the watch")
+            .hint("sign in again, or raise the role's session duration above `timeout`; then run the same command again"),
         Doubt::Blind { last } => failure
             .cause(format!("still waiting for {last}"))
             .hint("look at the service before you act: the rollout may have succeeded"),
@@ -311,6 +314,7 @@ mod tests {
                 }),
                 Kind::Unclear,
             ),
+            (Loss::CannotTell(Doubt::NoCredentials), Kind::Unclear),
             (Loss::CannotTell(Doubt::Blind { last: waiting }), Kind::Unclear),
             (
                 Loss::CannotTell(Doubt::UnreadableIndex {

@@ -4,7 +4,7 @@ use super::DeployPlan;
 use super::definitions::{Images, all_taken, choose};
 use crate::aws::sort::Sorted;
 use crate::config::settings::{DeploySettings, ServiceSettings, Until};
-use crate::ecs::observation::{Controller, Service, ServiceStatus, revision_name};
+use crate::ecs::observation::{Controller, Deployment, RolloutState, Service, ServiceStatus, revision_name};
 use crate::ecs::rollout::{Baseline, Expected, Goal, Policy};
 use crate::ecs::service::{Ecs, ServiceError};
 use crate::ecs::task_definition::{Diff, TaskDefinition, TaskDefinitionError};
@@ -101,7 +101,6 @@ async fn prepare(
                 )));
             }
         }
-        warn(tools, &service, &name);
         let diff = running.diff(&wanted);
         Ok(Prepared {
             name: name.clone(),
@@ -223,7 +222,8 @@ fn usable(service: &Service, name: &ServiceName, allow_zero: bool) -> Result<(),
 }
 
 /// Warns of settings with which ECS cannot replace a task.
-fn warn(tools: &Tools, service: &Service, name: &ServiceName) {
+pub(super) fn warn(tools: &Tools, prepared: &Prepared) {
+    let Prepared { service, name, .. } = prepared;
     if is_deadlocked(service) {
         let (least, most) = service.percent;
         tools.tell.tell(Event::Warning(format!(
@@ -232,7 +232,8 @@ fn warn(tools: &Tools, service: &Service, name: &ServiceName) {
             service.desired
         )));
     }
-    if let Some(primary) = service.primary().filter(|_| service.deployments.len() > 1) {
+    let under_way = |primary: &&Deployment| primary.rollout == Some(RolloutState::InProgress);
+    if let Some(primary) = service.primary().filter(under_way) {
         tools.tell.tell(Event::Warning(format!(
             "service `{name}`: deployment {} is under way and will be replaced",
             primary.id

@@ -252,6 +252,8 @@ fn a_look_that_is_denied_ends_the_watch_and_one_that_fails_does_not() {
         lost(&[blind(BlindReason::Denied)]),
         Loss::CannotTell(Doubt::Denied { .. })
     ));
+    let ended = lost(&[blind(BlindReason::NoCredentials)]);
+    assert_eq!(ended, Loss::CannotTell(Doubt::NoCredentials));
     let down = blind(BlindReason::Transient);
     assert!(matches!(
         waits(&[down.clone(), down.clone()]),
