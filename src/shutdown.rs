@@ -71,8 +71,13 @@ impl Shutdown {
     /// Waits until the urgency is at least `level`; for ever when nothing can raise it any more.
     pub async fn reached(&self, level: Urgency) -> Kind {
         let mut seen = self.seen.clone();
-        match seen.wait_for(|(urgency, _)| *urgency >= level).await {
-            Ok(state) => state.1.unwrap_or(Kind::Terminated),
+        // The view of the state is let go before the next await, which keeps this future sendable.
+        let reached = seen
+            .wait_for(|(urgency, _)| *urgency >= level)
+            .await
+            .map(|state| state.1);
+        match reached {
+            Ok(signal) => signal.unwrap_or(Kind::Terminated),
             Err(_) => std::future::pending().await,
         }
     }

@@ -265,12 +265,12 @@ mod tests {
         let digest = Digest::of(b"");
         let reference = format!("localhost:5000/web@{digest}");
         let built = Built {
-            images: vec![PushedImage {
-                image: "web".to_owned(),
-                reference: reference.parse().unwrap(),
+            images: vec![PushedImage::confirmed(
+                "web",
+                &"localhost:5000/web".parse().unwrap(),
                 digest,
-                tags: vec!["1".to_owned()],
-            }],
+                &["1".parse().unwrap()],
+            )],
             written: Vec::new(),
         };
         assert_eq!(image_lines(&built), format!("{reference}\n"));

@@ -165,7 +165,7 @@ where
         .raw_response()
         .and_then(|response| response.headers().get("x-amz-bucket-region"))
         .map(str::to_owned);
-    let source = CallError::of(action)(error);
+    let source = Box::new(CallError::of(action)(error));
     let place = place.to_owned();
     match &source.sorted {
         Sorted::Missing { code } if code == "NoSuchBucket" => StoreError::NoBucket { place, source },

@@ -50,7 +50,7 @@ pub enum StoreError {
         place: String,
         /// The call.
         #[source]
-        source: CallError,
+        source: Box<CallError>,
     },
     /// The object does not exist.
     #[error("`{place}` does not exist")]
@@ -59,7 +59,7 @@ pub enum StoreError {
         place: String,
         /// The call.
         #[source]
-        source: CallError,
+        source: Box<CallError>,
     },
     /// The bucket is in another region than the client's.
     #[error("the bucket of `{place}` is in another region{}", region.as_ref().map(|region| format!(", `{region}`")).unwrap_or_default())]
@@ -70,7 +70,7 @@ pub enum StoreError {
         region: Option<String>,
         /// The call.
         #[source]
-        source: CallError,
+        source: Box<CallError>,
     },
     /// S3 did not do it for another reason.
     #[error("cannot {act} `{place}`")]
@@ -81,7 +81,7 @@ pub enum StoreError {
         place: String,
         /// The call.
         #[source]
-        source: CallError,
+        source: Box<CallError>,
     },
     /// The object was not received whole.
     #[error("`{place}` was not received whole")]
@@ -125,7 +125,7 @@ impl StoreError {
             Self::NoBucket { source, .. }
             | Self::NoObject { source, .. }
             | Self::OtherRegion { source, .. }
-            | Self::Call { source, .. } => failure.because(source),
+            | Self::Call { source, .. } => failure.because(*source),
             Self::Download { source, .. } => failure.because(source),
         }
     }

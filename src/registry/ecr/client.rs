@@ -133,7 +133,7 @@ impl Ecr {
             .send()
             .await
             .map_err(CallError::of("ecr:GetAuthorizationToken"))
-            .map_err(EcrError::Authorize)?;
+            .map_err(|source| EcrError::Authorize(source.into()))?;
         let data = answer.authorization_data().first();
         let text = data.and_then(|data| data.authorization_token());
         let expires = data
@@ -186,7 +186,7 @@ impl Ecr {
             Err(error) if is_missing(&error, "RepositoryNotFoundException") => Ok(None),
             Err(source) => Err(EcrError::FindRepository {
                 repository: name.clone(),
-                source,
+                source: source.into(),
             }),
         }
     }
@@ -219,7 +219,7 @@ impl Ecr {
             Err(source) => {
                 return Err(EcrError::CreateRepository {
                     repository: name.clone(),
-                    source,
+                    source: source.into(),
                 });
             }
         };
@@ -243,7 +243,7 @@ impl Ecr {
             .map_err(|source| EcrError::ReadTag {
                 repository: repository.name.clone(),
                 tag: tag.clone(),
-                source,
+                source: source.into(),
             })
     }
 
@@ -262,7 +262,7 @@ impl Ecr {
             .map_err(|source| EcrError::ReadManifest {
                 repository: repository.name.clone(),
                 digest: digest.clone(),
-                source,
+                source: source.into(),
             })
     }
 
@@ -335,7 +335,7 @@ impl Ecr {
             Err(source) => Err(EcrError::Confirm {
                 repository: repository.name.clone(),
                 digest: digest.clone(),
-                source,
+                source: source.into(),
             }),
         }
     }

@@ -9,7 +9,7 @@ use crate::name::{Digest, NameError, Repository, Tag};
 pub enum EcrError {
     /// No authorisation token was given.
     #[error("get an authorization token from ECR")]
-    Authorize(#[source] CallError),
+    Authorize(#[source] Box<CallError>),
     /// The token cannot be used.
     #[error("read the authorization token that ECR gave")]
     Token(#[source] TokenError),
@@ -20,7 +20,7 @@ pub enum EcrError {
         repository: Repository,
         /// The call.
         #[source]
-        source: CallError,
+        source: Box<CallError>,
     },
     /// The repository does not exist.
     #[error("the ECR repository `{repository}` does not exist")]
@@ -35,7 +35,7 @@ pub enum EcrError {
         repository: Repository,
         /// The call.
         #[source]
-        source: CallError,
+        source: Box<CallError>,
     },
     /// ECR described a repository without a usable address.
     #[error("the address that ECR gives for the repository `{repository}` is not usable")]
@@ -55,7 +55,7 @@ pub enum EcrError {
         tag: Tag,
         /// The call.
         #[source]
-        source: CallError,
+        source: Box<CallError>,
     },
     /// A manifest could not be fetched.
     #[error("read the manifest `{digest}` of `{repository}`")]
@@ -66,7 +66,7 @@ pub enum EcrError {
         digest: Digest,
         /// The call.
         #[source]
-        source: CallError,
+        source: Box<CallError>,
     },
     /// ECR answered for an image with a failure other than that it does not exist.
     #[error("ECR cannot give `{image}` of `{repository}`: {code}")]
@@ -95,7 +95,7 @@ pub enum EcrError {
         digest: Digest,
         /// The call.
         #[source]
-        source: CallError,
+        source: Box<CallError>,
     },
 }
 

@@ -92,12 +92,12 @@ fn regions(tools: &Tools, plan: &BuildPlan) -> BTreeMap<String, Ecr> {
     let own = Ecr::new(&tools.aws.ecr, tools.clock.clone());
     let mut regions = BTreeMap::from([(tools.aws.region().to_owned(), own.clone())]);
     for image in &plan.images {
-        if let RepositoryTarget::Full(name) = &image.repository {
-            if let Some((_, region)) = name.registry.as_ref().and_then(|host| host.ecr_parts()) {
-                regions
-                    .entry(region.to_owned())
-                    .or_insert_with(|| own.in_region(region));
-            }
+        if let RepositoryTarget::Full(name) = &image.repository
+            && let Some((_, region)) = name.registry.as_ref().and_then(|host| host.ecr_parts())
+        {
+            regions
+                .entry(region.to_owned())
+                .or_insert_with(|| own.in_region(region));
         }
     }
     regions

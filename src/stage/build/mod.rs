@@ -22,6 +22,7 @@ use crate::failure::Failure;
 use crate::image::daemon::{BuildRequest, BuiltImage, Engine, RegistryAuth};
 use crate::report::event::{Event, Phase};
 use crate::shutdown::Shutdown;
+use futures_util::FutureExt;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -104,40 +105,39 @@ async fn build_all<'a>(
     destinations: &'a [Destination<'a>],
     bases: &BTreeMap<String, RegistryAuth>,
 ) -> Result<Vec<Ready<'a>>, Failure> {
-    let build_one = async |destination: &'a Destination<'a>, shutdown: Shutdown| {
-        let started = tools.clock.now();
-        let image = destination.image;
-        let request = BuildRequest {
-            image: image.clone(),
-            labels: labels::labels(image),
-            names: destination.names(),
-            auth: bases.clone(),
-        };
-        let of = || image.name.clone();
-        tools.tell.tell(Event::PhaseStarted {
-            phase: Phase::Build,
-            of: of(),
-        });
-        let built = engine
-            .build(&request, &tools.tell, &shutdown)
-            .await
-            .map_err(|error| failures::of_engine(error).left(failures::NOTHING_PUSHED))?;
-        tools.tell.tell(Event::PhaseFinished {
-            phase: Phase::Build,
-            of: of(),
-            took: tools.clock.now().saturating_sub(started),
-        });
-        Ok(Ready {
-            destination,
-            built,
-            started,
-        })
-    };
-    match together(BUILDS_AT_ONCE, &tools.shutdown, destinations, build_one).await {
+    let job = |destination, shutdown| build_one(tools, engine, destination, bases, shutdown).boxed();
+    match together(BUILDS_AT_ONCE, &tools.shutdown, destinations, job).await {
         Ended::Well(ready) => Ok(ready),
-        Ended::Failed { failure, .. } => Err(failure),
+        Ended::Failed { failure, .. } => Err(failure.left(failures::NOTHING_PUSHED)),
         Ended::Stopped { signal, .. } => Err(failures::stopped(signal).left(failures::NOTHING_PUSHED)),
     }
+}
+
+async fn build_one<'a>(
+    tools: &Tools,
+    engine: &Engine,
+    destination: &'a Destination<'a>,
+    bases: &BTreeMap<String, RegistryAuth>,
+    shutdown: Shutdown,
+) -> Result<Ready<'a>, Failure> {
+    let image = destination.image;
+    let request = BuildRequest {
+        image: image.clone(),
+        labels: labels::labels(image),
+        names: destination.names(),
+        auth: bases.clone(),
+    };
+    let started = begin(tools, Phase::Build, image);
+    let built = engine
+        .build(&request, &tools.tell, &shutdown)
+        .await
+        .map_err(failures::of_engine)?;
+    finish(tools, Phase::Build, image, started);
+    Ok(Ready {
+        destination,
+        built,
+        started,
+    })
 }
 
 async fn push_all(
@@ -145,38 +145,63 @@ async fn push_all(
     engine: &Engine,
     ready: Vec<Ready<'_>>,
 ) -> Result<Vec<ImageRecord>, Failure> {
-    let push_one = async |ready: Ready<'_>, shutdown: Shutdown| {
-        let started = tools.clock.now();
-        let of = || ready.destination.image.name.clone();
-        tools.tell.tell(Event::PhaseStarted {
-            phase: Phase::Push,
-            of: of(),
-        });
-        let pushed = push::push_image(tools, engine, ready.destination, &ready.built, &shutdown).await?;
-        let finished = tools.clock.now();
-        tools.tell.tell(Event::Pushed {
-            image: of(),
-            reference: pushed.reference.clone(),
-            tags: pushed.tags.clone(),
-        });
-        tools.tell.tell(Event::PhaseFinished {
-            phase: Phase::Push,
-            of: of(),
-            took: finished.saturating_sub(started),
-        });
-        Ok(ImageRecord {
-            pushed,
-            containers: ready.destination.image.containers.clone(),
-            id: ready.built.id,
-            platform: ready.built.platform,
-            size: ready.built.size,
-            started: ready.started,
-            finished,
-        })
-    };
-    match together(PUSHES_AT_ONCE, &tools.shutdown, ready, push_one).await {
+    let job = |ready, shutdown| push_one(tools, engine, ready, shutdown).boxed();
+    match together(PUSHES_AT_ONCE, &tools.shutdown, ready, job).await {
         Ended::Well(records) => Ok(records),
         Ended::Failed { failure, done } => Err(failure.left(failures::left_pushed(&done))),
         Ended::Stopped { signal, done } => Err(failures::stopped(signal).left(failures::left_pushed(&done))),
+    }
+}
+
+async fn push_one(
+    tools: &Tools,
+    engine: &Engine,
+    ready: Ready<'_>,
+    shutdown: Shutdown,
+) -> Result<ImageRecord, Failure> {
+    let image = ready.destination.image;
+    let began = begin(tools, Phase::Push, image);
+    let pushed = push::push_image(tools, engine, ready.destination, &ready.built, &shutdown).await?;
+    tools.tell.tell(Event::Pushed {
+        image: image.name.clone(),
+        reference: pushed.reference.clone(),
+        tags: pushed.tags.clone(),
+    });
+    let finished = finish(tools, Phase::Push, image, began);
+    Ok(ImageRecord {
+        pushed,
+        containers: image.containers.clone(),
+        id: ready.built.id,
+        platform: ready.built.platform,
+        size: ready.built.size,
+        started: ready.started,
+        finished,
+    })
+}
+
+/// Tells that a phase begins; gives the time, since the Unix epoch.
+fn begin(tools: &Tools, phase: Phase, image: &ImageSettings) -> Duration {
+    let of = image.name.clone();
+    tools.tell.tell(Event::PhaseStarted { phase, of });
+    tools.clock.now()
+}
+
+/// Tells that a phase ended well; gives the time, since the Unix epoch.
+fn finish(tools: &Tools, phase: Phase, image: &ImageSettings, began: Duration) -> Duration {
+    let (now, of) = (tools.clock.now(), image.name.clone());
+    let took = now.saturating_sub(began);
+    tools.tell.tell(Event::PhaseFinished { phase, of, took });
+    now
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BuildPlan, build};
+    use crate::stage::Tools;
+
+    #[test]
+    fn a_build_can_run_as_a_task() {
+        fn sendable<T: Send>(_: impl FnOnce(&'static Tools, &'static BuildPlan) -> T) {}
+        sendable(build);
     }
 }

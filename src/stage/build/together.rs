@@ -2,7 +2,10 @@
 
 use crate::failure::{Failure, Kind};
 use crate::shutdown::{self, Shutdown, ShutdownSwitch, Urgency};
-use futures_util::stream::{self, StreamExt};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use std::collections::VecDeque;
 
 /// How the jobs ended, as a whole.
 #[derive(Debug)]
@@ -42,53 +45,53 @@ enum Cause {
 }
 
 /// Runs `job` for each of `items`, up to `at_once` side by side, each with a stop signal that is raised when `shutdown`
-/// is, or when another one fails. Ends only when every job that began has ended.
-pub(super) async fn together<I, T, J>(
+/// is, or when another one fails. Ends only when every job that began has ended; none begins after that signal.
+pub(super) async fn together<'a, I, T>(
     at_once: usize,
     shutdown: &Shutdown,
     items: impl IntoIterator<Item = I>,
-    job: J,
-) -> Ended<T>
-where
-    J: AsyncFn(I, Shutdown) -> Result<T, Failure>,
-{
+    job: impl Fn(I, Shutdown) -> BoxFuture<'a, Result<T, Failure>>,
+) -> Ended<T> {
     let (switch, inner) = shutdown::switch();
-    let job = &job;
-    let begun = |(number, item): (usize, I)| {
-        let inner = inner.clone();
-        async move {
-            if let (_, Some(signal)) = inner.asked() {
-                return (number, Err(super::failures::stopped(signal)));
-            }
-            (number, job(item, inner).await)
-        }
-    };
-    let mut running = stream::iter(items.into_iter().enumerate().map(begun)).buffer_unordered(at_once);
     let mut state = State::new(switch);
+    let mut waiting: VecDeque<(usize, I)> = items.into_iter().enumerate().collect();
+    let mut running = FuturesUnordered::new();
     let mut heard = Urgency::None;
     loop {
-        let next = match heard {
-            Urgency::None => Some(Urgency::WindDown),
-            Urgency::WindDown => Some(Urgency::Now),
-            Urgency::Now => None,
-        };
-        let asked = async {
-            match next {
-                Some(level) => shutdown.reached(level).await,
-                None => std::future::pending().await,
-            }
-        };
+        while running.len() < at_once && !inner.is_raised() {
+            let Some((number, item)) = waiting.pop_front() else {
+                break;
+            };
+            running.push(job(item, inner.clone()).map(move |end| (number, end)));
+        }
+        let next = above(heard);
         let moment = tokio::select! {
             biased;
-            signal = asked => Moment::Asked(signal),
+            signal = reached(shutdown, next) => Moment::Asked(signal),
             ended = running.next() => ended.map_or(Moment::AllEnded, |(number, end)| Moment::Ended(number, end)),
         };
-        if matches!(moment, Moment::Asked(_)) {
-            heard = next.unwrap_or(Urgency::Now);
+        match moment {
+            Moment::Asked(_) => heard = next.unwrap_or(heard),
+            Moment::AllEnded => return state.end(),
+            Moment::Ended(..) => {}
         }
-        if let Some(()) = state.take(moment) {
-            return state.end();
-        }
+        state.take(moment);
+    }
+}
+
+/// The urgency to listen for after one was heard.
+fn above(heard: Urgency) -> Option<Urgency> {
+    match heard {
+        Urgency::None => Some(Urgency::WindDown),
+        Urgency::WindDown => Some(Urgency::Now),
+        Urgency::Now => None,
+    }
+}
+
+async fn reached(shutdown: &Shutdown, level: Option<Urgency>) -> Kind {
+    match level {
+        Some(level) => shutdown.reached(level).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -107,8 +110,7 @@ impl<T> State<T> {
         }
     }
 
-    /// Takes one moment in; says when it was the last.
-    fn take(&mut self, moment: Moment<T>) -> Option<()> {
+    fn take(&mut self, moment: Moment<T>) {
         match moment {
             Moment::Asked(signal) => {
                 self.cause.get_or_insert(Cause::Signal(signal));
@@ -121,9 +123,8 @@ impl<T> State<T> {
                     self.switch.raise(Kind::Interrupted);
                 }
             }
-            Moment::AllEnded => return Some(()),
+            Moment::AllEnded => {}
         }
-        None
     }
 
     fn end(mut self) -> Ended<T> {
@@ -142,6 +143,7 @@ mod tests {
     use super::{Ended, together};
     use crate::failure::{Failure, Kind};
     use crate::shutdown::{Shutdown, Urgency, switch};
+    use futures_util::FutureExt;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use tokio::sync::Barrier;
 
@@ -154,13 +156,17 @@ mod tests {
     #[tokio::test]
     async fn results_come_in_the_order_of_the_jobs_and_no_more_run_at_once_than_allowed() {
         let (running, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let job = async |number: usize, _| {
-            most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-            for _ in 0..10 - number {
-                tokio::task::yield_now().await;
+        let job = |number: usize, _| {
+            let (running, most) = (&running, &most);
+            async move {
+                most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                for _ in 0..10 - number {
+                    tokio::task::yield_now().await;
+                }
+                running.fetch_sub(1, Ordering::SeqCst);
+                Ok(number)
             }
-            running.fetch_sub(1, Ordering::SeqCst);
-            Ok(number)
+            .boxed()
         };
         let Ended::Well(done) = together(3, &Shutdown::never(), 0..10, job).await else {
             panic!("no job fails");
@@ -172,16 +178,23 @@ mod tests {
     #[tokio::test]
     async fn one_failure_winds_the_others_down_and_is_the_one_that_is_told() {
         let all_run = Barrier::new(3);
-        let job = async |number: usize, shutdown: Shutdown| {
-            if number == 3 {
-                panic!("a job that has not begun does not begin");
+        let all_run = &all_run;
+        let job = |number: usize, shutdown: Shutdown| {
+            async move {
+                if number == 3 {
+                    panic!("a job that has not begun does not begin");
+                }
+                all_run.wait().await;
+                match number {
+                    0 => {
+                        shutdown.reached(Urgency::WindDown).await;
+                        Ok(0)
+                    }
+                    1 => Err(Failure::new(Kind::Build, "step 2 failed")),
+                    _ => wait_for_a_stop(&shutdown).await,
+                }
             }
-            all_run.wait().await;
-            match number {
-                0 => Ok(0),
-                1 => Err(Failure::new(Kind::Build, "step 2 failed")),
-                _ => wait_for_a_stop(&shutdown).await,
-            }
+            .boxed()
         };
         let Ended::Failed { failure, done } = together(3, &Shutdown::never(), 0..4, job).await else {
             panic!("a job fails");
@@ -195,13 +208,17 @@ mod tests {
     #[tokio::test]
     async fn a_signal_winds_all_down_and_their_failures_are_not_told() {
         let (hand, shutdown) = switch();
-        let job = async |number: usize, inner: Shutdown| {
-            if number == 1 {
-                hand.raise(Kind::Terminated);
+        let hand = &hand;
+        let job = |number: usize, inner: Shutdown| {
+            async move {
+                if number == 1 {
+                    hand.raise(Kind::Terminated);
+                }
+                let ended = wait_for_a_stop(&inner).await;
+                assert_eq!(inner.asked().1, Some(Kind::Terminated));
+                ended
             }
-            let ended = wait_for_a_stop(&inner).await;
-            assert_eq!(inner.asked().1, Some(Kind::Terminated));
-            ended
+            .boxed()
         };
         let ended = together(2, &shutdown, 0..3, job).await;
         assert!(matches!(ended, Ended::Stopped { signal: Kind::Terminated, done } if done.is_empty()));
@@ -210,12 +227,16 @@ mod tests {
     #[tokio::test]
     async fn a_second_signal_reaches_the_jobs_as_now() {
         let (hand, shutdown) = switch();
-        let job = async |_: usize, inner: Shutdown| {
-            hand.raise(Kind::Interrupted);
-            inner.reached(Urgency::WindDown).await;
-            hand.raise(Kind::Interrupted);
-            inner.reached(Urgency::Now).await;
-            Ok(())
+        let hand = &hand;
+        let job = |_: usize, inner: Shutdown| {
+            async move {
+                hand.raise(Kind::Interrupted);
+                inner.reached(Urgency::WindDown).await;
+                hand.raise(Kind::Interrupted);
+                inner.reached(Urgency::Now).await;
+                Ok(())
+            }
+            .boxed()
         };
         let ended = together(1, &shutdown, 0..1, job).await;
         assert!(matches!(ended, Ended::Stopped { done, .. } if done.len() == 1));
