@@ -130,7 +130,7 @@ fn a_long_file_is_refused_whatever_the_zip_declares() {
     let says = "`imagedefinitions.json` in the zip has 5120000 bytes or more, 102400 are allowed";
     assert_eq!(refusal(&zip), says);
     let lying = tampered(&zip, |header, base| {
-        header[base + 18..base + 22].copy_from_slice(&[9, 0, 0, 0])
+        header[base + 18..base + 22].copy_from_slice(&[9, 0, 0, 0]);
     });
     let error = find(&lying).unwrap_err();
     assert!(
@@ -184,7 +184,7 @@ fn damage_is_noticed() {
 
 #[test]
 fn the_same_files_give_the_same_bytes_in_any_order() {
-    let (a, b): ((&str, &[u8]), (&str, &[u8])) = (("a", b"1"), ("b", b"2"));
+    let [a, b]: [(&str, &[u8]); 2] = [("a", b"1"), ("b", b"2")];
     assert_eq!(pack(&[a, b]).unwrap(), pack(&[b, a]).unwrap());
     assert!(matches!(pack(&[a, a]), Err(ArchiveError::Pack(_))));
     let zip = pack(&[a]).unwrap();

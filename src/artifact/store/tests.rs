@@ -19,10 +19,13 @@ use std::sync::{Arc, Mutex};
 /// One answer: status, headers, body.
 type Answer = (u16, Vec<(&'static str, String)>, Vec<u8>);
 
+/// One request: headers, body.
+type Request = (BTreeMap<String, String>, Bytes);
+
 #[derive(Clone)]
 struct FarEnd {
     script: Arc<Mutex<VecDeque<(Method, Answer)>>>,
-    seen: Arc<Mutex<Vec<(BTreeMap<String, String>, Bytes)>>>,
+    seen: Arc<Mutex<Vec<Request>>>,
 }
 
 async fn answer(
