@@ -10,6 +10,6 @@ mod build;
 mod image;
 mod leftovers;
 mod registry;
-mod support;
 mod roll;
+mod support;
 mod tasks;

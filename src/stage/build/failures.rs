@@ -152,7 +152,7 @@ pub(super) fn of_engine(error: EngineError) -> Failure {
         }
         EngineError::NoTag(_) => Failure::new(Kind::Bug, what),
         EngineError::Push { failure, .. } | EngineError::RegistryDigest { failure, .. } => {
-            of_push_failure(what, failure)
+            of_push_failure(what, *failure)
         }
         EngineError::Stopped { by, .. } => Failure::new(by, what),
     }
@@ -266,10 +266,10 @@ mod tests {
             (PushFault::Connection, Kind::FarEnd),
             (PushFault::NoDigest, Kind::Registry),
         ] {
-            let failure = PushFailure {
+            let failure = Box::new(PushFailure {
                 fault,
                 text: "no".to_owned(),
-            };
+            });
             let name = "shop/web:v1".parse().unwrap();
             assert_eq!(
                 of_engine(EngineError::Push { name, failure }).kind,
