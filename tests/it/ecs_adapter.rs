@@ -1,5 +1,4 @@
 //! The ECS adapter through the real SDK and a socket, against a responder that answers what each test says.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 use crate::responder::{Answer, Asked, error, ok};
 use serde_json::{Value, json};
@@ -78,7 +77,7 @@ async fn a_hundred_tasks_are_described_per_call_and_all_pages_are_read() {
         asked
             .bodies("ListTasks")
             .iter()
-            .map(|body| body.as_ref())
+            .map(std::convert::AsRef::as_ref)
             .all(ours)
     );
 }

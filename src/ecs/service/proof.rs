@@ -104,10 +104,8 @@ mod tests {
         let entry = json!([{"digest": digest.as_str(), "platform": {"os": "linux"}}]);
         for media_type in [json!("application/vnd.oci.image.index.v1+json"), json!(null)] {
             let index = json!({"schemaVersion": 2, "mediaType": media_type, "manifests": entry});
-            assert_eq!(
-                platforms(&index.to_string()).into_iter().collect::<Vec<_>>(),
-                [digest.clone()]
-            );
+            let found = platforms(&index.to_string());
+            assert!(found.len() == 1 && found.contains(&digest));
         }
         let manifest = json!({"mediaType": "application/vnd.oci.image.manifest.v1+json", "layers": entry});
         assert!(platforms(&manifest.to_string()).is_empty());

@@ -56,7 +56,10 @@ fn one_stale_look_in_the_middle_is_no_rollback() {
 #[test]
 fn tasks_without_any_check_must_stay_or_be_completed() {
     let young = running(2, 2, "IN_PROGRESS");
-    assert!(matches!(waits(&[young.clone()]), WaitingOn::TasksToStay { .. }));
+    assert!(matches!(
+        waits(std::slice::from_ref(&young)),
+        WaitingOn::TasksToStay { .. }
+    ));
     let five = vec![young.clone(); 5];
     assert_eq!(
         last(policy(), &five),
@@ -284,7 +287,7 @@ fn unknown_words_and_missing_fields_are_never_success() {
     );
     let mut status = running(1, 1, "COMPLETED");
     edit(&mut status, |service| {
-        service.deployments[0].status = "SECONDARY".into()
+        service.deployments[0].status = "SECONDARY".into();
     });
     assert_eq!(of(waits(&[status])), "deployment status");
     let mut gone = running(1, 1, "COMPLETED");
@@ -337,7 +340,7 @@ fn steady_waits_for_completion_and_the_old_tasks() {
     };
     let done = running(2, 2, "COMPLETED");
     assert_eq!(
-        last(steady.clone(), &[done.clone()]),
+        last(steady.clone(), std::slice::from_ref(&done)),
         Verdict::Wait(WaitingOn::OldTasksToDrain { remaining: 2 }),
         "COMPLETED with early success criteria, old tasks still there"
     );
@@ -375,7 +378,7 @@ fn events_are_news_once_and_by_id() {
     let mut rollout = Rollout::new(policy(), ours, Baseline::of(&old));
     let mut seen = look(service(1));
     edit(&mut seen, |service| {
-        service.events = vec![event("d", "fourth"), event("c", "third"), event("b", "second")]
+        service.events = vec![event("d", "fourth"), event("c", "third"), event("b", "second")];
     });
     let news: Vec<&str> = rollout
         .news(&seen)
