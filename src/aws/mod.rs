@@ -19,6 +19,9 @@ use std::time::Duration;
 /// (20 at most), so a far end that is down is given up after about half a minute.
 pub const ATTEMPTS: u32 = 6;
 
+/// The first pause between attempts against an endpoint on loopback, which has nobody else to make room for.
+const LOOPBACK_BACKOFF: Duration = Duration::from_millis(20);
+
 /// How long a connection may take to be made; AWS endpoints answer within milliseconds.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -158,8 +161,12 @@ async fn load(settings: AwsSettings) -> SdkConfig {
         .connect_timeout(CONNECT_TIMEOUT)
         .operation_attempt_timeout(ATTEMPT_TIMEOUT)
         .build();
+    let mut retries = RetryConfig::standard().with_max_attempts(ATTEMPTS);
+    if settings.endpoint.is_some() {
+        retries = retries.with_initial_backoff(LOOPBACK_BACKOFF);
+    }
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+        .retry_config(retries)
         .timeout_config(timeouts);
     if let Ok(name) = AppName::new(concat!("slipway/", env!("CARGO_PKG_VERSION"))) {
         loader = loader.app_name(name);

@@ -315,3 +315,68 @@ impl Loss {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::WaitingOn;
+
+    #[test]
+    fn waiting_reads_as_a_fragment() {
+        let arn = "arn:aws:elasticloadbalancing:eu-west-1:000000000000:targetgroup/web/0123";
+        let targets = |reason: Option<&str>| WaitingOn::Targets {
+            target_group: arn.to_owned(),
+            healthy: 1,
+            desired: 3,
+            reason: reason.map(str::to_owned),
+        };
+        for (waiting, says) in [
+            (
+                WaitingOn::TasksToStart {
+                    running: 1,
+                    desired: 3,
+                    failed: 0,
+                },
+                "tasks to start (1/3 running)",
+            ),
+            (
+                WaitingOn::TasksToStart {
+                    running: 1,
+                    desired: 3,
+                    failed: 2,
+                },
+                "tasks to start (1/3 running, 2 failed)",
+            ),
+            (targets(None), "targets of web (1/3 healthy)"),
+            (
+                targets(Some("Request timed out")),
+                "targets of web (1/3 healthy; Request timed out)",
+            ),
+            (
+                WaitingOn::Completion {
+                    stage: Some("BAKE_TIME".to_owned()),
+                },
+                "the deployment to complete (stage BAKE_TIME)",
+            ),
+            (
+                WaitingOn::OldTasksToDrain { remaining: 2 },
+                "old tasks to drain (2 left)",
+            ),
+            (
+                WaitingOn::KnownState {
+                    of: "rollout state",
+                    value: Some("HALF".to_owned()),
+                },
+                "rollout state `HALF` to become a known one",
+            ),
+            (
+                WaitingOn::KnownState {
+                    of: "rollout state",
+                    value: None,
+                },
+                "rollout state, which ECS does not report",
+            ),
+        ] {
+            assert_eq!(waiting.to_string(), says);
+        }
+    }
+}

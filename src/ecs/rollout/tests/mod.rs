@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 mod ends;
+mod never;
 mod success;
 
 /// Builds looks.
