@@ -5,44 +5,37 @@ use build::*;
 use proptest::prelude::*;
 use proptest::strategy::Strategy;
 
+/// Mostly the first word: a look has few oddities at a time, or none would be healthy.
 fn word(words: &'static [&'static str]) -> impl Strategy<Value = &'static str> {
-    prop::sample::select(words)
+    prop_oneof![8 => Just(words[0]), 2 => prop::sample::select(words)]
 }
 
 /// A look at any state of our deployment: right words, wrong ones and unknown ones.
 fn any_look() -> impl Strategy<Value = Observation> {
     let ours = (
-        word(&[
-            "PRIMARY",
-            "PRIMARY",
-            "PRIMARY",
-            "ACTIVE",
-            "INACTIVE",
-            "DRAINING",
-            "SECONDARY",
-        ]),
-        word(&["IN_PROGRESS", "COMPLETED", "COMPLETED", "FAILED", "DONE", ""]),
+        word(&["PRIMARY", "ACTIVE", "INACTIVE", "DRAINING", "SECONDARY"]),
+        word(&["COMPLETED", "IN_PROGRESS", "FAILED", "DONE", ""]),
         0..4u32,
-        any::<bool>(),
+        prop::bool::weighted(0.9),
     );
     let theirs = prop::option::of((
         word(&[
+            "SUCCESSFUL",
             "PENDING",
             "IN_PROGRESS",
-            "SUCCESSFUL",
             "STOPPED",
             "ROLLBACK_SUCCESSFUL",
             "FINE",
         ]),
-        word(&["1", "2", "3"]),
+        word(&["2", "1", "3"]),
     ));
     let around = (
         0..4u32,
-        word(&["ACTIVE", "ACTIVE", "ACTIVE", "DRAINING", "RETIRED"]),
-        word(&["RUNNING", "RUNNING", "PENDING", "STOPPED", "RUNNING_WELL"]),
-        word(&["image", "image", "image", "other", ""]),
-        word(&["ROLLING", "ROLLING", "BLUE_GREEN", "TURQUOISE"]),
-        any::<bool>(),
+        word(&["ACTIVE", "DRAINING", "RETIRED"]),
+        word(&["RUNNING", "PENDING", "STOPPED", "RUNNING_WELL"]),
+        word(&["image", "other", ""]),
+        word(&["ROLLING", "BLUE_GREEN", "TURQUOISE"]),
+        prop::bool::weighted(0.9),
     );
     (ours, theirs, around).prop_map(|((place, rollout, running, listed), theirs, around)| {
         let (desired, status, task_status, runs, strategy, tasks) = around;
