@@ -160,14 +160,15 @@ impl Ecs {
             .map(convert::service_deployment))
     }
 
-    /// Every task that a deployment started, running and stopped.
+    /// Every task that a deployment started, running and stopped. ListTasks refuses `startedBy` beside any other
+    /// filter and would then leave stopped tasks out, so the service's tasks are listed and ours picked from them.
     ///
     /// # Errors
     /// [`CallError`] when a call fails; a part of the tasks would be misleading.
     pub async fn our_tasks(&self, deployment: &str) -> Result<Vec<Task>, CallError> {
         let mut arns = Vec::new();
         for status in [DesiredStatus::Running, DesiredStatus::Stopped] {
-            self.list_tasks(deployment, status, &mut arns).await?;
+            self.list_tasks(status, &mut arns).await?;
         }
         let mut tasks = Vec::new();
         for part in arns.chunks(TASKS_PER_CALL) {
@@ -189,18 +190,13 @@ impl Ecs {
         Ok(tasks)
     }
 
-    async fn list_tasks(
-        &self,
-        deployment: &str,
-        status: DesiredStatus,
-        arns: &mut Vec<String>,
-    ) -> Result<(), CallError> {
+    async fn list_tasks(&self, status: DesiredStatus, arns: &mut Vec<String>) -> Result<(), CallError> {
         let mut pages = self
             .aws
             .ecs
             .list_tasks()
             .cluster(&self.cluster)
-            .started_by(deployment)
+            .service_name(&self.service)
             .desired_status(status)
             .into_paginator()
             .send();
