@@ -247,11 +247,25 @@ async fn sandbox(args: SandboxArgs, start: Start) -> Result<String, Failure> {
     Ok(String::new())
 }
 
-fn scenario(path: Option<&Path>) -> Result<Scenario, Failure> {
-    match path {
-        None => Ok(Scenario::default()),
-        Some(_) => Err(Failure::new(Kind::Bug, "`--scenario` is not wired")),
-    }
+/// Reads a scenario file; nothing goes wrong without one.
+///
+/// # Errors
+/// A file that cannot be read, or says something that no scenario can.
+pub fn scenario(path: Option<&Path>) -> Result<Scenario, Failure> {
+    let Some(path) = path else {
+        return Ok(Scenario::default());
+    };
+    let place = || path.display().to_string();
+    let bytes = layers::read_file(path).map_err(|error| {
+        Failure::new(Kind::Usage, "the scenario could not be read")
+            .because(error)
+            .place(place())
+    })?;
+    Scenario::parse(&String::from_utf8_lossy(&bytes)).map_err(|error| {
+        Failure::new(Kind::Usage, "the scenario is wrong")
+            .because(error)
+            .place(place())
+    })
 }
 
 #[cfg(test)]

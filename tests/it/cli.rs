@@ -1,5 +1,7 @@
 //! The real binary: what it prints where, and what it answers with.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+
 use crate::golden;
 use std::fs::{self, File};
 use std::process::{Command, Output, Stdio};

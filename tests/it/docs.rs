@@ -1,5 +1,7 @@
 //! Documents that cannot lie: what they quote is compared with the program.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test")]
+
 use crate::golden;
 use slipway::cli;
 use slipway::config::keys::{KEYS, OTHER_VARIABLES};

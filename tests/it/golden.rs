@@ -1,5 +1,7 @@
 //! Whole outputs, compared with files; `UPDATE_GOLDEN=1` rewrites them.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test")]
+
 use std::fs;
 use std::path::Path;
 

@@ -9,6 +9,8 @@ mod responder;
 
 mod architecture;
 mod cli;
+mod dependencies;
 mod docs;
+mod ecs_adapter;
 mod golden;
 mod names;

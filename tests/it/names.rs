@@ -1,5 +1,7 @@
 //! Names are parsed once and print back as they were written.
 
+#![expect(clippy::panic, reason = "helpers of tests fail the test")]
+
 use proptest::prelude::*;
 use slipway::name::{
     Arn, ClusterName, ContainerName, Digest, ImageRef, RegistryHost, Repository, ServiceName, Tag,
