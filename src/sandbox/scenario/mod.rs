@@ -26,12 +26,25 @@ pub enum ScenarioError {
     /// It is not TOML, or a table says something unknown.
     #[error("read the scenario")]
     Read(#[source] toml::de::Error),
+    /// Faults that can not be.
+    #[error("read the scenario's faults: {}", listed(.0))]
+    Faults(Vec<faults::Problem>),
+}
+
+fn listed(problems: &[faults::Problem]) -> String {
+    let each: Vec<String> = problems
+        .iter()
+        .map(|faults::Problem { place, problem }| format!("{place}: {problem}"))
+        .collect();
+    each.join("; ")
 }
 
 /// The file's top level.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Written {
+    /// Read by [`faults::Faults::read`], which knows its places and reports all problems at once.
+    fault: Option<toml::Value>,
     fate: fates::Fates,
     ecs: WrittenQuirks,
 }
@@ -51,11 +64,16 @@ impl Scenario {
     /// Reads a scenario file's text.
     ///
     /// # Errors
-    /// [`ScenarioError`] with the place in the text.
+    /// [`ScenarioError`] with the places in the text.
     pub fn parse(text: &str) -> Result<Self, ScenarioError> {
         let written: Written = toml::from_str(text).map_err(ScenarioError::Read)?;
+        let mut problems = Vec::new();
+        let faults = faults::Faults::read(written.fault.as_ref(), &mut problems);
+        if !problems.is_empty() {
+            return Err(ScenarioError::Faults(problems));
+        }
         Ok(Self {
-            faults: faults::Faults::default(),
+            faults,
             fates: written.fate,
             quirks: Quirks {
                 stale_describes: written.ecs.stale_describes,
@@ -118,6 +136,16 @@ mod tests {
             (Health::Fails, Target::Status(503))
         );
         assert_eq!(third.target, Target::Silent(Silence::Timeout));
+    }
+
+    #[test]
+    fn faults_are_read_and_their_problems_are_placed() {
+        let mut scenario = Scenario::parse("[[fault]]\nservice = \"ecs\"\naction = \"throttle\"").unwrap();
+        assert!(scenario.faults.decide("ecs", "DescribeServices").is_some());
+        let error = Scenario::parse("[[fault]]\naction = \"sulk\"")
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("fault[1].action: "), "{error}");
     }
 
     #[test]
