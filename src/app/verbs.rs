@@ -74,7 +74,7 @@ async fn perform(verb: Verb, start: Start) -> Result<String, Failure> {
         Verb::Build(args) => {
             let settings = settle(&start, args.path.as_deref(), BUILD)?;
             let tools = tools(&start, &settings).await?;
-            Ok(image_lines(&build_stage(&tools, settings).await?))
+            Ok(image_lines([&build_stage(&tools, settings).await?]))
         }
         Verb::Deploy(args) => {
             let settings = settle(&start, args.path.as_deref(), DEPLOY)?;
@@ -100,12 +100,17 @@ async fn perform(verb: Verb, start: Start) -> Result<String, Failure> {
                 settings: settle(&start, args.path.as_deref(), needs)?,
                 simulated: args.simulated,
                 journal: args.journal,
-                scenario: args.scenario,
+                scenario: scenario(args.scenario.as_deref())?,
                 engine: layers::engine(&start.environment),
                 tell: start.tell,
                 shutdown: start.shutdown,
             };
-            Ok(lines(Box::pin(dryrun::run(request)).await?))
+            let done = Box::pin(dryrun::run(request)).await?;
+            Ok(if done.deployed.is_empty() {
+                image_lines(done.built.as_ref())
+            } else {
+                service_lines(&done.deployed)
+            })
         }
         Verb::Sandbox(args) => sandbox(args, start).await,
         Verb::Completions(args) => Ok(String::from_utf8_lossy(&completions(args.shell)).into_owned()),
@@ -183,8 +188,9 @@ async fn deploy_stage(tools: &Tools, settings: Settings) -> Result<Vec<Deployed>
 }
 
 /// One `registry/repository@digest` per line.
-fn image_lines(built: &Built) -> String {
-    lines(built.images.iter().map(|image| image.reference.to_string()))
+fn image_lines<'a>(built: impl IntoIterator<Item = &'a Built>) -> String {
+    let images = built.into_iter().flat_map(|built| &built.images);
+    lines(images.map(|image| image.reference.to_string()))
 }
 
 /// One JSON object per line.
@@ -230,6 +236,7 @@ async fn sandbox(args: SandboxArgs, start: Start) -> Result<String, Failure> {
             timings.scaled(args.speed)
         },
         clock: Clock::System,
+        docker_host: layers::engine(&start.environment).host,
     };
     let sandbox = Box::pin(Sandbox::start(options))
         .await
@@ -287,7 +294,7 @@ mod tests {
             )],
             written: Vec::new(),
         };
-        assert_eq!(image_lines(&built), format!("{reference}\n"));
+        assert_eq!(image_lines([&built]), format!("{reference}\n"));
         let deployed = Deployed {
             service: "shop".parse().unwrap(),
             revision: "shop:2".to_owned(),

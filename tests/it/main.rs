@@ -1,16 +1,15 @@
 //! One test binary for everything that crosses a module border.
-mod dependencies;
-
-mod deploy;
-mod ecs_adapter;
-mod responder;
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test")]
 
 mod architecture;
 mod cli;
 mod dependencies;
+mod deploy;
 mod docs;
 mod ecs_adapter;
 mod golden;
 mod names;
+mod responder;
+mod rolls;
+mod support;

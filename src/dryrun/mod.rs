@@ -1,0 +1,341 @@
+//! A run against a sandbox: it starts one, fills it with version 1, and then does exactly what a real run does.
+//!
+//! It swaps endpoints and never branches: the stages do not know where they are. It refuses any endpoint that is not
+//! on loopback, and it removes everything that it made, also after a failure, a panic or a signal.
+
+mod load;
+mod seed;
+mod version_one;
+
+use crate::aws::{Aws, AwsSettings, ConnectError, StaticKeys};
+use crate::clock::{Clock, Pause, VirtualClock};
+use crate::config::settings::{DefinitionsSource, RepositoryTarget, Settings};
+use crate::failure::{Failure, Kind};
+use crate::image::endpoint::EngineEnv;
+use crate::report::event::{Event, Tell};
+use crate::sandbox::scenario::Scenario;
+use crate::sandbox::server::{Options, Sandbox, StartError, Tasks};
+use crate::sandbox::world::ecs::Timings;
+use crate::secret::Secret;
+use crate::shutdown::Shutdown;
+use crate::stage::Tools;
+use crate::stage::build::{self, BuildPlan, Built};
+use crate::stage::deploy::{self, DeployPlan, Deployed};
+use futures_util::FutureExt;
+use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Which stages a dry run does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DryRunVerb {
+    /// The build stage.
+    Build,
+    /// The deploy stage, onto a service that runs already.
+    Deploy,
+    /// Both.
+    Run,
+}
+
+/// What a dry run was asked to do.
+#[derive(Debug, Clone)]
+pub struct DryRunRequest {
+    /// The stages.
+    pub verb: DryRunVerb,
+    /// The settings, as for the real account.
+    pub settings: Settings,
+    /// Tasks are simulated, on a virtual clock: no Docker Engine is needed to deploy.
+    pub simulated: bool,
+    /// Where the journal of requests goes.
+    pub journal: Option<PathBuf>,
+    /// What goes wrong.
+    pub scenario: Scenario,
+    /// Where events go.
+    pub tell: Tell,
+    /// Asked at safe points; clean-up never asks.
+    pub shutdown: Shutdown,
+    /// Which Engine builds and runs.
+    pub engine: EngineEnv,
+}
+
+/// What a dry run did.
+#[derive(Debug)]
+#[must_use]
+pub struct DryRun {
+    /// What was built, if anything.
+    pub built: Option<Built>,
+    /// What was deployed.
+    pub deployed: Vec<Deployed>,
+}
+
+/// The region of a sandbox when nothing names one.
+const REGION: &str = "eu-west-1";
+
+/// How many times faster than Fargate the sandbox's ECS is with real containers: a laptop's user waits for it.
+const SPEED: f64 = 10.0;
+
+/// When a virtual clock starts: a fixed instant, so that a simulated run prints the same every time.
+const VIRTUAL_START: Duration = Duration::from_secs(1_767_225_600);
+
+/// How long the service may take to settle after the verdict, until the client stops: draining, or a rollback.
+const SETTLE: Duration = Duration::from_secs(180);
+
+/// Does a run against a sandbox of its own.
+///
+/// # Errors
+/// The failure that the same run would have had on AWS, or why there was no sandbox.
+pub async fn run(request: DryRunRequest) -> Result<DryRun, Failure> {
+    let region = request
+        .settings
+        .region
+        .clone()
+        .unwrap_or_else(|| REGION.to_owned());
+    let clock = if request.simulated {
+        Clock::Virtual(VirtualClock::starting_at(VIRTUAL_START))
+    } else {
+        Clock::System
+    };
+    let timings = Timings::default();
+    let sandbox = Sandbox::start(Options {
+        port: 0,
+        journal: request.journal.clone(),
+        scenario: request.scenario.clone(),
+        region: region.clone(),
+        tasks: if request.simulated {
+            Tasks::Simulated
+        } else {
+            Tasks::Docker
+        },
+        timings: if request.simulated {
+            timings
+        } else {
+            timings.scaled(SPEED)
+        },
+        clock: clock.clone(),
+        docker_host: request.engine.host.clone(),
+    })
+    .await
+    .map_err(no_sandbox)?;
+    request.tell.tell(Event::Note(format!(
+        "sandbox: {} (region {region})",
+        sandbox.endpoint()
+    )));
+    let inside = Inside {
+        request: &request,
+        endpoint: sandbox.endpoint(),
+        region: &region,
+        clock: &clock,
+    };
+    // The sandbox is stopped whatever happened inside, so a panic waits for the clean-up too.
+    let outcome = AssertUnwindSafe(inside.run()).catch_unwind().await;
+    sandbox.stop().await;
+    match outcome {
+        Ok(outcome) => outcome,
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
+
+fn no_sandbox(error: StartError) -> Failure {
+    let hint = match &error {
+        StartError::Bind { .. } => "end the program that holds the port, or choose another one",
+        _ => "real containers need a Docker Engine on this machine; `--simulated` does without",
+    };
+    Failure::new(Kind::Input, "the sandbox did not start")
+        .hint(hint)
+        .because(error)
+}
+
+struct Inside<'a> {
+    request: &'a DryRunRequest,
+    endpoint: &'a str,
+    region: &'a str,
+    clock: &'a Clock,
+}
+
+impl Inside<'_> {
+    async fn run(&self) -> Result<DryRun, Failure> {
+        let tools = self.tools().await?;
+        let settings = in_sandbox(&self.request.settings);
+        match self.request.verb {
+            DryRunVerb::Build => {
+                let built = self.build(&tools, &settings).await?;
+                Ok(DryRun {
+                    built: Some(built),
+                    deployed: Vec::new(),
+                })
+            }
+            DryRunVerb::Deploy | DryRunVerb::Run => self.roll(&tools, &settings).await,
+        }
+    }
+
+    async fn tools(&self) -> Result<Tools, Failure> {
+        refuse_unless_loopback(self.endpoint)?;
+        let aws = Aws::connect(AwsSettings {
+            region: Some(self.region.to_owned()),
+            endpoint: Some(self.endpoint.to_owned()),
+            credentials: Some(StaticKeys {
+                access_key_id: Secret::new("sandbox".to_owned()),
+                secret_access_key: Secret::new("sandbox".to_owned()),
+                session_token: None,
+            }),
+        })
+        .await
+        .map_err(ConnectError::into_failure)?;
+        Ok(Tools {
+            aws,
+            clock: self.clock.clone(),
+            shutdown: self.request.shutdown.clone(),
+            tell: self.request.tell.clone(),
+            engine: self.request.engine.clone(),
+        })
+    }
+
+    async fn build(&self, tools: &Tools, settings: &Settings) -> Result<Built, Failure> {
+        let plan = BuildPlan {
+            images: settings.images.clone(),
+            outputs: settings.outputs.clone(),
+        };
+        build::build(tools, &plan).await
+    }
+
+    /// Version 1 is put in place, then the real run rolls over it while a client sends requests.
+    async fn roll(&self, tools: &Tools, settings: &Settings) -> Result<DryRun, Failure> {
+        let before = version_one::put_in_place(tools, settings, self.request).await?;
+        let load = before.front_port.zip(self.rate()).map(|(port, rate)| {
+            tools.tell.tell(Event::Note(format!(
+                "load balancer: http://127.0.0.1:{port}/ ({rate} requests/s)"
+            )));
+            load::Load::start(port, rate)
+        });
+        let outcome = self.build_and_deploy(tools, settings, before.same_images).await;
+        if !tools.shutdown.is_raised() {
+            self.settle(tools, settings).await;
+        }
+        if let Some(load) = load {
+            let tally = load.stop().await;
+            let event = if tally.lost == 0 {
+                Event::Note
+            } else {
+                Event::Warning
+            };
+            tools.tell.tell(event(format!("load: {tally}")));
+        }
+        outcome
+    }
+
+    fn rate(&self) -> Option<u32> {
+        let wanted = self.request.settings.dry_run.requests_per_second.unwrap_or(50);
+        // Simulated tasks listen nowhere, so there is nothing to send requests to.
+        (wanted > 0 && !self.request.simulated).then_some(wanted)
+    }
+
+    async fn build_and_deploy(
+        &self,
+        tools: &Tools,
+        settings: &Settings,
+        same_images: bool,
+    ) -> Result<DryRun, Failure> {
+        let built = match self.request.verb {
+            DryRunVerb::Run => Some(self.build(tools, settings).await?),
+            DryRunVerb::Build | DryRunVerb::Deploy => None,
+        };
+        let mut deploy = settings.deploy.clone();
+        deploy.force |= same_images;
+        if built.is_some() {
+            deploy.source = DefinitionsSource::File(settings.outputs.imagedefinitions.clone());
+        }
+        let plan = DeployPlan {
+            deploy,
+            services: settings.services.clone(),
+        };
+        let deployed = deploy::deploy(tools, &plan).await?;
+        Ok(DryRun { built, deployed })
+    }
+
+    /// Waits until nothing moves any more, so that the client sees the drain, or the end of a rollback.
+    async fn settle(&self, tools: &Tools, settings: &Settings) {
+        let cluster = cluster_of(settings);
+        let until = tools.clock.now() + SETTLE;
+        while tools.clock.now() < until {
+            let mut call = tools.aws.ecs.describe_services().cluster(&cluster);
+            for service in &settings.services {
+                call = call.services(service.name.as_str());
+            }
+            let Ok(answer) = call.send().await else { return };
+            if answer
+                .services()
+                .iter()
+                .all(|service| service.deployments().len() == 1)
+            {
+                return;
+            }
+            if tools
+                .clock
+                .pause(Duration::from_millis(500), &tools.shutdown)
+                .await
+                == Pause::Stopped
+            {
+                return;
+            }
+        }
+    }
+}
+
+/// The cluster of a dry run.
+fn cluster_of(settings: &Settings) -> String {
+    settings
+        .deploy
+        .cluster
+        .clone()
+        .unwrap_or_else(|| "sandbox".to_owned())
+}
+
+/// The same settings with every far end in the sandbox: repositories keep their path, clusters their name.
+fn in_sandbox(settings: &Settings) -> Settings {
+    let mut settings = settings.clone();
+    for image in &mut settings.images {
+        image.create_repository = true;
+        if let RepositoryTarget::Full(reference) = &image.repository {
+            image.repository = RepositoryTarget::Ecr(reference.repository.clone());
+        }
+    }
+    let cluster = cluster_of(&settings);
+    let short = cluster.rsplit('/').next().unwrap_or_default().to_owned();
+    settings.deploy.cluster = Some(short);
+    for service in &mut settings.services {
+        service.cluster = None;
+    }
+    settings.outputs.artifact = None;
+    settings
+}
+
+fn refuse_unless_loopback(endpoint: &str) -> Result<(), Failure> {
+    let host = endpoint
+        .strip_prefix("http://")
+        .and_then(|rest| rest.split([':', '/']).next());
+    match host.and_then(|host| host.parse::<std::net::IpAddr>().ok()) {
+        Some(address) if address.is_loopback() => Ok(()),
+        _ => Err(Failure::new(
+            Kind::Bug,
+            format!("a dry run must not talk to `{endpoint}`"),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::refuse_unless_loopback;
+
+    #[test]
+    fn only_loopback_is_talked_to() {
+        assert!(refuse_unless_loopback("http://127.0.0.1:4566").is_ok());
+        for elsewhere in [
+            "http://10.0.0.1:4566",
+            "https://ecs.eu-west-1.amazonaws.com",
+            "http://localhost:1",
+            "",
+        ] {
+            assert!(refuse_unless_loopback(elsewhere).is_err(), "{elsewhere}");
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! Puts version 1 in place: the service that the dry run rolls over.
+
+use super::{DryRunRequest, DryRunVerb, cluster_of, seed};
+use crate::artifact::store::{self, StoreError};
+use crate::clock::Pause;
+use crate::config::settings::{ImageSettings, Outputs, ServiceSettings, Settings};
+use crate::ecs::service::Ecs;
+use crate::ecs::task_definition::TaskDefinition;
+use crate::failure::{Failure, Kind};
+use crate::name::{Digest, ImageRef};
+use crate::report::event::Event;
+use crate::stage::Tools;
+use crate::stage::build::{self, BuildPlan};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::time::Duration;
+
+/// The tag of version 1.
+const TAG: &str = "before";
+
+/// How long version 1 may take to become healthy.
+const PATIENCE: Duration = Duration::from_secs(15 * 60);
+
+/// What runs before the roll.
+#[derive(Debug)]
+pub struct Before {
+    /// The loopback port that forwards to the first service with a load balancer.
+    pub front_port: Option<u16>,
+    /// Whether version 1 has the very images that are to be deployed, so that only a forced deploy rolls.
+    pub same_images: bool,
+}
+
+/// Creates the cluster, and every service with version 1 running.
+pub async fn put_in_place(
+    tools: &Tools,
+    settings: &Settings,
+    request: &DryRunRequest,
+) -> Result<Before, Failure> {
+    if settings.services.is_empty() {
+        return Err(Failure::new(Kind::Usage, "there is no service to deploy")
+            .hint("add a `[service.NAME]` table to slipway.toml, or give `--service NAME`"));
+    }
+    let (images, same_images) = match request.verb {
+        DryRunVerb::Run => (build_before(tools, settings).await?, false),
+        DryRunVerb::Build | DryRunVerb::Deploy => images_before(tools, settings, request).await?,
+    };
+    let cluster = cluster_of(settings);
+    seed::cluster(&tools.aws, &cluster).await.map_err(not_seeded)?;
+    let mut front_port = None;
+    for service in &settings.services {
+        let port = put_service(tools, settings, &cluster, service, &images).await?;
+        front_port = front_port.or(port);
+    }
+    wait_until_healthy(tools, settings, &cluster).await?;
+    for service in &settings.services {
+        tools.tell.tell(Event::Note(format!(
+            "version 1 of service `{}` is in place",
+            service.name
+        )));
+    }
+    Ok(Before {
+        front_port,
+        same_images,
+    })
+}
+
+fn not_seeded(error: seed::SeedError) -> Failure {
+    Failure::new(Kind::Refused, "the sandbox could not be prepared").because(error)
+}
+
+/// Builds version 1 from the same folders with the arguments of before; containers get its images.
+async fn build_before(tools: &Tools, settings: &Settings) -> Result<BTreeMap<String, ImageRef>, Failure> {
+    let folder = tempfile::tempdir().map_err(|error| {
+        Failure::new(Kind::Input, "no folder for version 1's imagedefinitions.json").because(error)
+    })?;
+    let images: Vec<ImageSettings> = settings
+        .images
+        .iter()
+        .map(|image| image_before(image, settings))
+        .collect::<Result<_, _>>()?;
+    let plan = BuildPlan {
+        images,
+        outputs: Outputs {
+            imagedefinitions: folder.path().join("imagedefinitions.json"),
+            image_detail: None,
+            metadata: None,
+            env_file: None,
+            artifact: None,
+        },
+    };
+    let built = build::build(tools, &plan).await?;
+    let mut containers = BTreeMap::new();
+    for (image, pushed) in plan.images.iter().zip(&built.images) {
+        for container in &image.containers {
+            containers.insert(container.to_string(), pushed.reference.clone());
+        }
+    }
+    Ok(containers)
+}
+
+fn image_before(image: &ImageSettings, settings: &Settings) -> Result<ImageSettings, Failure> {
+    let mut before = image.clone();
+    before.args.extend(settings.dry_run.before_args.clone());
+    // Without a difference the two versions would be one image, and there would be nothing to roll.
+    before
+        .labels
+        .insert("slipway.dry-run".to_owned(), "before".to_owned());
+    before.tags = vec![
+        TAG.parse()
+            .map_err(|error| Failure::new(Kind::Bug, "version 1's tag").because(error))?,
+    ];
+    Ok(before)
+}
+
+/// What `dry-run deploy` runs before: the same images, which real containers can only be told apart from by force;
+/// simulated tasks take the same repositories at a digest that is nobody's.
+async fn images_before(
+    tools: &Tools,
+    settings: &Settings,
+    request: &DryRunRequest,
+) -> Result<(BTreeMap<String, ImageRef>, bool), Failure> {
+    let definitions = store::read_definitions(&tools.aws.s3, &settings.deploy.source)
+        .await
+        .map_err(StoreError::into_failure)?;
+    let images = definitions
+        .entries()
+        .iter()
+        .map(|definition| {
+            let image = if request.simulated {
+                definition
+                    .image
+                    .at_digest(Digest::of(b"version 1 of a simulated task"))
+            } else {
+                definition.image.clone()
+            };
+            (definition.name.to_string(), image)
+        })
+        .collect();
+    Ok((images, !request.simulated))
+}
+
+async fn put_service(
+    tools: &Tools,
+    settings: &Settings,
+    cluster: &str,
+    service: &ServiceSettings,
+    images: &BTreeMap<String, ImageRef>,
+) -> Result<Option<u16>, Failure> {
+    let dry_run = &settings.dry_run;
+    let file = service.task_definition.as_deref().map(read_json).transpose()?;
+    let wanted: BTreeMap<String, ImageRef> = images
+        .iter()
+        .filter(|(name, _)| {
+            service.containers.is_empty() || service.containers.iter().any(|one| one.as_str() == *name)
+        })
+        .map(|(name, image)| (name.clone(), image.clone()))
+        .collect();
+    let definition = seed::task_definition_before(
+        &service.name,
+        file.as_ref(),
+        &wanted,
+        dry_run.port,
+        &dry_run.health_command,
+    );
+    seed::log_groups(&tools.aws, &definition)
+        .await
+        .map_err(not_seeded)?;
+    let revision = register(tools, cluster, service, &definition).await?;
+    let behind = dry_run.port.and_then(|port| {
+        Some(seed::Behind {
+            container: seed::container_behind(&definition, port)?,
+            port,
+            health_path: dry_run.health_path.clone().unwrap_or_else(|| "/".to_owned()),
+        })
+    });
+    let door = match &behind {
+        Some(behind) => {
+            let port = free_port()?;
+            Some(
+                seed::front_door(&tools.aws, &service.name, behind, port)
+                    .await
+                    .map_err(not_seeded)?,
+            )
+        }
+        None => None,
+    };
+    let desired = dry_run.desired_count.unwrap_or(2);
+    let front = door.as_ref().zip(behind.as_ref());
+    seed::service(&tools.aws, cluster, &service.name, &revision, desired, front)
+        .await
+        .map_err(not_seeded)?;
+    Ok(door.map(|door| door.port))
+}
+
+async fn register(
+    tools: &Tools,
+    cluster: &str,
+    service: &ServiceSettings,
+    definition: &Value,
+) -> Result<String, Failure> {
+    let refused = || {
+        Failure::new(
+            Kind::Refused,
+            "the task definition of version 1 was not registered",
+        )
+    };
+    let document =
+        TaskDefinition::parse(definition.to_string().as_bytes()).map_err(|error| refused().because(error))?;
+    Ecs::new(tools.aws.clone(), cluster, service.name.as_str())
+        .register(&document)
+        .await
+        .map_err(|error| refused().because(error))
+}
+
+fn read_json(path: &std::path::Path) -> Result<Value, Failure> {
+    let unreadable = || {
+        Failure::new(
+            Kind::Input,
+            format!("the task definition `{}` cannot be read", path.display()),
+        )
+    };
+    let text = std::fs::read(path).map_err(|error| unreadable().because(error))?;
+    serde_json::from_slice(&text).map_err(|error| unreadable().because(error))
+}
+
+/// A port that nobody listens on, for the load balancer of the sandbox.
+fn free_port() -> Result<u16, Failure> {
+    let port = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
+    port.map(|address| address.port())
+        .map_err(|error| Failure::new(Kind::Input, "no free port on 127.0.0.1").because(error))
+}
+
+async fn wait_until_healthy(tools: &Tools, settings: &Settings, cluster: &str) -> Result<(), Failure> {
+    let until = tools.clock.now() + PATIENCE;
+    let mut last = Vec::new();
+    while tools.clock.now() < until {
+        let mut call = tools.aws.ecs.describe_services().cluster(cluster);
+        for service in &settings.services {
+            call = call.services(service.name.as_str());
+        }
+        let answer = call.send().await.map_err(|error| {
+            Failure::new(Kind::FarEnd, "the sandbox did not describe its services").because(error)
+        })?;
+        let mut healthy = true;
+        for service in answer.services() {
+            let state = service.deployments().first().and_then(|one| one.rollout_state());
+            healthy &= state.is_some_and(|state| state.as_str() == "COMPLETED");
+            last = service
+                .events()
+                .iter()
+                .take(5)
+                .filter_map(|event| event.message())
+                .map(str::to_owned)
+                .collect();
+            if state.is_some_and(|state| state.as_str() == "FAILED") {
+                return Err(not_healthy(service.service_name().unwrap_or_default(), last));
+            }
+        }
+        if healthy {
+            return Ok(());
+        }
+        if tools
+            .clock
+            .pause(Duration::from_millis(500), &tools.shutdown)
+            .await
+            == Pause::Stopped
+        {
+            let kind = tools.shutdown.asked().1.unwrap_or(Kind::Interrupted);
+            return Err(Failure::new(kind, "stopped while version 1 was put in place")
+                .left("nothing: the sandbox and its containers are removed"));
+        }
+    }
+    Err(not_healthy("the dry run", last))
+}
+
+fn not_healthy(service: &str, events: Vec<String>) -> Failure {
+    Failure::new(
+        Kind::RolloutFailed,
+        format!("version 1 of `{service}` did not become healthy in the sandbox"),
+    )
+    .evidence(events)
+    .hint("`dry-run.before-args` in slipway.toml sets the build arguments of version 1")
+}

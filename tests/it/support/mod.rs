@@ -1,0 +1,316 @@
+//! A bench for stories: a sandbox with simulated tasks on a virtual clock, seeded with one service, and the tools of
+//! a stage that talk to it over a real socket.
+
+use aws_sdk_ecs::types::{
+    AwsVpcConfiguration, Deployment, DeploymentCircuitBreaker, DeploymentConfiguration, DeploymentController,
+    DeploymentControllerType, LaunchType, NetworkConfiguration, Service,
+};
+use serde_json::{Value, json};
+use slipway::aws::{Aws, AwsSettings, StaticKeys};
+use slipway::clock::{Clock, VirtualClock};
+use slipway::config::settings::{DefinitionsSource, DeploySettings, OnFailure, ServiceSettings, Until};
+use slipway::ecs::service::Ecs;
+use slipway::ecs::task_definition::TaskDefinition;
+use slipway::failure::Failure;
+use slipway::image::endpoint::EngineEnv;
+use slipway::report::event::{Event, Tell};
+use slipway::sandbox::scenario::Scenario;
+use slipway::sandbox::server::{Options, Sandbox, Tasks};
+use slipway::sandbox::world::ecs::Timings;
+use slipway::secret::Secret;
+use slipway::shutdown::{self, ShutdownSwitch};
+use slipway::stage::Tools;
+use slipway::stage::deploy::{self, DeployPlan, Deployed};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+pub const CLUSTER: &str = "prod";
+pub const SERVICE: &str = "shop";
+/// A registry that is not the sandbox's: simulated tasks take its images as they are.
+pub const REPOSITORY: &str = "registry.example/shop/web";
+
+/// Version 1's digest: `1` sixty-four times; version 2's is made of `2`s.
+pub fn image(version: u8) -> String {
+    format!(
+        "{REPOSITORY}@sha256:{}",
+        char::from(b'0' + version).to_string().repeat(64)
+    )
+}
+
+pub struct Bench {
+    pub sandbox: Sandbox,
+    pub tools: Tools,
+    pub switch: ShutdownSwitch,
+    pub events: Arc<Mutex<Vec<Event>>>,
+    pub folder: tempfile::TempDir,
+}
+
+/// How the service is set up.
+pub struct Setup {
+    pub desired: i32,
+    pub breaker: bool,
+    pub controller: DeploymentControllerType,
+    pub task_definition: Value,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            desired: 2,
+            breaker: true,
+            controller: DeploymentControllerType::Ecs,
+            task_definition: task_definition("shop", &image(1)),
+        }
+    }
+}
+
+pub fn task_definition(family: &str, image: &str) -> Value {
+    json!({
+        "family": family,
+        "networkMode": "awsvpc",
+        "requiresCompatibilities": ["FARGATE"],
+        "cpu": "256",
+        "memory": "512",
+        "executionRoleArn": "arn:aws:iam::000000000000:role/ecsTaskExecutionRole",
+        "containerDefinitions": [{
+            "name": "web",
+            "image": image,
+            "essential": true,
+            "portMappings": [{ "containerPort": 8080, "protocol": "tcp" }],
+            "environment": [{ "name": "EMPTY", "value": "" }],
+            "logConfiguration": { "logDriver": "awslogs", "options": {
+                "awslogs-group": "/ecs/shop", "awslogs-region": "eu-west-1", "awslogs-stream-prefix": "ecs" } },
+        }],
+    })
+}
+
+impl Bench {
+    /// An empty sandbox with a cluster and a log group.
+    pub async fn empty(scenario: &str) -> Self {
+        let clock = Clock::Virtual(VirtualClock::starting_at(Duration::from_secs(1_767_225_600)));
+        let folder = tempfile::tempdir().unwrap();
+        let sandbox = Sandbox::start(Options {
+            port: 0,
+            journal: Some(folder.path().join("journal.jsonl")),
+            scenario: Scenario::parse(scenario).unwrap(),
+            region: "eu-west-1".to_owned(),
+            tasks: Tasks::Simulated,
+            timings: Timings::default(),
+            clock: clock.clone(),
+            docker_host: None,
+        })
+        .await
+        .unwrap();
+        let aws = Aws::connect(AwsSettings {
+            region: Some("eu-west-1".to_owned()),
+            endpoint: Some(sandbox.endpoint().to_owned()),
+            credentials: Some(StaticKeys {
+                access_key_id: Secret::new("sandbox".to_owned()),
+                secret_access_key: Secret::new("sandbox".to_owned()),
+                session_token: None,
+            }),
+        })
+        .await
+        .unwrap();
+        let events = Arc::new(Mutex::new(Vec::new()));
+        let heard = events.clone();
+        let (switch, view) = shutdown::switch();
+        let tools = Tools {
+            aws,
+            clock,
+            shutdown: view,
+            tell: Tell::new(move |event| heard.lock().unwrap().push(event)),
+            engine: EngineEnv::default(),
+        };
+        tools
+            .aws
+            .ecs
+            .create_cluster()
+            .cluster_name(CLUSTER)
+            .send()
+            .await
+            .unwrap();
+        tools
+            .aws
+            .logs
+            .create_log_group()
+            .log_group_name("/ecs/shop")
+            .send()
+            .await
+            .unwrap();
+        Self {
+            sandbox,
+            tools,
+            switch,
+            events,
+            folder,
+        }
+    }
+
+    /// The same with a service whose version 1 has reached its steady state.
+    pub async fn with_service(scenario: &str, setup: Setup) -> Self {
+        let bench = Self::empty(scenario).await;
+        let revision = bench.register(&setup.task_definition).await;
+        bench.create_service(SERVICE, &revision, &setup).await;
+        if setup.controller == DeploymentControllerType::Ecs {
+            bench.wait_until_steady().await;
+        }
+        bench
+    }
+
+    /// Registers a task definition and returns its ARN.
+    pub async fn register(&self, definition: &Value) -> String {
+        let document = TaskDefinition::parse(definition.to_string().as_bytes()).unwrap();
+        Ecs::new(self.tools.aws.clone(), CLUSTER, SERVICE)
+            .register(&document)
+            .await
+            .unwrap()
+    }
+
+    /// A registered task definition, as it would be registered again.
+    pub async fn registered(&self, revision: &str) -> String {
+        let ecs = Ecs::new(self.tools.aws.clone(), CLUSTER, SERVICE);
+        String::from_utf8(ecs.task_definition(revision).await.unwrap().to_json()).unwrap()
+    }
+
+    pub async fn create_service(&self, name: &str, revision: &str, setup: &Setup) {
+        let vpc = AwsVpcConfiguration::builder()
+            .subnets("subnet-1")
+            .security_groups("sg-1")
+            .build()
+            .unwrap();
+        let breaker = DeploymentCircuitBreaker::builder()
+            .enable(setup.breaker)
+            .rollback(setup.breaker)
+            .build();
+        let controller = DeploymentController::builder()
+            .r#type(setup.controller.clone())
+            .build()
+            .unwrap();
+        let mut call = self
+            .tools
+            .aws
+            .ecs
+            .create_service()
+            .cluster(CLUSTER)
+            .service_name(name)
+            .task_definition(revision)
+            .desired_count(setup.desired)
+            .launch_type(LaunchType::Fargate)
+            .deployment_controller(controller)
+            .network_configuration(NetworkConfiguration::builder().awsvpc_configuration(vpc).build());
+        if setup.controller == DeploymentControllerType::Ecs {
+            call = call.deployment_configuration(
+                DeploymentConfiguration::builder()
+                    .deployment_circuit_breaker(breaker)
+                    .build(),
+            );
+        }
+        call.send().await.unwrap();
+    }
+
+    pub async fn wait_until_steady(&self) {
+        for _ in 0..600 {
+            let service = self.service().await;
+            let done = |one: &Deployment| {
+                one.rollout_state()
+                    .is_some_and(|state| state.as_str() == "COMPLETED")
+            };
+            if service.deployments().len() == 1 && service.deployments().iter().all(done) {
+                return;
+            }
+            let _ = self
+                .tools
+                .clock
+                .pause(Duration::from_secs(5), &shutdown::Shutdown::never())
+                .await;
+        }
+        panic!(
+            "the service did not become steady: {:?}",
+            self.service().await.events().first()
+        );
+    }
+
+    pub async fn service(&self) -> Service {
+        let answer = self
+            .tools
+            .aws
+            .ecs
+            .describe_services()
+            .cluster(CLUSTER)
+            .services(SERVICE)
+            .send()
+            .await
+            .unwrap();
+        answer.services().first().unwrap().clone()
+    }
+
+    /// `family:revision` that the service names.
+    pub async fn revision(&self) -> String {
+        self.service()
+            .await
+            .task_definition()
+            .unwrap()
+            .rsplit('/')
+            .next()
+            .unwrap()
+            .to_owned()
+    }
+
+    /// How many revisions of the family were ever registered.
+    pub async fn revisions(&self) -> usize {
+        let answer = self
+            .tools
+            .aws
+            .ecs
+            .list_task_definitions()
+            .family_prefix("shop")
+            .send()
+            .await
+            .unwrap();
+        answer.task_definition_arns().len()
+    }
+
+    /// A plan that deploys this imagedefinitions.json text to the service.
+    pub fn plan(&self, definitions: &str) -> DeployPlan {
+        let path = self.folder.path().join("imagedefinitions.json");
+        std::fs::write(&path, definitions).unwrap();
+        DeployPlan {
+            deploy: DeploySettings {
+                cluster: Some(CLUSTER.to_owned()),
+                source: DefinitionsSource::File(path),
+                timeout: Duration::from_secs(900),
+                until: Until::Healthy,
+                on_failure: OnFailure::Rollback,
+                force: false,
+                allow_zero: false,
+            },
+            services: vec![ServiceSettings {
+                name: SERVICE.parse().unwrap(),
+                cluster: None,
+                task_definition: None,
+                env: BTreeMap::new(),
+                containers: Vec::new(),
+            }],
+        }
+    }
+
+    /// The plan of version 2.
+    pub fn version_two(&self) -> DeployPlan {
+        self.plan(&json!([{ "name": "web", "imageUri": image(2) }]).to_string())
+    }
+
+    pub async fn deploy(&self, plan: &DeployPlan) -> Result<Vec<Deployed>, Failure> {
+        deploy::deploy(&self.tools, plan).await
+    }
+
+    pub fn told(&self) -> Vec<Event> {
+        self.events.lock().unwrap().clone()
+    }
+
+    /// The failure as a user would read it.
+    pub fn rendered(failure: &Failure) -> String {
+        slipway::report::human::render(failure, None, slipway::report::human::Style { colour: false })
+    }
+}
