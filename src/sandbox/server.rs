@@ -1,14 +1,27 @@
 //! The listener on loopback, and the world behind it: what a sandbox is started with, what it shares, how it stops.
 
+use super::balancer::Balancer;
+use super::docker::{self, Leftover, Runner, RunnerConfig};
+use super::journal::Journal;
+use super::listener::{Line, Loopback};
 use super::scenario::Scenario;
-use super::world::World;
+use super::simulate::{self, Simulator};
+use super::wire::{self, Site, Spool};
 use super::world::ecs::Timings;
 use super::world::orders::{Fact, Order};
+use super::world::{World, WorldConfig};
 use crate::clock::Clock;
+use axum::Router;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Notify, mpsc};
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+/// How long requests under way may take to end when the sandbox stops; clients on loopback need far less.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// How tasks run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +45,8 @@ pub struct Options {
     pub region: String,
     /// How tasks run.
     pub tasks: Tasks,
+    /// The Engine of [`Tasks::Docker`], in the form of `DOCKER_HOST`; the standard socket when `None`.
+    pub docker_host: Option<String>,
     /// How long ECS takes.
     pub timings: Timings,
     /// The clock; a virtual one makes minutes into microseconds for a client in the same process.
@@ -40,34 +55,32 @@ pub struct Options {
     pub docker_host: Option<String>,
 }
 
-/// The world, its clock, and the way to whoever runs tasks; cheap to clone.
+/// The world, its clock, and whoever runs its tasks; cheap to clone.
 ///
 /// Everything that looks at the world or changes it goes through [`Shared::visit`], so that time has passed for it and
 /// its orders are handed on.
 #[derive(Debug, Clone)]
 pub struct Shared {
-    inner: Arc<Inner>,
+    world: Arc<Mutex<World>>,
+    runner: Arc<Mutex<Orders>>,
+    clock: Clock,
+    changed: Arc<Notify>,
 }
 
+/// Where the world's orders go.
 #[derive(Debug)]
-struct Inner {
-    world: Mutex<World>,
-    clock: Clock,
-    orders: mpsc::UnboundedSender<Order>,
-    changed: Notify,
+enum Orders {
+    Docker(mpsc::UnboundedSender<Order>),
+    Simulated(Box<Simulator>),
 }
 
 impl Shared {
-    /// Shares a world; its orders go to `orders`.
-    #[must_use]
-    pub fn new(world: World, clock: Clock, orders: mpsc::UnboundedSender<Order>) -> Self {
+    fn new(world: World, clock: Clock, orders: Orders) -> Self {
         Self {
-            inner: Arc::new(Inner {
-                world: Mutex::new(world),
-                clock,
-                orders,
-                changed: Notify::new(),
-            }),
+            world: Arc::new(Mutex::new(world)),
+            runner: Arc::new(Mutex::new(orders)),
+            clock,
+            changed: Arc::new(Notify::new()),
         }
     }
 
@@ -75,21 +88,8 @@ impl Shared {
     ///
     /// `act` must be short: every request waits for it.
     pub fn visit<T>(&self, act: impl FnOnce(&mut World, Duration) -> T) -> T {
-        let answer = self.look(act);
-        self.inner.changed.notify_one();
-        answer
-    }
-
-    /// A visit that wakes nobody.
-    fn look<T>(&self, act: impl FnOnce(&mut World, Duration) -> T) -> T {
-        let mut world = self.inner.world.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = self.inner.clock.now();
-        world.advance(now);
-        let answer = act(&mut world, now);
-        for order in world.take_orders() {
-            // Nobody takes orders any more once the sandbox stops.
-            let _ = self.inner.orders.send(order);
-        }
+        let (answer, _) = self.look(act);
+        self.changed.notify_one();
         answer
     }
 
@@ -101,7 +101,53 @@ impl Shared {
     /// The clock that the world lives by.
     #[must_use]
     pub fn clock(&self) -> &Clock {
-        &self.inner.clock
+        &self.clock
+    }
+
+    /// A visit that wakes nobody; gives the next instant at which something is due as well.
+    fn look<T>(&self, act: impl FnOnce(&mut World, Duration) -> T) -> (T, Option<Duration>) {
+        let mut runner = self.runner.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.clock.now();
+        match &mut *runner {
+            Orders::Simulated(simulator) => {
+                simulate::drive(&mut world, simulator, now);
+                let answer = act(&mut world, now);
+                simulate::drive(&mut world, simulator, now);
+                let due = [world.next_change(), simulator.next_due()]
+                    .into_iter()
+                    .flatten()
+                    .min();
+                (answer, due)
+            }
+            Orders::Docker(orders) => {
+                world.advance(now);
+                let answer = act(&mut world, now);
+                world.advance(now);
+                for order in world.take_orders() {
+                    // Nobody takes orders any more once the sandbox stops.
+                    let _ = orders.send(order);
+                }
+                (answer, world.next_change())
+            }
+        }
+    }
+
+    /// Lets time pass for as long as somebody polls it: wakes whenever something is due, or somebody visited.
+    async fn keep_time(self) {
+        loop {
+            let (now, due) = self.look(|_, now| now);
+            let changed = self.changed.notified();
+            match due {
+                Some(due) => {
+                    tokio::select! {
+                        () = tokio::time::sleep(due.saturating_sub(now)) => {}
+                        () = changed => {}
+                    }
+                }
+                None => changed.await,
+            }
+        }
     }
 }
 
@@ -110,15 +156,54 @@ impl Shared {
 #[must_use = "a sandbox must be stopped, or it leaves containers behind"]
 pub struct Sandbox {
     endpoint: String,
+    shared: Shared,
+    close: oneshot::Sender<()>,
+    server: JoinHandle<()>,
+    helpers: Vec<JoinHandle<()>>,
+    far: Option<(Runner, Balancer)>,
 }
 
 impl Sandbox {
     /// Binds 127.0.0.1 and serves.
     ///
     /// # Errors
-    /// [`StartError`] when the port is taken or no Engine answers.
-    pub async fn start(_options: Options) -> Result<Self, StartError> {
-        todo!()
+    /// [`StartError`] when the port is taken, the journal cannot be written, or no Engine answers.
+    pub async fn start(options: Options) -> Result<Self, StartError> {
+        let port = options.port;
+        let bind = |source| StartError::Bind { port, source };
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+            .await
+            .map_err(bind)?;
+        let host = listener.local_addr().map_err(bind)?.to_string();
+        let journal = match &options.journal {
+            None => None,
+            Some(path) => Some(Journal::create(path).map_err(|source| StartError::Journal {
+                path: path.clone(),
+                source,
+            })?),
+        };
+        let spool = Spool::create().map_err(StartError::Spool)?;
+        let mut world = World::new(WorldConfig {
+            region: options.region.clone(),
+            registry_host: host.clone(),
+            timings: options.timings.clone(),
+        });
+        world.ecs.quirks = options.scenario.quirks.clone();
+        let (shared, mut helpers, far) = Box::pin(start_runner(world, &options, &host)).await?;
+        if matches!(options.clock, Clock::System) {
+            helpers.push(tokio::spawn(shared.clone().keep_time()));
+        }
+        let site = Arc::new(Site::new(shared.clone(), spool, journal, options.scenario.faults));
+        let (close, closed) = oneshot::channel();
+        let server = tokio::spawn(listen(listener, site, closed));
+        Ok(Self {
+            endpoint: format!("http://{host}"),
+            shared,
+            close,
+            server,
+            helpers,
+            far,
+        })
     }
 
     /// `http://127.0.0.1:PORT`.
@@ -130,12 +215,85 @@ impl Sandbox {
     /// The world behind the wire, for tests.
     #[must_use]
     pub fn world(&self) -> Shared {
-        todo!()
+        self.shared.clone()
     }
 
-    /// Stops serving, and removes every container and network that it made; cannot be cancelled.
-    pub async fn stop(self) {
-        todo!()
+    /// Stops serving, and removes every container and network that it made; it goes on when its caller is cancelled.
+    /// Gives what could not be removed.
+    pub async fn stop(self) -> Vec<Leftover> {
+        tokio::spawn(self.wind_up()).await.unwrap_or_default()
+    }
+
+    async fn wind_up(self) -> Vec<Leftover> {
+        // The server may have ended by itself.
+        let _ = self.close.send(());
+        let mut server = self.server;
+        if tokio::time::timeout(GRACE, &mut server).await.is_err() {
+            server.abort();
+        }
+        let mut left = Vec::new();
+        if let Some((runner, balancer)) = self.far {
+            balancer.stop().await;
+            left = runner.stop().await;
+        }
+        for helper in self.helpers {
+            helper.abort();
+        }
+        left
+    }
+}
+
+/// Starts whoever runs tasks.
+async fn start_runner(
+    world: World,
+    options: &Options,
+    host: &str,
+) -> Result<(Shared, Vec<JoinHandle<()>>, Option<(Runner, Balancer)>), StartError> {
+    let clock = options.clock.clone();
+    if options.tasks == Tasks::Simulated {
+        let simulator = Simulator::new(options.scenario.fates.clone(), options.timings.clone());
+        return Ok((
+            Shared::new(world, clock, Orders::Simulated(Box::new(simulator))),
+            Vec::new(),
+            None,
+        ));
+    }
+    let (orders, taken) = mpsc::unbounded_channel();
+    let (facts, mut told) = mpsc::unbounded_channel();
+    let shared = Shared::new(world, clock, Orders::Docker(orders));
+    let config = RunnerConfig {
+        docker_host: options.docker_host.clone(),
+        sandbox: format!(
+            "{}-{}",
+            std::process::id(),
+            host.rsplit(':').next().unwrap_or_default()
+        ),
+        registry_host: host.to_owned(),
+        registry_password: shared.visit(|world, _| world.ecr.agent_token()),
+    };
+    let runner = Runner::start(taken, facts, config)
+        .await
+        .map_err(StartError::Runner)?;
+    let balancer = Balancer::start(shared.world.clone());
+    let listener = shared.clone();
+    let listens = tokio::spawn(async move {
+        while let Some(fact) = told.recv().await {
+            listener.learn(fact);
+        }
+    });
+    Ok((shared, vec![listens], Some((runner, balancer))))
+}
+
+/// Serves until it is told to close, then lets requests under way end.
+async fn listen(listener: TcpListener, site: Arc<Site>, closed: oneshot::Receiver<()>) {
+    let app = Router::new().fallback(wire::serve).with_state(site);
+    let service = app.into_make_service_with_connect_info::<Line>();
+    let server = axum::serve(Loopback(listener), service).with_graceful_shutdown(async {
+        // A sandbox that was dropped closes as well.
+        let _ = closed.await;
+    });
+    if let Err(error) = server.await {
+        tracing::error!(%error, "the sandbox's listener ended");
     }
 }
 
@@ -151,4 +309,19 @@ pub enum StartError {
         #[source]
         source: std::io::Error,
     },
+    /// The journal could not be created.
+    #[error("create the journal `{}`", path.display())]
+    Journal {
+        /// Its path.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// No folder for blobs and objects.
+    #[error("create a temporary folder")]
+    Spool(#[source] std::io::Error),
+    /// Whoever runs tasks did not start.
+    #[error("start the runner of tasks")]
+    Runner(#[source] docker::StartError),
 }

@@ -1,1 +1,278 @@
 //! How the wire speaks: each service parses its requests, asks the world, and shapes the answer.
+//!
+//! [`serve`] is the one door: it finds the service and operation of a request, checks who asks, lets the scenario's
+//! faults happen, and writes the journal.
+
+mod auth;
+mod checksum;
+mod exchange;
+mod json;
+mod layers;
+mod query;
+mod registry;
+mod route;
+mod s3;
+mod service;
+mod spool;
+
+use super::journal::{Entry, Journal};
+use super::listener::Line;
+use super::scenario::faults::{Action, Faults};
+use super::server::Shared;
+use super::world::error::ApiError;
+use crate::shutdown::Shutdown;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::response::Response;
+use exchange::{Content, Head, Outcome, Reply};
+use http::{HeaderMap, Method, StatusCode};
+use registry::Uploads;
+use route::{Ask, Asked};
+use service::Service;
+pub use spool::Spool;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Everything that requests are answered from.
+#[derive(Debug)]
+pub struct Site {
+    shared: Shared,
+    region: String,
+    registry_host: String,
+    spool: Spool,
+    journal: Option<Journal>,
+    faults: Mutex<Faults>,
+    memory: Option<Mutex<BTreeMap<Vec<u8>, Reply>>>,
+    uploads: Uploads,
+    requests: AtomicU64,
+}
+
+impl Site {
+    /// A site over a shared world.
+    pub fn new(shared: Shared, spool: Spool, journal: Option<Journal>, faults: Faults) -> Self {
+        let (region, registry_host) =
+            shared.visit(|world, _| (world.config.region.clone(), world.config.registry_host.clone()));
+        Self {
+            shared,
+            region,
+            registry_host,
+            spool,
+            journal,
+            memory: faults.needs_memory().then(Mutex::default),
+            faults: Mutex::new(faults),
+            uploads: Uploads::default(),
+            requests: AtomicU64::new(0),
+        }
+    }
+
+    /// A request id that looks like one of AWS's and counts up.
+    fn request_id(&self) -> String {
+        let number = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
+        format!("00000000-0000-4000-8000-{number:012}")
+    }
+
+    fn decide(&self, service: Service, operation: &str) -> Option<Action> {
+        let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        faults.decide(service.name(), operation)
+    }
+}
+
+/// Answers one request.
+pub async fn serve(
+    State(site): State<Arc<Site>>,
+    ConnectInfo(line): ConnectInfo<Line>,
+    request: Request,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let head = Head::of(&parts);
+    let id = site.request_id();
+    let time = site.shared.clock().now().as_secs_f64();
+    let ask = route::read(&head, body).await;
+    let (service, operation) = (ask.service, ask.operation.clone());
+    let mut outcome = Box::pin(decide_and_answer(&site, &head, ask, &id)).await;
+    if let Some(reply) = outcome.reply.take() {
+        outcome.reply = Some(reply.with("x-amzn-requestid", &id).with("x-amz-request-id", &id));
+    }
+    note(&site, time, service, &operation, &head, &outcome);
+    match outcome.reply {
+        Some(reply) => reply.send(head.method == Method::HEAD).await,
+        None => {
+            line.cut();
+            Response::new(Body::empty())
+        }
+    }
+}
+
+/// Lets the scenario's fault happen, if one does, around the answer.
+async fn decide_and_answer(site: &Site, head: &Head, ask: Ask, id: &str) -> Outcome {
+    let service = ask.service;
+    let refuse = |error: ApiError| Outcome::from(service.refuse(&error, id));
+    match site.decide(service, &ask.operation) {
+        None => answer(site, head, ask, id).await,
+        Some(Action::Throttle) => refuse(service.throttled()),
+        Some(Action::AccessDenied) => refuse(service.denied(&ask.operation)),
+        Some(Action::ExpiredToken) => refuse(service.expired()),
+        Some(Action::Error {
+            code,
+            message,
+            status,
+        }) => refuse(ApiError::new(code, message).status(status)),
+        Some(Action::Http(status)) => {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+            Reply::text(
+                status,
+                "text/html",
+                "<html><body><h1>the sandbox's scenario says so</h1></body></html>",
+            )
+            .into()
+        }
+        Some(Action::Refuse) => Outcome {
+            reply: None,
+            received: super::journal::Body::Empty,
+        },
+        Some(Action::LostAnswer) => {
+            let outcome = answer(site, head, ask, id).await;
+            Outcome {
+                reply: None,
+                ..outcome
+            }
+        }
+        Some(Action::Slow(time)) => {
+            // Nothing stops a pause that nobody can interrupt; the sandbox drops it when it stops.
+            let _ = site.shared.clock().pause(time, &Shutdown::never()).await;
+            answer(site, head, ask, id).await
+        }
+        Some(Action::Stale) => answer_from_memory(site, head, ask, id).await,
+    }
+}
+
+/// Checks who asks, then answers; a good answer to a reading operation is remembered when a fault needs it.
+async fn answer(site: &Site, head: &Head, ask: Ask, id: &str) -> Outcome {
+    let service = ask.service;
+    let key = memory_key(&ask);
+    let authorized = authorize(site, head, &ask);
+    let outcome = match authorized {
+        Err(error) => {
+            let reply = service.refuse(&error, id);
+            let realm = format!(
+                "Basic realm=\"http://{}/\",service=\"ecr.amazonaws.com\"",
+                site.registry_host
+            );
+            let unknown = reply.status == StatusCode::UNAUTHORIZED;
+            if unknown {
+                reply.with("www-authenticate", &realm).into()
+            } else {
+                reply.into()
+            }
+        }
+        Ok(()) => answer_asked(site, head, ask, id).await,
+    };
+    if let (Some(memory), Some(key), Some(reply)) = (&site.memory, key, &outcome.reply)
+        && reply.status.is_success()
+    {
+        memory
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(key, reply.clone());
+    }
+    outcome
+}
+
+async fn answer_from_memory(site: &Site, head: &Head, ask: Ask, id: &str) -> Outcome {
+    let remembered = site.memory.as_ref().and_then(|memory| {
+        let memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
+        memory.get(&memory_key(&ask)?).cloned()
+    });
+    match remembered {
+        Some(reply) => reply.into(),
+        None => answer(site, head, ask, id).await,
+    }
+}
+
+/// What a reading operation of the APIs asks, as a key; others are never answered from memory.
+fn memory_key(ask: &Ask) -> Option<Vec<u8>> {
+    let reads = ["Describe", "List", "Get", "Batch"]
+        .iter()
+        .any(|verb| ask.operation.starts_with(verb));
+    match &ask.asked {
+        Asked::Json(body) if reads => Some([ask.operation.as_bytes(), b"\n", body].concat()),
+        Asked::Query(params) if reads => Some(format!("{}\n{params:?}", ask.operation).into_bytes()),
+        Asked::Json(_)
+        | Asked::Query(_)
+        | Asked::Registry(..)
+        | Asked::S3(..)
+        | Asked::Layer(_)
+        | Asked::Bad(_) => None,
+    }
+}
+
+fn authorize(site: &Site, head: &Head, ask: &Ask) -> Result<(), ApiError> {
+    match &ask.asked {
+        Asked::Json(_) | Asked::Query(_) | Asked::S3(..) => {
+            auth::check_scope(head, ask.service, &site.region)
+        }
+        Asked::Registry(..) => {
+            let token = auth::registry_token(head).unwrap_or_default();
+            auth::check_admission(site.shared.visit(|world, now| world.ecr.admits(now, &token)))
+        }
+        // The signature is in the URL of a layer; a request that cannot be read is refused for that.
+        Asked::Layer(_) | Asked::Bad(_) => Ok(()),
+    }
+}
+
+async fn answer_asked(site: &Site, head: &Head, ask: Ask, id: &str) -> Outcome {
+    let service = ask.service;
+    let result = match ask.asked {
+        Asked::Json(body) => {
+            let received = super::journal::Body::of(&body);
+            let reply = json::call(site, service, &ask.operation, &body).await;
+            let reply = reply.unwrap_or_else(|error| service.refuse(&error, id));
+            return Outcome {
+                reply: Some(reply),
+                received,
+            };
+        }
+        Asked::Query(params) => {
+            let mut form = form_urlencoded::Serializer::new(String::new());
+            let received = super::journal::Body::of(form.extend_pairs(&params).finish().as_bytes());
+            let reply = query::call(site, service, &ask.operation, &params, id);
+            let reply = reply.unwrap_or_else(|error| service.refuse(&error, id));
+            return Outcome {
+                reply: Some(reply),
+                received,
+            };
+        }
+        Asked::Registry(asked, body) => return registry::answer(site, head, asked, body).await,
+        Asked::S3(asked, body) => return s3::answer(site, head, asked, body, id).await,
+        Asked::Layer(digest) => registry::serve_layer(site, head, &digest),
+        Asked::Bad(error) => Err(error),
+    };
+    result.unwrap_or_else(|error| service.refuse(&error, id)).into()
+}
+
+fn note(site: &Site, time: f64, service: Service, operation: &str, head: &Head, outcome: &Outcome) {
+    let Some(journal) = &site.journal else {
+        return;
+    };
+    let none = HeaderMap::new();
+    let body = match &outcome.reply {
+        Some(reply) if head.method != Method::HEAD => reply.journal_body(),
+        Some(_) | None => super::journal::Body::Empty,
+    };
+    let written = journal.write(&Entry {
+        time,
+        service: service.name(),
+        operation,
+        method: head.method.as_str(),
+        path: &head.target,
+        request_headers: &head.headers,
+        request_body: &outcome.received,
+        status: outcome.reply.as_ref().map(|reply| reply.status.as_u16()),
+        headers: outcome.reply.as_ref().map_or(&none, |reply| &reply.headers),
+        body: &body,
+    });
+    if let Err(error) = written {
+        tracing::error!(%error, "the sandbox's journal could not be written");
+    }
+}

@@ -354,7 +354,7 @@ fn put_error(repository: &str, tag: Option<&str>, refusal: &Refusal) -> ApiError
 }
 
 /// The text about a tag that must not move; the registry uses it as well.
-pub(super) fn tag_taken(repository: &str, tag: Option<&str>) -> String {
+pub fn tag_taken(repository: &str, tag: Option<&str>) -> String {
     format!(
         "The image tag '{}' already exists in the '{repository}' repository and cannot be overwritten because the tag \
          is immutable.",

@@ -1,6 +1,7 @@
 //! ECR: repositories, manifests and tags; blobs lie in files that `wire::registry` wrote.
 
 mod images;
+pub use images::tag_taken;
 pub mod manifest;
 mod repositories;
 pub mod repository;
@@ -9,6 +10,7 @@ use super::WorldConfig;
 use super::error::ApiError;
 use super::input::{Input, epoch, unknown_operation};
 use crate::sandbox::ACCOUNT;
+use crate::secret::Secret;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use repository::{Image, Repository};
@@ -185,6 +187,13 @@ impl Ecr {
             Some(_) => Admission::Expired,
             None => Admission::Unknown,
         }
+    }
+
+    /// A token of the sandbox's own agent, which never has to renew it.
+    pub fn agent_token(&mut self) -> Secret<String> {
+        let token = "sandbox-agent-token";
+        self.tokens.insert(token.to_owned(), Duration::MAX);
+        Secret::new(token.to_owned())
     }
 
     fn authorize(&mut self, now: Duration) -> Value {
