@@ -4,11 +4,11 @@ use super::request::{client, list, text};
 use crate::sandbox::world::error::ApiError;
 use serde_json::Value;
 
-/// Checks the rules of Fargate.
+/// Checks the rules of Fargate; images at the host `registry` are ECR's.
 ///
 /// # Errors
 /// `ClientException` with ECS's words.
-pub fn check(input: &Value) -> Result<(), ApiError> {
+pub fn check(input: &Value, registry: &str) -> Result<(), ApiError> {
     if input["networkMode"] != "awsvpc" {
         return Err(client("Fargate only supports network mode 'awsvpc'."));
     }
@@ -40,15 +40,15 @@ pub fn check(input: &Value) -> Result<(), ApiError> {
             "Invalid 'ephemeralStorage' setting for task. It must be between 21 and 200 GiB.",
         ));
     }
-    check_role(input)
+    check_role(input, registry)
 }
 
-fn check_role(input: &Value) -> Result<(), ApiError> {
+fn check_role(input: &Value, registry: &str) -> Result<(), ApiError> {
     if text(input, "executionRoleArn").is_some() {
         return Ok(());
     }
     for container in list(input, "containerDefinitions") {
-        if is_ecr(container["image"].as_str().unwrap_or_default()) {
+        if is_ecr(container["image"].as_str().unwrap_or_default(), registry) {
             return Err(client(
                 "Fargate requires task definition to have execution role ARN to support ECR images.",
             ));
@@ -62,12 +62,11 @@ fn check_role(input: &Value) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// `123456789012.dkr.ecr.REGION.amazonaws.com/...`
-fn is_ecr(image: &str) -> bool {
-    image
-        .split('/')
-        .next()
-        .is_some_and(|host| host.contains(".dkr.ecr.") && host.contains(".amazonaws.com"))
+/// Whether an image is in ECR: `123456789012.dkr.ecr.REGION.amazonaws.com/...`, or the sandbox's own registry.
+fn is_ecr(image: &str, registry: &str) -> bool {
+    image.split_once('/').is_some_and(|(host, _)| {
+        host == registry || host.contains(".dkr.ecr.") && host.contains(".amazonaws.com")
+    })
 }
 
 /// The task's CPU units: `256`, `0.25 vCPU`.
@@ -153,7 +152,7 @@ mod tests {
             "networkMode": "awsvpc", "cpu": "256", "memory": "512", "executionRoleArn": "arn:aws:iam::000000000000:role/x",
             "containerDefinitions": [{ "name": "web", "image": "000000000000.dkr.ecr.eu-west-1.amazonaws.com/web:1" }],
         });
-        assert!(check(&good).is_ok());
+        assert!(check(&good, "127.0.0.1:4566").is_ok());
         for (key, value, says) in [
             (
                 "networkMode",
@@ -194,7 +193,7 @@ mod tests {
         ] {
             let mut bad = good.clone();
             bad[key] = value;
-            let message = check(&bad).unwrap_err().message;
+            let message = check(&bad, "127.0.0.1:4566").unwrap_err().message;
             assert!(message.starts_with(says), "{key}: {message}");
         }
     }

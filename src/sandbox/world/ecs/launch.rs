@@ -154,6 +154,7 @@ impl Ecs {
             doom,
             deregister_at: None,
             refused_at: None,
+            runner_done: false,
             gone_at: None,
         };
         self.tasks.insert(id.clone(), task);

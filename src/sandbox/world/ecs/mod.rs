@@ -38,6 +38,8 @@ mod failure_tests;
 #[cfg(test)]
 mod lb_tests;
 #[cfg(test)]
+mod registry_tests;
+#[cfg(test)]
 mod timeline;
 #[cfg(test)]
 mod timeline_tests;
@@ -83,6 +85,8 @@ pub struct Ecs {
     /// What a scenario asks for.
     pub quirks: Quirks,
     place: Place,
+    /// The host of ECR's repositories.
+    registry: String,
     timings: Timings,
     ids: Ids,
     clusters: BTreeMap<String, Cluster>,
@@ -99,6 +103,7 @@ impl Ecs {
         Self {
             quirks: Quirks::default(),
             place: Place::new(&config.region),
+            registry: config.registry_host.clone(),
             timings: config.timings.clone(),
             ids: Ids::default(),
             clusters: BTreeMap::new(),

@@ -68,7 +68,11 @@ impl Ecs {
             return;
         };
         match task.doom {
-            Some(Doom::Pull(..)) => return,
+            Some(Doom::Pull(..)) => {
+                // The runner has an image that the registry lacks: it may not run it.
+                self.orders.push(Order::Stop { task: id.clone() });
+                return;
+            }
             Some(Doom::Resources(_)) => task.refused_at = Some(now),
             None => {}
         }
@@ -219,6 +223,10 @@ impl Ecs {
         let Some(task) = self.tasks.get_mut(id) else {
             return;
         };
+        if task.is_live() && task.refused_at.is_some() {
+            task.runner_done = true;
+            return;
+        }
         if task.stop.is_none() {
             task.stop = Some((
                 StopCode::EssentialContainerExited,
@@ -276,6 +284,10 @@ impl Ecs {
             task.deregister_at = Some(now);
         }
         task.enter(Stage::Stopping);
+        if task.runner_done {
+            self.task_gone(now, id);
+            return;
+        }
         self.orders.push(Order::Stop { task: id.clone() });
     }
 

@@ -7,11 +7,11 @@ use crate::sandbox::world::error::ApiError;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Checks a registration.
+/// Checks a registration; images at the host `registry` are ECR's.
 ///
 /// # Errors
 /// `ClientException` with the first rule that it breaks.
-pub fn check(input: &Value) -> Result<(), ApiError> {
+pub fn check(input: &Value, registry: &str) -> Result<(), ApiError> {
     let family = text(input, "family").ok_or_else(|| client("Family should not be null or empty."))?;
     // A family follows the same rule as a container's name: letters, digits, `-`, `_`, up to 255.
     if family.parse::<ContainerName>().is_err() {
@@ -43,7 +43,7 @@ pub fn check(input: &Value) -> Result<(), ApiError> {
     }
     check_order(containers)?;
     if texts(input, "requiresCompatibilities").contains(&"FARGATE") {
-        fargate::check(input)?;
+        fargate::check(input, registry)?;
     }
     Ok(())
 }
@@ -263,8 +263,8 @@ mod tests {
     }
 
     fn told(containers: &Value) -> String {
-        match check(&json!({ "family": "web", "networkMode": "awsvpc", "containerDefinitions": containers }))
-        {
+        let input = json!({ "family": "web", "networkMode": "awsvpc", "containerDefinitions": containers });
+        match check(&input, "127.0.0.1:4566") {
             Ok(()) => "ok".to_owned(),
             Err(error) => {
                 assert_eq!(error.code, "ClientException");

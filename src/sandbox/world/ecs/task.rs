@@ -202,6 +202,8 @@ pub struct Task {
     pub doom: Option<Doom>,
     /// When that shows.
     pub refused_at: Option<Duration>,
+    /// Whether a doomed task's runner is done with it, before its doom shows.
+    pub runner_done: bool,
     /// When its network is gone.
     pub gone_at: Option<Duration>,
 }

@@ -95,14 +95,14 @@ impl Ecs {
         now: Duration,
         input: &Value,
     ) -> Result<Value, ApiError> {
-        registration::check(input)?;
+        registration::check(input, &self.registry)?;
         let tags = list(input, "tags").to_vec();
         check_tags(&tags)?;
         let family = required(input, "family")?.to_owned();
         let entries = self.definitions.families.entry(family.clone()).or_default();
         let revision = entries.len() + 1;
         let arn = self.place.arn(&format!("task-definition/{family}:{revision}"));
-        let definition = Value::Object(as_described(now, input, &arn, revision));
+        let definition = Value::Object(as_described(now, input, &arn, revision, &self.registry));
         let mut answer = json!({ "taskDefinition": definition });
         if !tags.is_empty() {
             answer["tags"] = json!(tags);
@@ -199,7 +199,13 @@ impl Ecs {
 }
 
 /// The definition as ECS describes it: everything given, ECS's defaults, and the keys that only ECS writes.
-fn as_described(now: Duration, input: &Value, arn: &str, revision: usize) -> Map<String, Value> {
+fn as_described(
+    now: Duration,
+    input: &Value,
+    arn: &str,
+    revision: usize,
+    registry: &str,
+) -> Map<String, Value> {
     let mut described = Map::new();
     described.insert("taskDefinitionArn".into(), json!(arn));
     for (key, value) in input.as_object().into_iter().flatten() {
@@ -224,7 +230,7 @@ fn as_described(now: Duration, input: &Value, arn: &str, revision: usize) -> Map
     }
     described.insert("status".into(), json!("ACTIVE"));
     described.insert("requiresAttributes".into(), attributes(input));
-    described.insert("compatibilities".into(), compatibilities(input));
+    described.insert("compatibilities".into(), compatibilities(input, registry));
     described.insert("registeredAt".into(), stamp(now));
     described.insert("registeredBy".into(), json!(super::OPERATOR));
     described
@@ -267,9 +273,9 @@ fn with_defaults(container: &Value, awsvpc: bool) -> Value {
     Value::Object(shape)
 }
 
-fn compatibilities(input: &Value) -> Value {
-    let fits =
-        !texts(input, "requiresCompatibilities").contains(&"EXTERNAL") && fargate::check(input).is_ok();
+fn compatibilities(input: &Value, registry: &str) -> Value {
+    let fits = !texts(input, "requiresCompatibilities").contains(&"EXTERNAL")
+        && fargate::check(input, registry).is_ok();
     if fits {
         json!(["EC2", "FARGATE"])
     } else {

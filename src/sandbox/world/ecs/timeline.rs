@@ -1,6 +1,7 @@
 //! A world with simulated tasks on a virtual timeline, for tests: seconds since the first update, events as lines.
 
 use super::Timings;
+use crate::name::Digest;
 use crate::sandbox::scenario::Scenario;
 use crate::sandbox::simulate::{Simulator, drive};
 use crate::sandbox::world::error::ApiError;
@@ -81,6 +82,40 @@ impl Timeline {
             .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
             .collect();
         self.world.elb.call(self.now, operation, &params).unwrap()
+    }
+
+    /// Puts an image with this text as its only layer into the repository `web`, under a tag; gives its digest.
+    pub fn put_image(&mut self, layer: &str, tag: &str) -> String {
+        let (config, layer) = (
+            Digest::of(b"{}").to_string(),
+            Digest::of(layer.as_bytes()).to_string(),
+        );
+        // That it exists already is as good.
+        let _ = self
+            .world
+            .ecr
+            .call(self.now, "CreateRepository", &json!({ "repositoryName": "web" }));
+        let repository = self.world.ecr.repository_mut("web").unwrap();
+        repository.blobs.insert(config.clone(), 2);
+        repository.blobs.insert(layer.clone(), 40);
+        let manifest = json!({
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "config": { "mediaType": "application/vnd.oci.image.config.v1+json", "digest": config, "size": 2 },
+            "layers": [{ "mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": layer, "size": 40 }],
+        });
+        self.put_manifest(&manifest, tag)
+    }
+
+    /// Puts a manifest into the repository `web`, under a tag; gives its digest.
+    pub fn put_manifest(&mut self, manifest: &Value, tag: &str) -> String {
+        let input =
+            json!({ "repositoryName": "web", "imageManifest": manifest.to_string(), "imageTag": tag });
+        let put = self.world.ecr.call(self.now, "PutImage", &input).unwrap();
+        put["image"]["imageId"]["imageDigest"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     }
 
     /// Registers the next revision of `web` and rolls it out.
