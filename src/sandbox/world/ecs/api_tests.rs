@@ -150,6 +150,10 @@ fn more_than_a_hundred_tasks_take_more_than_one_page_and_one_description() {
         .ask("DescribeTasks", json!({ "tasks": all }))
         .unwrap_err();
     assert_eq!(error.code, "InvalidParameterException");
+    let mixed = timeline
+        .ask("ListTasks", json!({ "serviceName": "web", "startedBy": "me" }))
+        .unwrap_err();
+    assert_eq!(mixed.code, "InvalidParameterException");
     let pending = timeline.call(
         "ListTasks",
         json!({ "serviceName": "web", "desiredStatus": "PENDING" }),

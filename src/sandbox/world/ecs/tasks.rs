@@ -97,6 +97,10 @@ impl Ecs {
             Some("PENDING") => None,
             Some(other) => return Err(invalid(format!("Invalid desired status: {other}"))),
         };
+        let others = ["serviceName", "family", "launchType", "containerInstance"];
+        if text(input, "startedBy").is_some() && others.iter().any(|key| text(input, key).is_some()) {
+            return Err(invalid("startedBy can not be combined with other filters."));
+        }
         let family = text(input, "family");
         let (started_by, kind) = (text(input, "startedBy"), text(input, "launchType"));
         let mut tasks: Vec<&Task> = self
