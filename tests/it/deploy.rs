@@ -1,5 +1,4 @@
 //! The deploy stage through the real SDK on a virtual clock, against a responder that plays one service.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 use crate::responder::{Answer, Asked, error, ok, respond};
 use serde_json::{Value, json};

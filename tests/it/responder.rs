@@ -1,5 +1,4 @@
 //! A responder on loopback that answers AWS's JSON protocol with what a test says.
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode};

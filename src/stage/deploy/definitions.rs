@@ -1,5 +1,6 @@
 //! Which image each container gets: imagedefinitions.json, divided among the services.
 
+use crate::artifact::store::read_definitions;
 use crate::config::settings::DefinitionsSource;
 use crate::ecs::task_definition::TaskDefinition;
 use crate::failure::{Failure, Kind};
@@ -10,35 +11,15 @@ use std::collections::BTreeMap;
 /// Images by container.
 pub(super) type Images = BTreeMap<ContainerName, ImageRef>;
 
-/// Reads imagedefinitions.json.
-pub(super) async fn read(_tools: &Tools, source: &DefinitionsSource) -> Result<Images, Failure> {
-    let wrong = |what: String| Failure::new(Kind::Input, what).left("nothing was changed");
-    let DefinitionsSource::File(path) = source else {
-        return Err(wrong(
-            "imagedefinitions.json can only be read from a file".to_owned(),
-        ));
-    };
-    let bytes = tokio::fs::read(path).await.map_err(|error| {
-        wrong(format!(
-            "imagedefinitions.json cannot be read: `{}`",
-            path.display()
-        ))
-        .because(error)
-    })?;
-    let entries: Vec<BTreeMap<String, String>> = serde_json::from_slice(&bytes)
-        .map_err(|error| wrong(format!("`{}` is no imagedefinitions.json", path.display())).because(error))?;
-    let mut images = Images::new();
-    for entry in entries {
-        let part = |key: &str| entry.get(key).map(String::as_str).unwrap_or_default();
-        let name = part("name")
-            .parse()
-            .map_err(|error| wrong("a container name is wrong".to_owned()).because(error))?;
-        let image = part("imageUri")
-            .parse()
-            .map_err(|error| wrong("an image reference is wrong".to_owned()).because(error))?;
-        images.insert(name, image);
-    }
-    Ok(images)
+/// Reads imagedefinitions.json from a file or S3, by itself or in a zip.
+pub(super) async fn read(tools: &Tools, source: &DefinitionsSource) -> Result<Images, Failure> {
+    let definitions = read_definitions(&tools.aws.s3, source)
+        .await
+        .map_err(|error| error.into_failure().left("nothing was changed"))?;
+    let entries = definitions.entries().iter();
+    Ok(entries
+        .map(|entry| (entry.name.clone(), entry.image.clone()))
+        .collect())
 }
 
 /// The images for one service: those of `only`, or all that the task definition has containers for.
