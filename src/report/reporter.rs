@@ -9,6 +9,7 @@ use super::json;
 use crate::clock::Clock;
 use crate::failure::Failure;
 use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -73,6 +74,8 @@ struct Inner {
     start: Duration,
     /// Held while a line is written, so that lines of two threads do not mix.
     writing: Mutex<()>,
+    /// The last word was said: what a straggler tells would stand below it.
+    ended: AtomicBool,
 }
 
 impl Reporter {
@@ -97,6 +100,7 @@ impl Reporter {
             start: clock.now(),
             clock,
             writing: Mutex::new(()),
+            ended: AtomicBool::new(false),
         }))
     }
 
@@ -110,9 +114,7 @@ impl Reporter {
     /// Tells how the run failed; nothing is told after it.
     pub fn failure(&self, failure: &Failure) {
         let inner = &self.0;
-        if let Some(bars) = &inner.bars {
-            bars.clear();
-        }
+        inner.end();
         match inner.manner.format {
             Format::Human => inner.write(&human::render(failure, inner.width, inner.style)),
             Format::Json => inner.write(&format!("{}\n", json::failure(failure, inner.elapsed()))),
@@ -122,9 +124,7 @@ impl Reporter {
     /// Tells that the run did what it was asked to.
     pub fn done(&self) {
         let inner = &self.0;
-        if let Some(bars) = &inner.bars {
-            bars.clear();
-        }
+        inner.end();
         if inner.manner.format == Format::Json && inner.manner.volume != Volume::Quiet {
             inner.write(&format!("{}\n", json::done(inner.elapsed())));
         }
@@ -136,7 +136,17 @@ impl Inner {
         self.clock.now().saturating_sub(self.start)
     }
 
+    fn end(&self) {
+        self.ended.store(true, Ordering::SeqCst);
+        if let Some(bars) = &self.bars {
+            bars.clear();
+        }
+    }
+
     fn event(&self, event: &Event) {
+        if self.ended.load(Ordering::SeqCst) {
+            return;
+        }
         if self.manner.volume == Volume::Quiet && !matches!(event, Event::Warning(_)) {
             return;
         }

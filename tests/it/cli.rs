@@ -3,8 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
 use crate::golden;
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Output, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// The binary in a folder of its own, with nothing of this machine's environment.
@@ -235,6 +240,72 @@ fn completions_know_the_verbs() {
     let script = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(0));
     assert!(script.contains("dry-run") && script.contains("--imagedefinitions"));
+}
+
+/// Static keys, and an address of ours in place of every service's.
+fn with_keys(bench: Bench, endpoint: &str) -> Bench {
+    bench
+        .variable("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+        .variable("AWS_SECRET_ACCESS_KEY", "canary-key")
+        .variable("AWS_REGION", "eu-west-1")
+        .variable("AWS_ENDPOINT_URL", endpoint)
+}
+
+/// An address where nobody listens; no run that gets an input wrong may ask it anything.
+const NOBODY: &str = "http://127.0.0.1:1";
+
+#[test]
+fn an_input_that_is_missing_or_wrong_is_told_before_aws_is_asked() {
+    with_keys(Bench::new(), NOBODY).golden("no-imagedefinitions", "deploy --cluster c --service s");
+    for text in ["", "{\"ImageURI\": \"web\"}", "[{\"name\":\"web\"}]"] {
+        let bench = with_keys(Bench::new().file("imagedefinitions.json", text), NOBODY);
+        let output = bench.run("deploy --cluster c --service s");
+        assert_eq!(output.status.code(), Some(3), "{text}: {}", stderr(&output));
+    }
+}
+
+const DEFINITIONS: &str = r#"[{"name":"web","imageUri":"localhost:5000/web@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}]"#;
+
+/// A far end that takes connections and never answers; each connection is announced.
+fn silent_far_end() -> (String, mpsc::Receiver<TcpStream>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let (announce, connections) = mpsc::channel();
+    std::thread::spawn(move || {
+        for connection in listener.incoming().flatten() {
+            if announce.send(connection).is_err() {
+                break;
+            }
+        }
+    });
+    (address, connections)
+}
+
+#[test]
+fn signals_end_a_run_that_hangs_with_their_own_exit_codes() {
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let (address, connections) = silent_far_end();
+        let bench = with_keys(Bench::new().file("imagedefinitions.json", DEFINITIONS), &address);
+        let mut command = bench.command("deploy --cluster c --service s");
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let pid = Pid::from_child(&child);
+        let _connection = connections.recv_timeout(Duration::from_secs(60)).unwrap();
+        let mut told = String::new();
+        kill_process(pid, signal).unwrap();
+        for line in BufReader::new(child.stderr.take().unwrap()).lines() {
+            let line = line.unwrap();
+            // Each warning means that one more signal was heard; a run that ended meanwhile needs none.
+            if line.contains("warning: ") {
+                let _ = kill_process(pid, signal);
+            }
+            told += &(line + "\n");
+        }
+        assert_eq!(child.wait().unwrap().code(), Some(code), "{told}");
+        assert!(
+            told.contains("stopping at the next safe point") && told.contains("\nerror: "),
+            "{told}"
+        );
+    }
 }
 
 /// Runs a line with a stdout or stderr that nobody reads.
