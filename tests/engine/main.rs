@@ -11,5 +11,6 @@ mod image;
 mod leftovers;
 mod registry;
 mod roll;
+mod stage;
 mod support;
 mod tasks;
