@@ -44,9 +44,10 @@ COMMON_ERRORS = {
     "ValidationError",
     "ValidationException",
 }
-# Refusals of a request for its form: such a request is checked no further.
+# Refusals of a request for its form: such a request is checked no further, its far end did that.
 REFUSED_FORM = {
     "InvalidAction",
+    "InvalidParameterException",
     "SerializationException",
     "UnknownOperationException",
     "ValidationError",
@@ -284,7 +285,9 @@ def json_response(told, operation):
     content_type = told.response_headers.get("content-type")
     if content_type is not None and content_type != "application/x-amz-json-1.1":
         problems.append(f"content-type is `{content_type}`")
-    return problems + json_shape(told.response_body, operation.output_shape)
+    # A list's shape is often shared with a request, which must name at least one; an answer may have none to name.
+    found = json_shape(told.response_body, operation.output_shape)
+    return problems + [problem for problem in found if ": 0 items, at least 1 " not in problem]
 
 
 def json_shape(body, shape):

@@ -126,6 +126,14 @@ class Good(unittest.TestCase):
     def test_a_description(self):
         self.good(described())
 
+    def test_an_empty_list_in_an_answer(self):
+        asked = {"repositoryName": "shop/web", "imageIds": [{"imageTag": "1"}]}
+        self.good(line("ecr", "BatchDeleteImage", asked, {"imageIds": [], "failures": []}))
+
+    def test_a_bad_request_that_was_refused_as_such(self):
+        body = {"__type": "InvalidParameterException", "message": "Services cannot be empty."}
+        self.good(line("ecs", "DescribeServices", {}, body, status=400))
+
     def test_a_declared_error(self):
         body = {"__type": "ClusterNotFoundException", "message": "Cluster not found."}
         self.good(line("ecs", "DescribeServices", {"services": ["web"]}, body, status=400))
@@ -287,6 +295,8 @@ class Bad(unittest.TestCase):
         name = {"repositoryName": "UPPER"}
         self.bad(line("ecr", "DescribeImages", name, {}), "does not match")
         self.bad(line("ecr", "DescribeImages", {"repositoryName": "a"}, {}), "at least 2")
+        asked = {"repositoryName": "shop/web", "imageIds": []}
+        self.bad(line("ecr", "BatchDeleteImage", asked, {}), "0 items, at least 1")
         asked = {"repositoryName": "shop/web", "maxResults": 1001}
         self.bad(line("ecr", "DescribeImages", asked, {}), "at most 1000")
         layer = {"repositoryName": "shop/web", "uploadId": "0" * 8 + "-0000-0000-0000-" + "0" * 12}
