@@ -6,7 +6,7 @@
 )]
 
 use crate::support::{
-    Busybox, Images, Registry, Told, context, docker, engine, env, request, secret, sparse, unique,
+    Busybox, Images, Registry, Told, context, docker, engine, env, request, secret, sparse, turn, unique,
 };
 use slipway::config::settings::Builder;
 use slipway::failure::Kind;
@@ -40,6 +40,7 @@ fn inspected(image: &str, format: &str) -> String {
 
 #[tokio::test]
 async fn both_builders_build_from_scratch_with_everything_that_was_asked_for() {
+    let _turn = turn().await;
     for builder in BOTH {
         let root = context(&[
             (
@@ -94,6 +95,7 @@ async fn both_builders_build_from_scratch_with_everything_that_was_asked_for() {
 
 #[tokio::test]
 async fn a_failing_step_is_named_with_its_line_its_code_and_its_last_lines() {
+    let _turn = turn().await;
     for builder in BOTH {
         let root = Busybox::new(
             "failing-step",
@@ -117,6 +119,7 @@ async fn a_failing_step_is_named_with_its_line_its_code_and_its_last_lines() {
 
 #[tokio::test]
 async fn what_is_wrong_with_a_dockerfile_is_told_apart() {
+    let _turn = turn().await;
     for builder in BOTH {
         for (dockerfile, fault, line) in [
             ("FROM scratch\n\nRUNN x\n", BuildFault::Dockerfile, Some(3)),
@@ -137,6 +140,7 @@ async fn what_is_wrong_with_a_dockerfile_is_told_apart() {
 #[tokio::test]
 async fn a_base_that_a_registry_lacks_is_not_found() {
     let registry = Registry::start().await;
+    let _turn = turn().await;
     for builder in BOTH {
         let root = context(&[("Dockerfile", &format!("FROM {}/none:1\n", registry.host))]);
         let failed = failure(root.path(), builder).await;
@@ -193,6 +197,7 @@ async fn the_classic_builder_refuses_secrets_before_it_starts() {
 
 #[tokio::test]
 async fn ignored_files_do_not_reach_the_builder() {
+    let _turn = turn().await;
     for builder in BOTH {
         let root = Busybox::new(
             "ignored",
@@ -237,6 +242,7 @@ async fn ignored_files_do_not_reach_the_builder() {
 
 #[tokio::test]
 async fn a_dockerfile_outside_the_context_builds() {
+    let _turn = turn().await;
     for builder in BOTH {
         let root = context(&[
             ("context/a", "x"),
@@ -255,6 +261,7 @@ async fn a_dockerfile_outside_the_context_builds() {
 
 #[tokio::test]
 async fn special_files_in_a_context_do_no_harm() {
+    let _turn = turn().await;
     for builder in BOTH {
         let root = context(&[("Dockerfile", "FROM scratch\nCOPY a /\n"), ("a", "")]);
         std::os::unix::fs::symlink("loop", root.path().join("loop")).unwrap();
@@ -280,6 +287,7 @@ async fn special_files_in_a_context_do_no_harm() {
 
 #[tokio::test]
 async fn a_context_that_breaks_off_is_the_cause_whatever_the_engine_says() {
+    let _turn = turn().await;
     for builder in BOTH {
         let root = context(&[("Dockerfile", "FROM scratch\nCOPY a-big /\n")]);
         let big = sparse(root.path(), "a-big", 512 << 20);
@@ -328,6 +336,7 @@ fn is_open(path: &Path) -> bool {
 
 #[tokio::test]
 async fn a_stopped_build_ends_in_the_engine_too() {
+    let _turn = turn().await;
     for builder in BOTH {
         let marker = unique(&format!("{builder:?}"));
         let root = Busybox::new(
@@ -373,6 +382,7 @@ fn is_running(marker: &str) -> bool {
 #[tokio::test]
 async fn a_pushed_name_has_the_digest_that_the_registry_tells() {
     let registry = Registry::start().await;
+    let _turn = turn().await;
     for builder in BOTH {
         let root = context(&[("Dockerfile", "FROM scratch\nCOPY a /\n"), ("a", &unique("push"))]);
         let name: ImageRef = format!(
@@ -415,6 +425,7 @@ async fn a_private_registry_is_used_with_credentials_and_refuses_without() {
         password: Secret::new(password.to_owned()),
         server: registry.host.clone(),
     };
+    let _turn = turn().await;
     for builder in BOTH {
         let unique = unique(&format!("private-{builder:?}"));
         let name: ImageRef = format!("{}/base:{builder:?}", registry.host).parse().unwrap();

@@ -35,6 +35,13 @@ pub async fn engine() -> Engine {
     Engine::connect(&env()).await.unwrap()
 }
 
+/// Builds with the classic builder take turns: on the containerd store it loses its leases when another build ends
+/// beside it.
+pub async fn turn() -> tokio::sync::MutexGuard<'static, ()> {
+    static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    TURN.lock().await
+}
+
 /// A context folder.
 pub fn context(files: &[(&str, &str)]) -> tempfile::TempDir {
     let root = tempfile::tempdir().unwrap();

@@ -13,3 +13,4 @@ mod names;
 mod responder;
 mod rolls;
 mod support;
+mod engine_stub;

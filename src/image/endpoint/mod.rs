@@ -68,7 +68,7 @@ pub enum EndpointError {
     /// The address is not one that we can talk to.
     #[error("{origin} does not name an Engine that can be reached")]
     BadAddress {
-        /// Where the address was written: `DOCKER_HOST`, `the Docker context `x``.
+        /// Where the address was written: `DOCKER_HOST`, or which context.
         origin: String,
         /// What is wrong with it.
         #[source]

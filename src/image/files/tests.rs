@@ -254,3 +254,26 @@ fn no_more_is_read_than_the_channel_has_room_for() {
     });
     assert!(matches!(outcome, Err(ContextError::Cut)), "{outcome:?}");
 }
+
+#[test]
+fn an_unreadable_file_is_named_before_anything_is_sent() {
+    use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
+    let root = folder(&[("Dockerfile", "FROM scratch\n"), ("a/closed", "")]);
+    let closed = root.path().join("a/closed");
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
+    // Root reads everything; a thread that gave this right up does not.
+    let surveyed = std::thread::scope(|scope| {
+        let without_rights = scope.spawn(|| {
+            let mut rights = capabilities(None).unwrap();
+            rights.effective -= CapabilitySet::DAC_OVERRIDE | CapabilitySet::DAC_READ_SEARCH;
+            set_capabilities(None, rights).unwrap();
+            look(root.path())
+        });
+        without_rights.join().unwrap()
+    });
+    assert!(
+        matches!(&surveyed, Err(ContextError::ReadEntry { path, source })
+            if path.ends_with("a/closed") && source.kind() == std::io::ErrorKind::PermissionDenied),
+        "{surveyed:?}"
+    );
+}

@@ -104,12 +104,7 @@ const RULES: [(PushFault, &[&str]); 8] = [
     ),
     (
         PushFault::NoRepository,
-        &[
-            "name unknown",
-            "name_unknown",
-            "repository does not exist",
-            "repository not found",
-        ],
+        &["name unknown", "name_unknown", "repository not found"],
     ),
     (
         PushFault::Unauthorised,
@@ -118,6 +113,7 @@ const RULES: [(PushFault, &[&str]); 8] = [
             "no basic auth credentials",
             "unauthorized",
             "authentication required",
+            "authorization failed",
             "status: 401",
         ],
     ),
@@ -329,6 +325,12 @@ mod tests {
             (
                 "denied: requested access to the resource is denied",
                 Denied,
+                false,
+            ),
+            (
+                "push access denied, repository does not exist or may require authorization: \
+                 authorization failed: no basic auth credentials",
+                Unauthorised,
                 false,
             ),
             (

@@ -48,7 +48,10 @@ fn redact_word(word: &str, before: &[String; 2]) -> String {
     };
     let is_scheme = |text: &str| text.eq_ignore_ascii_case("basic") || text.eq_ignore_ascii_case("bearer");
     let after_scheme = is_scheme(&before[1]) && (names_header(&before[0]) || looks_random(word));
-    let after_header = names_header(&before[1]) && before[1].ends_with(':') && !is_scheme(word);
+    let after_header = names_header(&before[1])
+        && before[1].ends_with(':')
+        && !is_scheme(word)
+        && (before[1].to_ascii_lowercase().contains("x-registry") || looks_random(word));
     if after_scheme || after_header || token_at(word).is_some_and(|at| at == 0) {
         return MASK.to_owned();
     }
@@ -148,6 +151,7 @@ mod tests {
             "denied: Your authorization token has expired. Reauthenticate and try again.",
             "no basic auth credentials",
             "Basic authentication is required",
+            "it may require authorization: authorization failed: no basic auth credentials",
             "copy git@github.com:me/it.git and https://example.com/a@b",
             "eyJ is short",
             "  two  spaces\tand tabs\n",

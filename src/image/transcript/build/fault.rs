@@ -168,7 +168,7 @@ pub(super) fn unwrap_text(text: &str) -> String {
 }
 
 /// Sorts a cause. Only texts exist here, no codes; this is the one place that reads them.
-pub(super) fn fault_of(text: &str) -> BuildFault {
+pub(super) fn fault_of(text: &str, step: Option<&str>) -> BuildFault {
     let lower = text.to_ascii_lowercase();
     let fault = RULES
         .iter()
@@ -178,11 +178,12 @@ pub(super) fn fault_of(text: &str) -> BuildFault {
             _ => marks.iter().any(|mark| lower.contains(mark)),
         })
         .map(|(fault, _)| *fault);
-    let is_base =
+    let at_base = step.is_none_or(|step| step.contains("FROM ") || step.contains("load metadata for"));
+    let is_missing =
         lower.contains("not found") || lower.contains("manifest unknown") || lower.contains("no such image");
     match fault {
         Some(fault) => fault,
-        None if is_base => BuildFault::BaseNotFound,
+        None if at_base && is_missing => BuildFault::BaseNotFound,
         None => BuildFault::Other,
     }
 }
@@ -263,7 +264,22 @@ mod tests {
             ("write /x: no space left on device", BuildFault::NoSpace),
             ("something else", BuildFault::Other),
         ] {
-            assert_eq!(fault_of(text), fault, "{text}");
+            assert_eq!(fault_of(text, None), fault, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_a_step_that_needs_a_base_can_lack_one() {
+        let text = "failed to open writer: lease does not exist: not found";
+        for (step, fault) in [
+            ("[1/2] FROM r.example.com/x:1", BuildFault::BaseNotFound),
+            (
+                "[internal] load metadata for r.example.com/x:1",
+                BuildFault::BaseNotFound,
+            ),
+            ("Step 5/5 : LABEL x=y", BuildFault::Other),
+        ] {
+            assert_eq!(fault_of(text, Some(step)), fault, "{step}");
         }
     }
 

@@ -163,9 +163,11 @@ impl BuildTranscript {
                 let error = unwrap_text(&vertex.error);
                 events.push(self.step(&vertex.name, StepState::Failed { error }));
             }
+        } else if housekeeping {
+            return events;
         } else if vertex.cached {
             events.push(self.step(&vertex.name, StepState::Cached));
-        } else if !housekeeping {
+        } else {
             let took = vertex
                 .started
                 .zip(vertex.completed)
@@ -262,15 +264,15 @@ impl BuildTranscript {
             .or(vertex_error)
             .map(|text| unwrap_text(&text));
         let step = key.and_then(|key| self.steps.get(&key));
+        let named = step.map(|step| step.name.as_str());
         let (fault, error) = match (text, &self.error) {
-            (Some(text), _) => (fault_of(&text), text),
+            (Some(text), _) => (fault_of(&text, named), text),
             (None, Some(_)) => (BuildFault::Other, "the Engine gave no reason".to_owned()),
             (None, None) => (
                 BuildFault::NoImage,
                 "the Engine ended the build without an image".to_owned(),
             ),
         };
-        let named = step.map(|step| step.name.as_str());
         BuildFailure {
             line: parse_error_line(&error).or_else(|| named.and_then(|name| line_of(&self.dockerfile, name))),
             exit_code: exit_code_of(&error),
