@@ -27,6 +27,8 @@ use std::sync::{Arc, Mutex};
 pub fn env() -> EngineEnv {
     EngineEnv {
         host: std::env::var("DOCKER_HOST").ok(),
+        tls_verify: std::env::var("DOCKER_TLS_VERIFY").ok(),
+        cert_path: std::env::var_os("DOCKER_CERT_PATH").map(PathBuf::from),
         ..EngineEnv::default()
     }
 }
@@ -81,6 +83,12 @@ impl Busybox {
 impl Drop for Busybox {
     fn drop(&mut self) {
         let filter = format!("label=slipway-test={}", self.label);
+        // The container of a step that was cancelled holds its image until it is removed.
+        for _ in 0..100 {
+            if docker(&["ps", "-aq", "--filter", &filter]).is_empty() {
+                break;
+            }
+        }
         docker(&["image", "prune", "-f", "--filter", &filter]);
     }
 }
