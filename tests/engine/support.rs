@@ -85,11 +85,11 @@ impl Drop for Busybox {
         let filter = format!("label=slipway-test={}", self.label);
         // The container of a step that was cancelled holds its image until it is removed.
         for _ in 0..100 {
-            if docker(&["ps", "-aq", "--filter", &filter]).is_empty() {
+            docker(&["image", "prune", "-f", "--filter", &filter]);
+            if docker(&["images", "-q", "--filter", &filter]).is_empty() {
                 break;
             }
         }
-        docker(&["image", "prune", "-f", "--filter", &filter]);
     }
 }
 
