@@ -195,6 +195,30 @@ async fn a_stream_that_is_cut_is_an_engine_that_went_away() {
 }
 
 #[tokio::test]
+async fn a_message_that_is_none_is_told_as_such() {
+    let answers = Answers {
+        build: (200, "{\"stream\":7}\n", true),
+        push: (200, "<html>\n"),
+        ..REFUSED
+    };
+    let (built, _) = built(answers.clone(), Builder::Classic).await;
+    assert!(
+        matches!(built, Err(EngineError::Garbled { during: "build", .. })),
+        "{built:?}"
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let engine = Engine::connect(&serve(folder.path(), answers)).await.unwrap();
+    let name: ImageRef = "registry.invalid/test:v1".parse().unwrap();
+    let pushed = engine
+        .push("web", &name, None, &Tell::nobody(), &Shutdown::never())
+        .await;
+    assert!(
+        matches!(pushed, Err(EngineError::Garbled { during: "push", .. })),
+        "{pushed:?}"
+    );
+}
+
+#[tokio::test]
 async fn a_200_without_an_image_is_no_success() {
     for (body, fault) in [
         ("", BuildFault::NoImage),

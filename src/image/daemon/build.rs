@@ -196,6 +196,12 @@ impl Engine {
         }
         transcript.close().into_iter().for_each(|event| tell.tell(event));
         match (transcript.finish(), gone) {
+            (_, Some(error @ (DockerError::JsonDataError { .. } | DockerError::JsonSerdeError { .. }))) => {
+                Err(Ended::Failed(EngineError::Garbled {
+                    during: "build",
+                    source: Box::new(error),
+                }))
+            }
             (_, Some(error)) => Err(Ended::Failed(EngineError::Gone {
                 during: "build",
                 source: Box::new(error),

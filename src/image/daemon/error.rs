@@ -86,6 +86,15 @@ pub enum EngineError {
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
+    /// The Engine sent something that is no message.
+    #[error("the Docker Engine's messages during the {during} cannot be understood")]
+    Garbled {
+        /// `build`, `push`.
+        during: &'static str,
+        /// The cause.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
     /// The built image cannot be looked at.
     #[error("cannot inspect the image `{id}`")]
     Inspect {
@@ -175,6 +184,7 @@ impl EngineError {
             | Self::OpenSession(_)
             | Self::Build { .. }
             | Self::Gone { .. }
+            | Self::Garbled { .. }
             | Self::Inspect { .. }
             | Self::Tag { .. }
             | Self::NoTag(_)

@@ -3,7 +3,7 @@
 //! Both go over our own wire: bollard's messages of a push lack the layer and the digest, and its credentials are not
 //! in the URL-safe base64 that the Engine reads.
 
-use super::messages::{JsonLines, PushLine, refusal};
+use super::messages::{JsonLines, PushLine, StreamError, refusal};
 use super::{ANSWER_PATIENCE, Engine, EngineError, RegistryAuth, auth_header};
 use crate::image::transcript::{PushFailure, PushTranscript};
 use crate::name::{Digest, ImageRef};
@@ -69,11 +69,7 @@ impl Engine {
         }
         let mut transcript = PushTranscript::new(image, tag.as_str());
         let mut lines = JsonLines::new(response.into_body());
-        while let Some(line) = lines
-            .next::<PushLine>()
-            .await
-            .map_err(|error| gone(error.into()))?
-        {
+        while let Some(line) = lines.next::<PushLine>().await.map_err(broken)? {
             if let Some(event) = transcript.fold(line.into()) {
                 tell.tell(event);
             }
@@ -135,6 +131,20 @@ impl Engine {
             .ok()
             .and_then(|answer| answer.descriptor.digest.parse().ok());
         Ok(told.ok_or_else(|| PushFailure::of("the answer holds no digest")))
+    }
+}
+
+fn broken(error: StreamError) -> EngineError {
+    let during = "push";
+    match error {
+        StreamError::Cut(source) => EngineError::Gone {
+            during,
+            source: source.into(),
+        },
+        StreamError::Message(source) => EngineError::Garbled {
+            during,
+            source: source.into(),
+        },
     }
 }
 

@@ -72,8 +72,8 @@ impl Auth for Offered {
         let auth = match given(&self.0.auth, &host) {
             Some(auth) => Some(auth),
             None => registry_auth(&self.0.env, &host).await.map_err(|error| {
-                tracing::warn!(%error, "no credentials for a base image");
-                Status::internal("slipway could not read Docker's credentials for this registry")
+                // The Engine fails the build with this text; it names the helper or the file, never a value.
+                Status::internal(error.to_string())
             })?,
         };
         Ok(Response::new(answer(auth)))
