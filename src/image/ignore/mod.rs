@@ -72,14 +72,23 @@ impl IgnoreRules {
     }
 
     /// Whether the builder does not see `path`: slash-separated, relative to the context. The last rule that matches
-    /// the path or one of the folders that it lies in decides.
+    /// decides, and a rule that matched a folder on the way matches all below it.
+    ///
+    /// A rule is asked only where it would change the answer, from the root downwards, as BuildKit and Docker's
+    /// command line do on their walks: a `!` rule that matches a folder which is not ignored says nothing about what
+    /// lies in it.
     #[must_use]
     pub fn ignores(&self, path: &str) -> bool {
+        let mut matched = vec![false; self.rules.len()];
         let mut ignored = false;
-        for rule in &self.rules {
-            // A rule that would say what is already so need not be asked.
-            if rule.brings_back == ignored && rule.covers(path) {
-                ignored = !rule.brings_back;
+        let folders = path.match_indices('/').map(|(slash, _)| &path[..slash]);
+        for step in folders.chain([path]) {
+            ignored = false;
+            for (rule, matched) in self.rules.iter().zip(&mut matched) {
+                *matched = *matched || (rule.brings_back == ignored && rule.pattern.matches(step));
+                if *matched {
+                    ignored = !rule.brings_back;
+                }
             }
         }
         ignored
@@ -114,14 +123,6 @@ impl Rule {
             pattern: Pattern::parse(anchored)?,
             brings_back,
         })
-    }
-
-    /// Whether the pattern matches the path or a folder above it.
-    fn covers(&self, path: &str) -> bool {
-        self.pattern.matches(path)
-            || path
-                .match_indices('/')
-                .any(|(slash, _)| self.pattern.matches(&path[..slash]))
     }
 }
 
@@ -177,7 +178,10 @@ mod tests {
                 true,
             ),
             (&["**", "!dist/*.whl"], "dist/proxy.py-2.4.0+g08-py3.whl", false),
-            (&["a", "!a/b", "a"], "a/b", true),
+            (&["a", "!a/b", "a"], "a/b", false),
+            (&["a/**", "!a"], "a/b", true),
+            (&["a", "!a"], "a/b", false),
+            (&["a*", "!a*/b"], "a1/b", false),
             (&["!a/b", "a"], "a/b", true),
             (&[], "any/path/there", false),
         ] {
