@@ -230,7 +230,6 @@ async fn sandbox(args: SandboxArgs, start: Start) -> Result<String, Failure> {
         } else {
             Tasks::Docker
         },
-        docker_host: start.environment.value("DOCKER_HOST").map(str::to_owned),
         timings: if args.speed == 1.0 {
             timings
         } else {

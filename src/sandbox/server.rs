@@ -51,8 +51,6 @@ pub struct Options {
     pub timings: Timings,
     /// The clock; a virtual one makes minutes into microseconds for a client in the same process.
     pub clock: Clock,
-    /// The Engine that runs tasks, as `DOCKER_HOST` names it; the default socket if absent.
-    pub docker_host: Option<String>,
 }
 
 /// The world, its clock, and whoever runs its tasks; cheap to clone.

@@ -147,6 +147,9 @@ pub(super) fn of_engine(error: EngineError) -> Failure {
         EngineError::Gone { source, .. } => Failure::new(Kind::FarEnd, what)
             .because(source)
             .hint("the Engine stopped or ran out of memory: look at its log"),
+        EngineError::Garbled { source, .. } => Failure::new(Kind::FarEnd, what)
+            .because(source)
+            .hint("is DOCKER_HOST really a Docker Engine, and no proxy in front of it?"),
         EngineError::Inspect { source, .. } | EngineError::Tag { source, .. } => {
             Failure::new(Kind::Build, what).because(source)
         }

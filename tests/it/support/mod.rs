@@ -39,7 +39,8 @@ pub fn image(version: u8) -> String {
 }
 
 pub struct Bench {
-    pub sandbox: Sandbox,
+    /// Serves as long as the bench lives.
+    pub _sandbox: Sandbox,
     pub tools: Tools,
     pub switch: ShutdownSwitch,
     pub events: Arc<Mutex<Vec<Event>>>,
