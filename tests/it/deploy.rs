@@ -462,7 +462,7 @@ async fn everything_that_is_wrong_before_the_change_has_its_own_words_and_change
     .await;
     assert_eq!(unknown.changed(), 0);
     let failure = unknown.failure();
-    assert_eq!(failure.kind, Kind::Input);
+    assert_eq!(failure.kind, Kind::Usage);
     assert_eq!(
         failure.what,
         "imagedefinitions.json names `wep`; service `web` has `web`"

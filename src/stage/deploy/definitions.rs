@@ -29,7 +29,7 @@ pub(super) fn choose(
     definition: &TaskDefinition,
     service: &str,
 ) -> Result<Images, Failure> {
-    let wrong = |what: String| Failure::new(Kind::Input, what).left("nothing was changed");
+    let wrong = |what: String| Failure::new(Kind::Usage, what).left("nothing was changed");
     for name in only {
         if !images.contains_key(name) {
             return Err(wrong(format!(
@@ -81,7 +81,7 @@ pub(super) fn all_taken(images: &Images, chosen: &[&Images]) -> Result<(), Failu
         return Ok(());
     }
     Err(Failure::new(
-        Kind::Input,
+        Kind::Usage,
         format!(
             "no service has a container {} of imagedefinitions.json",
             left.join(", ")
@@ -151,7 +151,7 @@ mod tests {
         ] {
             let only: Vec<_> = only.iter().map(|name| name.parse().unwrap()).collect();
             let failure = choose(&images(names), &only, &definition(), "shop").unwrap_err();
-            assert_eq!((failure.kind, failure.what.as_str()), (Kind::Input, says));
+            assert_eq!((failure.kind, failure.what.as_str()), (Kind::Usage, says));
         }
         let all = images(&["web", "worker"]);
         assert!(all_taken(&all, &[&images(&["web"]), &images(&["worker"])]).is_ok());

@@ -7,7 +7,7 @@ use super::watch::{Lost, serving};
 use crate::config::settings::{DeploySettings, OnFailure};
 use crate::ecs::diagnosis::{Diagnosis, Known, LogTail, diagnose, log_wanted};
 use crate::ecs::observation::{Observation, revision_name};
-use crate::ecs::rollout::{Doubt, Loss, RollbackCause};
+use crate::ecs::rollout::{Doubt, Loss, RollbackCause, WaitingOn};
 use crate::failure::{Failure, Kind};
 use crate::name::ServiceName;
 use crate::stage::Tools;
@@ -27,7 +27,7 @@ impl Lost {
         let place = prepared.place(&begun.ours.deployment);
         let diagnosis = self.diagnose(prepared).await;
         let failure = describe(&self.loss, &prepared.name, self.elapsed.as_secs()).place(place);
-        let failure = with_diagnosis(failure, diagnosis);
+        let failure = with_diagnosis(failure, &self.loss, diagnosis);
         let left = serving(&self.seen).unwrap_or_else(|| "unknown what serves".to_owned());
         if deploy.on_failure == OnFailure::Leave || !self.loss.leaves_new_revision() {
             return failure.left(left);
@@ -56,7 +56,7 @@ impl Lost {
     pub(super) async fn into_failure_of_unchanged(mut self: Box<Self>, prepared: &Prepared) -> Failure {
         let diagnosis = self.diagnose(prepared).await;
         let failure = describe(&self.loss, &prepared.name, self.elapsed.as_secs());
-        let failure = with_diagnosis(failure, diagnosis);
+        let failure = with_diagnosis(failure, &self.loss, diagnosis);
         let serving = serving(&self.seen).unwrap_or_else(|| "unknown what serves".to_owned());
         failure
             .place(format!(
@@ -109,8 +109,30 @@ fn merge(newer: Observation, older: &Observation) -> Observation {
     Observation { tasks, ..newer }
 }
 
-fn with_diagnosis(failure: Failure, diagnosis: Diagnosis) -> Failure {
-    let cause = diagnosis.cause.or_else(|| failure.cause.clone());
+/// Adds a diagnosis. Where the loss is its own cause (somebody's act, a digest, a doubt), what tasks did is evidence
+/// only.
+fn with_diagnosis(failure: Failure, loss: &Loss, diagnosis: Diagnosis) -> Failure {
+    let own = match loss {
+        Loss::RollingBack {
+            why: RollbackCause::Alarms(_),
+        }
+        | Loss::RolledBack {
+            why: RollbackCause::Alarms(_),
+        }
+        | Loss::Superseded { .. }
+        | Loss::Stopped { .. }
+        | Loss::ServiceGone { .. }
+        | Loss::WrongDigest { .. }
+        | Loss::CannotTell(_) => failure.cause.clone(),
+        Loss::Failed { .. }
+        | Loss::CannotStart { .. }
+        | Loss::RollingBack { .. }
+        | Loss::RolledBack { .. }
+        | Loss::RollbackFailed { .. }
+        | Loss::Deadline { .. }
+        | Loss::Stuck { .. } => None,
+    };
+    let cause = own.or(diagnosis.cause).or_else(|| failure.cause.clone());
     let failure = Failure { cause, ..failure }.evidence(diagnosis.evidence);
     diagnosis.hints.into_iter().fold(failure, Failure::hint)
 }
@@ -166,15 +188,11 @@ fn describe(loss: &Loss, service: &ServiceName, elapsed: u64) -> Failure {
             Failure::new(Kind::RolloutFailed, format!("service `{service}` was deleted during the rollout"))
                 .cause(format!("ECS says that its status is {status}"))
         }
-        Loss::Deadline { last } => {
-            Failure::new(Kind::Deadline, format!("service `{service}` is not healthy after {elapsed} s"))
-                .cause(format!("still waiting for {last}; no task failed"))
-                .hint("ECS goes on: run the same command again to watch and prove it, or raise `timeout`")
-        }
-        Loss::Stuck { last, failed } => {
-            Failure::new(Kind::RolloutFailed, format!("service `{service}` is not healthy after {elapsed} s"))
-                .cause(format!("still waiting for {last}; {failed} tasks failed"))
-        }
+        Loss::Deadline { last } => Failure::new(Kind::Deadline, late(service, elapsed, last))
+            .cause("no task failed: the rollout is slow, or nothing lets it go on")
+            .hint("ECS goes on: run the same command again to watch and prove it, or raise `timeout`"),
+        Loss::Stuck { last, failed } => Failure::new(Kind::RolloutFailed, late(service, elapsed, last))
+            .cause(format!("{failed} tasks failed")),
         Loss::WrongDigest { container, expected, found } => Failure::new(
             Kind::Registry,
             format!("service `{service}` does not run the image that was deployed"),
@@ -183,6 +201,10 @@ fn describe(loss: &Loss, service: &ServiceName, elapsed: u64) -> Failure {
         .hint("did somebody replace the image in its repository, or does a pull-through cache serve another one?"),
         Loss::CannotTell(doubt) => in_doubt(doubt, service),
     }
+}
+
+fn late(service: &ServiceName, elapsed: u64, last: &WaitingOn) -> String {
+    format!("service `{service}` is not healthy after {elapsed} s, still waiting for {last}")
 }
 
 fn in_doubt(doubt: &Doubt, service: &ServiceName) -> Failure {
@@ -233,8 +255,10 @@ fn rolled(failure: Failure, why: &RollbackCause) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::describe;
+    use super::with_diagnosis;
+    use crate::ecs::diagnosis::Diagnosis;
     use crate::ecs::rollout::{Doubt, Loss, RollbackCause, WaitingOn};
-    use crate::failure::Kind;
+    use crate::failure::{Failure, Kind};
     use crate::name::Digest;
 
     #[test]
@@ -331,5 +355,33 @@ mod tests {
                 "{failure:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_diagnosis_names_the_cause_unless_the_loss_is_its_own() {
+        let diagnosis = || Diagnosis {
+            cause: Some("crash".to_owned()),
+            ..Diagnosis::default()
+        };
+        let failure = || Failure::new(Kind::RolloutFailed, "x").cause("own");
+        let by = Loss::Superseded {
+            by: "ecs-svc/3".to_owned(),
+            task_definition: "x/web:3".to_owned(),
+        };
+        assert_eq!(
+            with_diagnosis(failure(), &by, diagnosis()).cause.as_deref(),
+            Some("own")
+        );
+        let failed = Loss::Failed { reason: None };
+        assert_eq!(
+            with_diagnosis(failure(), &failed, diagnosis()).cause.as_deref(),
+            Some("crash")
+        );
+        assert_eq!(
+            with_diagnosis(failure(), &failed, Diagnosis::default())
+                .cause
+                .as_deref(),
+            Some("own")
+        );
     }
 }
