@@ -332,6 +332,11 @@ impl Ecr {
                 .iter()
                 .any(|image| image.image_digest() == Some(digest.as_str()))),
             Err(error) if is_missing(&error, "ImageNotFoundException") => Ok(false),
+            // A role that may push need not have DescribeImages; BatchGetImage says the same.
+            Err(error) if error.sorted == Sorted::Denied => {
+                let held = self.manifest_of(repository, digest).await?;
+                Ok(held.is_some_and(|held| held.digest == *digest))
+            }
             Err(source) => Err(EcrError::Confirm {
                 repository: repository.name.clone(),
                 digest: digest.clone(),

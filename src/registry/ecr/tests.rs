@@ -275,6 +275,27 @@ async fn only_the_digest_itself_confirms_a_push() {
 }
 
 #[tokio::test]
+async fn a_role_that_may_not_describe_images_confirms_by_fetching_the_manifest() {
+    let digest = Digest::of(b"{}");
+    let image = json!({ "imageId": { "imageDigest": digest.as_str() }, "imageManifest": "{}" });
+    let denied = || refusal("DescribeImages", "AccessDeniedException");
+    let missing = json!({ "failures": [{ "failureCode": "ImageNotFound" }] });
+    let script = vec![
+        denied(),
+        ("BatchGetImage", 200, missing),
+        denied(),
+        ("BatchGetImage", 200, json!({ "images": [image] })),
+        denied(),
+        refusal("BatchGetImage", "AccessDeniedException"),
+    ];
+    let (ecr, ..) = ecr(script).await;
+    for expected in [false, true] {
+        assert_eq!(ecr.lists(&repository(), &digest).await.unwrap(), expected);
+    }
+    assert!(ecr.lists(&repository(), &digest).await.is_err());
+}
+
+#[tokio::test]
 async fn another_region_has_a_token_of_its_own() {
     let (ours, ..) = ecr(vec![token("ours", 2_000_000), token("theirs", 2_000_000)]).await;
     let theirs = ours.in_region("us-east-1");

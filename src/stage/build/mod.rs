@@ -71,11 +71,15 @@ pub async fn build(tools: &Tools, plan: &BuildPlan) -> Result<Built, Failure> {
     check::agrees(plan)?;
     write::remove_stale(&plan.outputs)?;
     check::can_begin(plan)?;
-    let destinations = destination::find_all(tools, plan).await?;
+    let unbuilt = |failure: Failure| failure.left("nothing was built");
+    let destinations = destination::find_all(tools, plan).await.map_err(unbuilt)?;
     let engine = Engine::connect(&tools.engine)
         .await
-        .map_err(failures::of_engine)?;
-    let bases = destination::credentials(tools, &destinations).await?;
+        .map_err(failures::of_engine)
+        .map_err(unbuilt)?;
+    let bases = destination::credentials(tools, &destinations)
+        .await
+        .map_err(unbuilt)?;
     go_on(&tools.shutdown, "nothing was built")?;
     let ready = build_all(tools, &engine, &destinations, &bases).await?;
     go_on(
