@@ -154,7 +154,7 @@ async fn what_is_not_there_is_named_before_anything_changes() {
     refused(&bench, no_service, Kind::Refused, &["`checkout`"]).await;
 
     let no_container = bench.plan(&json!([{ "name": "api", "imageUri": image(2) }]).to_string());
-    refused(&bench, no_container, Kind::Input, &["`api`", "`web`"]).await;
+    refused(&bench, no_container, Kind::Usage, &["`api`", "`web`"]).await;
 
     let mut no_file = bench.version_two();
     no_file.deploy.source = DefinitionsSource::File(bench.folder.path().join("absent.json"));

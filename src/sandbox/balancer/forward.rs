@@ -3,24 +3,45 @@
 use super::flights::Flight;
 use super::{Shared, headers};
 use bytes::Bytes;
-use futures_util::future::Either;
-use http::{Request, Response, StatusCode, Version, header};
-use http_body_util::{BodyExt, Full, combinators::BoxBody};
+use http::uri::Scheme;
+use http::{Method, Request, Response, StatusCode, Uri, Version, header, request};
+use http_body_util::{BodyExt, Either, Empty, Full, combinators::BoxBody};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use hyper::client::conn::http1 as client;
 use hyper::server::conn::http1 as server;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::client::legacy::{self, connect::HttpConnector};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use std::convert::Infallible;
+use std::error::Error;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::sync::WaitForCancellationFutureOwned;
 
+/// How long a connection to a target is kept idle: less than servers keep theirs, so that they seldom close one first.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// The body of a request to a target: the client's, or none when it is sent once more.
+type AskedBody = Either<Incoming, Empty<Bytes>>;
 type AnyBody = BoxBody<Bytes, BodyError>;
+/// Sends requests to targets, over connections that are kept for a moment. One that its target closed is replaced when
+/// nothing of the request was sent yet.
+pub type Client = legacy::Client<HttpConnector, AskedBody>;
+
+/// A client for targets, with a time limit for a connection.
+pub fn client(connect: Duration) -> Client {
+    let mut connector = HttpConnector::new();
+    connector.set_connect_timeout(Some(connect));
+    connector.set_nodelay(true);
+    legacy::Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(IDLE)
+        .build(connector)
+}
 
 /// Why an answer's body ended early.
 #[derive(Debug, thiserror::Error)]
@@ -67,25 +88,64 @@ async fn forward(
     mut request: Request<Incoming>,
 ) -> Result<Response<AnyBody>, StatusCode> {
     prepare(&mut request, peer, port)?;
-    let target = shared.next_target(port).ok_or(StatusCode::SERVICE_UNAVAILABLE)?;
-    let flight = shared.flights.begin(port, target.clone());
+    let (head, body) = request.into_parts();
+    // RFC 9110, 9.2.2: what is idempotent may be sent once more when the connection closed before an answer came.
+    let again = (head.method.is_idempotent() && body.is_end_stream()).then(|| head.clone());
+    match (send(shared, port, head, Either::Left(body)).await, again) {
+        (Ok(response), _) => Ok(response),
+        (Err(Loss::Unanswered), Some(head)) => send(shared, port, head, Either::Right(Empty::new()))
+            .await
+            .map_err(Loss::status),
+        (Err(loss), _) => Err(loss.status()),
+    }
+}
 
-    let address = (target.id.as_str(), target.port);
-    let stream = match timeout(shared.patience.connect, TcpStream::connect(address)).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(_)) => return Err(StatusCode::BAD_GATEWAY),
-        Err(_) => return Err(StatusCode::GATEWAY_TIMEOUT),
-    };
-    let (mut sender, connection) = client::handshake(TokioIo::new(stream))
-        .await
-        .map_err(|_| StatusCode::BAD_GATEWAY)?;
-    tokio::spawn(drive(connection, flight.cutter()));
+/// Why a request got no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Loss {
+    /// No target is registered.
+    NoTarget,
+    /// The target took no connection.
+    Refused,
+    /// The target's connection closed before an answer.
+    Unanswered,
+    /// The target took too long.
+    Slow,
+    /// The target's drain was over before its answer.
+    Drained,
+}
 
-    let asked = timeout(shared.patience.answer, sender.send_request(request));
-    let response = match futures_util::future::select(pin!(asked), pin!(flight.cut())).await {
-        Either::Left((Ok(Ok(response)), _)) => response,
-        Either::Left((Ok(Err(_)), _)) | Either::Right(_) => return Err(StatusCode::BAD_GATEWAY),
-        Either::Left((Err(_), _)) => return Err(StatusCode::GATEWAY_TIMEOUT),
+impl Loss {
+    fn status(self) -> StatusCode {
+        match self {
+            Self::NoTarget => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Refused | Self::Unanswered | Self::Drained => StatusCode::BAD_GATEWAY,
+            Self::Slow => StatusCode::GATEWAY_TIMEOUT,
+        }
+    }
+}
+
+/// Sends a request to the target whose turn it is.
+async fn send(
+    shared: &Shared,
+    port: u16,
+    mut head: request::Parts,
+    body: AskedBody,
+) -> Result<Response<AnyBody>, Loss> {
+    let target = shared.next_target(port).ok_or(Loss::NoTarget)?;
+    let mut uri = std::mem::take(&mut head.uri).into_parts();
+    uri.scheme = Some(Scheme::HTTP);
+    uri.authority = format!("{}:{}", target.id, target.port).parse().ok();
+    head.uri = Uri::from_parts(uri).map_err(|_| Loss::Refused)?;
+
+    let flight = shared.flights.begin(port, target);
+    let answered = shared.client.request(Request::from_parts(head, body));
+    let response = tokio::select! {
+        answered = timeout(shared.patience.answer, answered) => match answered {
+            Ok(answered) => answered.map_err(|error| loss(&error))?,
+            Err(_) => return Err(Loss::Slow),
+        },
+        () = flight.cut() => return Err(Loss::Drained),
     };
     let (mut head, body) = response.into_parts();
     headers::strip_hop_by_hop(&mut head.headers);
@@ -99,8 +159,27 @@ async fn forward(
     Ok(Response::from_parts(head, body.boxed()))
 }
 
+fn loss(error: &legacy::Error) -> Loss {
+    if !error.is_connect() {
+        return Loss::Unanswered;
+    }
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<std::io::Error>()
+            && error.kind() == std::io::ErrorKind::TimedOut
+        {
+            return Loss::Slow;
+        }
+        cause = error.source();
+    }
+    Loss::Refused
+}
+
 /// Turns a client's request into the one for a target.
 fn prepare(request: &mut Request<Incoming>, peer: SocketAddr, port: u16) -> Result<(), StatusCode> {
+    if request.method() == Method::CONNECT {
+        return Err(StatusCode::BAD_REQUEST);
+    }
     let host = request
         .uri()
         .authority()
@@ -118,18 +197,6 @@ fn prepare(request: &mut Request<Incoming>, peer: SocketAddr, port: u16) -> Resu
     headers::strip_hop_by_hop(headers);
     headers::add_forwarded(headers, peer.ip(), port);
     Ok(())
-}
-
-/// Moves a target's connection until its answer is over, or cut.
-async fn drive(connection: client::Connection<TokioIo<TcpStream>, Incoming>, cut: CancellationToken) {
-    tokio::select! {
-        ended = connection => {
-            if let Err(error) = ended {
-                tracing::debug!(%error, "a target's connection broke");
-            }
-        }
-        () = cut.cancelled() => {}
-    }
 }
 
 /// The answer of the balancer itself, worded as an Application Load Balancer does.

@@ -1,7 +1,8 @@
 //! The sandbox's load balancer: listeners on 127.0.0.1 that forward to the targets which the world names.
 //!
-//! Every request is routed anew, over a fresh connection to its target: an idle connection that a target closed can then
-//! never cost a request. A draining target gets no new request, and those in flight go on until its drain is over.
+//! Every request is routed anew, also those of a client that keeps its connection. A draining target gets no new request,
+//! and those in flight go on until its drain is over. An idle connection that a target closed costs no request that can
+//! be sent once more.
 
 mod flights;
 mod forward;
@@ -88,6 +89,7 @@ pub struct BindError {
 /// What every connection needs.
 struct Shared {
     targets: Arc<dyn Targets>,
+    client: forward::Client,
     flights: Flights,
     turn: AtomicUsize,
     patience: Patience,
@@ -142,6 +144,7 @@ impl Balancer {
         let balancer = Self {
             shared: Arc::new(Shared {
                 targets,
+                client: forward::client(patience.connect),
                 flights: Flights::default(),
                 turn: AtomicUsize::new(0),
                 patience,
@@ -256,6 +259,9 @@ async fn serve(
             tokio::time::sleep(LOOK).await;
             continue;
         };
+        if let Err(error) = client.set_nodelay(true) {
+            tracing::debug!(%error, port, "a client's connection stays slow");
+        }
         let (shared, close) = (shared.clone(), close.clone());
         tokio::spawn(async move {
             tokio::select! {

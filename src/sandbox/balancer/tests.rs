@@ -57,6 +57,11 @@ struct Target {
 }
 
 async fn target(name: &'static str) -> Target {
+    target_that_keeps(name, true).await
+}
+
+/// A target that closes a connection after one answer, without a word, unless it `keeps` it.
+async fn target_that_keeps(name: &'static str, keeps: bool) -> Target {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let (said, seen) = mpsc::unbounded_channel();
@@ -65,7 +70,12 @@ async fn target(name: &'static str) -> Target {
     tokio::spawn(async move {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
-            tokio::spawn(answer(name, stream, said.clone(), gate.clone()));
+            stream.set_nodelay(true).unwrap();
+            let (said, gate) = (said.clone(), gate.clone());
+            tokio::spawn(async move {
+                let mut stream = BufReader::new(stream);
+                while answer(name, &mut stream, &said, &gate).await.is_some() && keeps {}
+            });
         }
     });
     Target {
@@ -78,16 +88,14 @@ async fn target(name: &'static str) -> Target {
     }
 }
 
+/// Answers one request; `None` when the connection is over.
 async fn answer(
     name: &str,
-    stream: TcpStream,
-    said: mpsc::UnboundedSender<String>,
-    gate: Arc<tokio::sync::Mutex<mpsc::UnboundedReceiver<()>>>,
-) {
-    let mut stream = BufReader::new(stream);
-    let Some(head) = read_head(&mut stream).await else {
-        return;
-    };
+    stream: &mut BufReader<TcpStream>,
+    said: &mpsc::UnboundedSender<String>,
+    gate: &tokio::sync::Mutex<mpsc::UnboundedReceiver<()>>,
+) -> Option<()> {
+    let head = read_head(stream).await?;
     let length = head
         .lines()
         .find_map(|line| line.strip_prefix("content-length: "))
@@ -102,8 +110,8 @@ async fn answer(
     if head.contains(" /slow ") {
         gate.lock().await.recv().await;
     }
-    let _ = stream.write_all(name.as_bytes()).await;
-    let _ = stream.write_all(&body).await;
+    stream.write_all(name.as_bytes()).await.ok()?;
+    stream.write_all(&body).await.ok()
 }
 
 async fn read_head(stream: &mut BufReader<TcpStream>) -> Option<String> {
@@ -151,9 +159,14 @@ impl Client {
         Self(BufReader::new(stream))
     }
 
-    async fn ask(&mut self, path: &str, body: &str) {
+    async fn post(&mut self, path: &str, body: &str) {
         let length = body.len();
         let request = format!("POST {path} HTTP/1.1\r\nHost: shop\r\nContent-Length: {length}\r\n\r\n{body}");
+        self.0.write_all(request.as_bytes()).await.unwrap();
+    }
+
+    async fn ask(&mut self, path: &str) {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: shop\r\n\r\n");
         self.0.write_all(request.as_bytes()).await.unwrap();
     }
 
@@ -173,7 +186,7 @@ impl Client {
     }
 
     async fn get(&mut self, path: &str) -> (u16, String) {
-        self.ask(path, "").await;
+        self.ask(path).await;
         self.hear().await
     }
 }
@@ -199,7 +212,7 @@ async fn a_target_sees_the_path_the_host_and_who_asked() {
     let mut a = target("a").await;
     let (_balancer, table) = balancer(Protocol::Http, &[&a]).await;
     let mut client = Client::connect(&table).await;
-    client.ask("/cart?item=1", "three").await;
+    client.post("/cart?item=1", "three").await;
     assert_eq!(client.hear().await, ok("athree"));
     let head = a.seen.recv().await.unwrap();
     let port = format!("x-forwarded-port: {}", table.port);
@@ -233,7 +246,7 @@ async fn a_draining_target_finishes_what_it_began_and_begins_nothing() {
     let (mut old, new) = (target("old").await, target("new").await);
     let (balancer, table) = balancer(Protocol::Http, &[&old]).await;
     let mut waiting = Client::connect(&table).await;
-    waiting.ask("/slow", "").await;
+    waiting.ask("/slow").await;
     old.seen.recv().await.unwrap();
     table.set(&[&old, &new]);
     table.drain(&old);
@@ -253,7 +266,7 @@ async fn a_request_that_outlives_the_drain_is_cut() {
     let mut old = target("old").await;
     let (_balancer, table) = balancer(Protocol::Http, &[&old]).await;
     let mut waiting = Client::connect(&table).await;
-    waiting.ask("/slow", "").await;
+    waiting.ask("/slow").await;
     old.seen.recv().await.unwrap();
     table.drain(&old);
     table.forget(&old);
@@ -276,6 +289,16 @@ async fn a_target_that_refuses_is_a_502_and_one_that_is_silent_a_504() {
     assert_eq!(client.get("/").await.0, 502);
     table.set(&[]);
     assert_eq!(client.get("/").await.0, 503, "the client's connection is kept");
+}
+
+#[tokio::test]
+async fn a_connection_that_its_target_closed_costs_no_request() {
+    let curt = target_that_keeps("curt", false).await;
+    let (_balancer, table) = balancer(Protocol::Http, &[&curt]).await;
+    let mut client = Client::connect(&table).await;
+    for _ in 0..100 {
+        assert_eq!(client.get("/").await, ok("curt"));
+    }
 }
 
 #[tokio::test]
@@ -330,7 +353,7 @@ async fn a_tcp_listener_relays_bytes() {
     let a = target("a").await;
     let (_balancer, table) = balancer(Protocol::Tcp, &[&a]).await;
     let mut client = Client::connect(&table).await;
-    client.ask("/", "raw").await;
+    client.post("/", "raw").await;
     let head = read_head(&mut client.0).await.unwrap();
     assert!(head.contains("X-From: a"), "nothing was rewritten: {head}");
 }
