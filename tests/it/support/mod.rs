@@ -141,7 +141,7 @@ impl Bench {
             .await
             .unwrap();
         Self {
-            sandbox,
+            _sandbox: sandbox,
             tools,
             switch,
             events,
