@@ -11,6 +11,7 @@ mod ecs_adapter;
 mod engine_stub;
 mod golden;
 mod names;
+mod promises;
 mod responder;
 mod rolls;
 mod support;
