@@ -44,11 +44,14 @@ COMMON_ERRORS = {
     "ValidationError",
     "ValidationException",
 }
-# Refusals of a request for its form: such a request is checked no further, its far end did that.
+# Refusals of a request for its form or its signature: such a request is checked no further, its far end did that.
 REFUSED_FORM = {
+    "AuthorizationHeaderMalformed",
     "InvalidAction",
     "InvalidParameterException",
+    "InvalidSignatureException",
     "SerializationException",
+    "SignatureDoesNotMatch",
     "UnknownOperationException",
     "ValidationError",
     "ValidationException",
@@ -58,6 +61,7 @@ REFUSED_FORM = {
 # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html; S3's model declares only a few of its errors.
 S3_ERRORS = {
     "AccessDenied",
+    "AuthorizationHeaderMalformed",
     "BadDigest",
     "BucketAlreadyExists",
     "BucketAlreadyOwnedByYou",

@@ -68,7 +68,7 @@ class Sandbox:
         self.log = os.path.join(folder, "sandbox.log")
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
-                [slipway, "sandbox", "--port", "0", "--journal", self.journal, *arguments],
+                [slipway, "sandbox", "--region", REGION, "--port", "0", "--journal", self.journal, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
