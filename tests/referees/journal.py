@@ -502,7 +502,8 @@ ROUTES = [
     (re.compile(rf"/v2/{NAME}/blobs/uploads/?$"), {"POST": {201, 202}}),
     (
         re.compile(rf"/v2/{NAME}/blobs/uploads/[^/]+$"),
-        {"GET": {204}, "PATCH": {202}, "PUT": {201}, "DELETE": {204}},
+        # ECR answers a PATCH with 201, against the specification; clients live with it.
+        {"GET": {204}, "PATCH": {201, 202}, "PUT": {201}, "DELETE": {204}},
     ),
 ]
 
