@@ -1,5 +1,6 @@
 //! What differs between two task definitions, without ever showing a value of the environment or a secret.
 
+use super::defaults::filled;
 use super::name_of;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -32,11 +33,11 @@ impl Diff {
     }
 }
 
-/// Compares two documents as ECS would store them: key order is nothing, and neither is an empty list or object that
-/// the other side leaves out.
+/// Compares two documents as ECS would store them: key order is nothing, and neither is a default, or an empty list
+/// or object, that the other side leaves out.
 pub(super) fn between(from: &Map<String, Value>, to: &Map<String, Value>) -> Diff {
     let mut diff = Diff::default();
-    objects("", from, to, &mut diff);
+    objects("", &filled(from), &filled(to), &mut diff);
     diff
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Nothing is read into a struct, so fields that are newer than this program travel unchanged.
 
+mod defaults;
 mod diff;
 
 pub use diff::{Diff, ImageChange};
