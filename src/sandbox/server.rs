@@ -45,7 +45,7 @@ pub struct Options {
     pub region: String,
     /// How tasks run.
     pub tasks: Tasks,
-    /// The Engine of [`Tasks::Docker`], in the form of `DOCKER_HOST`; the standard socket when `None`.
+    /// The Engine of [`Tasks::Docker`], as `DOCKER_HOST` names it; the standard socket when `None`.
     pub docker_host: Option<String>,
     /// How long ECS takes.
     pub timings: Timings,
