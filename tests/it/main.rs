@@ -14,4 +14,8 @@ mod names;
 mod promises;
 mod responder;
 mod rolls;
+mod sandbox_support;
 mod support;
+mod wire_apis;
+mod wire_registry;
+mod wire_s3;

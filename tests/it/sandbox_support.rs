@@ -1,0 +1,45 @@
+//! A sandbox with simulated tasks on a virtual clock, and clients of the official SDK for it.
+#![expect(clippy::unwrap_used, reason = "a test without its sandbox cannot go on")]
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_ecs::config::{Credentials, SharedCredentialsProvider};
+use slipway::clock::{Clock, VirtualClock};
+use slipway::sandbox::scenario::Scenario;
+use slipway::sandbox::server::{Options, Sandbox, Tasks};
+use slipway::sandbox::world::ecs::Timings;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The instant at which every test begins.
+pub const NOW: Duration = Duration::from_secs(1_767_225_600);
+
+/// The region of every test.
+pub const REGION: &str = "eu-west-1";
+
+/// Starts a sandbox on a free port.
+pub async fn start(scenario: &str, journal: Option<PathBuf>) -> Sandbox {
+    Box::pin(Sandbox::start(Options {
+        port: 0,
+        journal,
+        scenario: Scenario::parse(scenario).unwrap(),
+        region: REGION.into(),
+        tasks: Tasks::Simulated,
+        timings: Timings::default(),
+        clock: Clock::Virtual(VirtualClock::starting_at(NOW)),
+        docker_host: None,
+    }))
+    .await
+    .unwrap()
+}
+
+/// Settings for clients that send every request once, signed for `region`.
+pub fn config(sandbox: &Sandbox, region: &'static str) -> SdkConfig {
+    let credentials = Credentials::new("sandbox", "sandbox", None, None, "test");
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(region))
+        .endpoint_url(sandbox.endpoint())
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .retry_config(aws_config::retry::RetryConfig::disabled())
+        .build()
+}
