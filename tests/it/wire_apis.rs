@@ -1,5 +1,4 @@
 //! The sandbox's APIs over real sockets, asked by the official SDK.
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use crate::sandbox_support::{REGION, config, start};
 use aws_sdk_ecr::error::ProvideErrorMetadata;

@@ -73,14 +73,13 @@ impl Decoder {
                 }
             }
             State::DataEnd if line.is_empty() => Ok(State::Size),
-            State::Trailers if line.is_empty() => Ok(State::Done),
+            State::Trailers | State::Done if line.is_empty() => Ok(State::Done),
             State::Trailers => {
                 let (name, value) = line.split_once(':').ok_or(Malformed)?;
                 self.trailers
                     .insert(name.trim().to_ascii_lowercase(), value.trim().to_owned());
                 Ok(State::Trailers)
             }
-            State::Done if line.is_empty() => Ok(State::Done),
             State::DataEnd | State::Data(_) | State::Done => Err(Malformed),
         }
     }

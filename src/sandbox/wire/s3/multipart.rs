@@ -253,8 +253,6 @@ fn read_parts(text: &str) -> Option<Vec<(u32, String)>> {
                 "ETag" => etag.push_str(content.trim()),
                 _ => {}
             },
-            // `&quot;` around an ETag comes as a reference of its own; quotes mean nothing.
-            Event::GeneralRef(_) => {}
             Event::End(end) => {
                 element.clear();
                 if end.local_name().as_ref() == "Part" {
@@ -262,6 +260,7 @@ fn read_parts(text: &str) -> Option<Vec<(u32, String)>> {
                 }
             }
             Event::Eof => return Some(parts),
+            // Among the rest is `&quot;` around an ETag, a reference of its own; quotes mean nothing.
             _ => {}
         }
     }

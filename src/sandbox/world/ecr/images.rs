@@ -101,7 +101,7 @@ impl Ecr {
                     ));
                 }
                 (None, None, ..) => {
-                    failures.push(wanted.failure("ImageNotFound", "Requested image not found"))
+                    failures.push(wanted.failure("ImageNotFound", "Requested image not found"));
                 }
             }
         }

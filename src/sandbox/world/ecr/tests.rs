@@ -24,12 +24,12 @@ fn ecr() -> Ecr {
     ecr
 }
 
-fn call(ecr: &mut Ecr, operation: &str, input: Value) -> Value {
-    ecr.call(NOW, operation, &input).unwrap()
+fn call(ecr: &mut Ecr, operation: &str, input: impl Into<Value>) -> Value {
+    ecr.call(NOW, operation, &input.into()).unwrap()
 }
 
-fn code(ecr: &mut Ecr, operation: &str, input: Value) -> String {
-    ecr.call(NOW, operation, &input).unwrap_err().code
+fn code(ecr: &mut Ecr, operation: &str, input: impl Into<Value>) -> String {
+    ecr.call(NOW, operation, &input.into()).unwrap_err().code
 }
 
 /// Puts an image with one layer; gives its manifest.
