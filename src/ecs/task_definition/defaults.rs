@@ -25,18 +25,19 @@ pub(super) fn filled(document: &Map<String, Value>) -> Map<String, Value> {
         }
         let mappings = container.get_mut("portMappings").and_then(Value::as_array_mut);
         for mapping in mappings.into_iter().flatten().filter_map(Value::as_object_mut) {
-            let port = mapping.get("containerPort").filter(|_| !translated).cloned();
-            fill(mapping, "hostPort", port.unwrap_or_else(|| 0.into()));
             fill(mapping, "protocol", "tcp".into());
+            // A `containerPortRange` has no single host port.
+            let Some(port) = mapping.get("containerPort").cloned() else {
+                continue;
+            };
+            fill(mapping, "hostPort", if translated { 0.into() } else { port });
         }
     }
     document
 }
 
 fn fill(object: &mut Map<String, Value>, key: &str, default: Value) {
-    if !object.contains_key(key) && !(key == "hostPort" && object.contains_key("containerPortRange")) {
-        object.insert(key.to_owned(), default);
-    }
+    object.entry(key).or_insert(default);
 }
 
 #[cfg(test)]
@@ -44,7 +45,7 @@ mod tests {
     use super::filled;
     use serde_json::{Value, json};
 
-    fn fill(document: Value) -> Value {
+    fn stored(document: &Value) -> Value {
         Value::Object(filled(document.as_object().unwrap()))
     }
 
@@ -53,20 +54,22 @@ mod tests {
         let written = json!({ "networkMode": "awsvpc", "containerDefinitions": [{ "name": "web",
             "healthCheck": { "command": ["CMD", "x"], "interval": 5 },
             "portMappings": [{ "containerPort": 8080 }] }] });
-        let stored = json!({ "networkMode": "awsvpc", "containerDefinitions": [{ "name": "web", "cpu": 0,
+        let filled_in = json!({ "networkMode": "awsvpc", "containerDefinitions": [{ "name": "web", "cpu": 0,
             "essential": true,
             "healthCheck": { "command": ["CMD", "x"], "interval": 5, "timeout": 5, "retries": 3 },
             "portMappings": [{ "containerPort": 8080, "hostPort": 8080, "protocol": "tcp" }] }] });
-        assert_eq!(fill(written), stored);
-        assert_eq!(fill(stored.clone()), stored);
+        assert_eq!(stored(&written), filled_in);
+        assert_eq!(stored(&filled_in), filled_in);
     }
 
     #[test]
     fn a_bridge_port_is_ephemeral_and_a_range_has_none() {
-        let filled = fill(json!({ "containerDefinitions": [{ "cpu": 1, "essential": false, "portMappings": [
-            { "containerPort": 80, "protocol": "udp" }, { "containerPortRange": "1-9", "protocol": "tcp" }] }] }));
+        let document = stored(
+            &json!({ "containerDefinitions": [{ "cpu": 1, "essential": false, "portMappings": [
+            { "containerPort": 80, "protocol": "udp" }, { "containerPortRange": "1-9", "protocol": "tcp" }] }] }),
+        );
         assert_eq!(
-            filled,
+            document,
             json!({ "containerDefinitions": [{ "cpu": 1, "essential": false, "portMappings": [
                 { "containerPort": 80, "protocol": "udp", "hostPort": 0 },
                 { "containerPortRange": "1-9", "protocol": "tcp" }] }] })
