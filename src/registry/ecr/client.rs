@@ -7,14 +7,11 @@ use crate::clock::Clock;
 use crate::image::daemon::RegistryAuth;
 use crate::name::{Digest, ImageRef, Repository, Tag};
 use aws_sdk_ecr::Client;
-use aws_sdk_ecr::config::interceptors::BeforeSerializationInterceptorContextRef;
-use aws_sdk_ecr::config::{ConfigBag, Intercept, Region};
-use aws_sdk_ecr::error::BoxError;
+use aws_sdk_ecr::config::Region;
 use aws_sdk_ecr::types::{
     ImageFailureCode, ImageIdentifier, ImageScanningConfiguration, ImageTagMutability,
     Repository as DescribedRepository,
 };
-use aws_smithy_runtime_api::client::orchestrator::SensitiveOutput;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -128,8 +125,6 @@ impl Ecr {
         let answer = self
             .client
             .get_authorization_token()
-            .customize()
-            .interceptor(KeepOutOfTraces)
             .send()
             .await
             .map_err(CallError::of("ecr:GetAuthorizationToken"))
@@ -349,26 +344,6 @@ impl Ecr {
 impl fmt::Debug for Ecr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Ecr")
-    }
-}
-
-/// GetAuthorizationToken's answer is a password, which ECR's model does not say: without this mark the SDK's own traces
-/// would hold it.
-#[derive(Debug)]
-struct KeepOutOfTraces;
-
-impl Intercept for KeepOutOfTraces {
-    fn name(&self) -> &'static str {
-        "KeepOutOfTraces"
-    }
-
-    fn read_before_execution(
-        &self,
-        _: &BeforeSerializationInterceptorContextRef<'_>,
-        cfg: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        cfg.interceptor_state().store_put(SensitiveOutput);
-        Ok(())
     }
 }
 

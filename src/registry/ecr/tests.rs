@@ -11,7 +11,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
-use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -310,38 +309,4 @@ async fn another_region_has_a_token_of_its_own() {
             .expose(),
         "ours"
     );
-}
-
-#[derive(Clone, Default)]
-struct Traces(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Traces {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-#[tokio::test]
-async fn no_trace_of_the_sdk_holds_the_token() {
-    let (ecr, ..) = ecr(vec![token("canary", 2_000_000)]).await;
-    let traces = Traces::default();
-    let sink = traces.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(move || sink.clone())
-        .finish();
-    let guard = tracing::subscriber::set_default(subscriber);
-    ecr.authorize("host").await.unwrap();
-    drop(guard);
-    let text = String::from_utf8(traces.0.lock().unwrap().clone()).unwrap();
-    assert!(
-        text.contains("GetAuthorizationToken"),
-        "the traces are there: {text}"
-    );
-    assert!(!text.contains(&STANDARD.encode("AWS:canary")) && !text.contains("canary"));
 }
