@@ -143,3 +143,5 @@ def built(checks, sandbox, slipway, folder):
         from documents import accepts
 
         accepts(os.path.join(context, "imagedefinitions.json"))
+    # The Engine keeps what it built.
+    command(["docker", "rmi", f"127.0.0.1:{sandbox.port}/{REPOSITORY}:built"], 60)

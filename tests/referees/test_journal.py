@@ -169,6 +169,11 @@ class Good(unittest.TestCase):
         digest = "sha256:" + body["sha256"]
         self.good(registry("GET", "/v2/shop/web/manifests/1", 200, body, docker_content_digest=digest))
 
+    def test_a_layer_behind_its_redirect(self):
+        body = {"bytes": 2, "sha256": "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"}
+        path = f"/prod-eu-west-1-starport-layer-bucket/shop/web/sha256:{body['sha256']}?X-Amz-Signature=[removed]"
+        self.good(registry("GET", path, 200, body))
+
     def test_a_connection_that_was_cut(self):
         self.good(changed("status", to=None))
 
@@ -346,6 +351,7 @@ class Bad(unittest.TestCase):
                 "for a body of sha256:111",
             ),
             (registry("GET", "/v2/a/manifests/1", 200, "{}"), "no Docker-Content-Digest"),
+            (registry("GET", f"/v2/a/blobs/{wrong}", 200, "{}"), f"{wrong} is a body of"),
             (registry("POST", "/v2/a/blobs/uploads/", 202), "no Location"),
             (registry("PUT", "/v2/a/blobs/uploads/1", 200, None, location="/"), "specified are [201]"),
             (registry("GET", "/v2/a/secrets/1", 200), "no route of the specification"),
