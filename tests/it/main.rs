@@ -10,6 +10,7 @@ mod docs;
 mod ecs_adapter;
 mod engine_stub;
 mod golden;
+mod journals;
 mod names;
 mod promises;
 mod responder;

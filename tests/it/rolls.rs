@@ -64,6 +64,7 @@ async fn fields_that_this_version_does_not_know_survive_the_roll() {
     definition["aFieldOfTheFuture"] = json!({ "empty": "", "list": [], "number": 1.50 });
     let setup = Setup {
         task_definition: definition,
+        refereed: false,
         ..Setup::default()
     };
     let bench = Bench::with_service("", setup).await;

@@ -1,6 +1,7 @@
 //! A sandbox with simulated tasks on a virtual clock, and clients of the official SDK for it.
 #![expect(clippy::unwrap_used, reason = "a test without its sandbox cannot go on")]
 
+use crate::journals::journal;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_ecs::config::{Credentials, SharedCredentialsProvider};
 use slipway::clock::{Clock, VirtualClock};
@@ -17,7 +18,12 @@ pub const NOW: Duration = Duration::from_secs(1_767_225_600);
 pub const REGION: &str = "eu-west-1";
 
 /// Starts a sandbox on a free port.
-pub async fn start(scenario: &str, journal: Option<PathBuf>) -> Sandbox {
+pub async fn start(scenario: &str) -> Sandbox {
+    start_with(scenario, journal(scenario)).await
+}
+
+/// Starts a sandbox with its journal in a certain file.
+pub async fn start_with(scenario: &str, journal: Option<PathBuf>) -> Sandbox {
     Box::pin(Sandbox::start(Options {
         port: 0,
         journal,

@@ -1,11 +1,11 @@
 //! The sandbox's APIs over real sockets, asked by the official SDK.
 
-use crate::sandbox_support::{REGION, config, start};
+use crate::sandbox_support::{REGION, config, start, start_with};
 use aws_sdk_ecr::error::ProvideErrorMetadata;
 
 #[tokio::test]
 async fn each_service_answers_in_its_own_protocol() {
-    let sandbox = start("", None).await;
+    let sandbox = start("").await;
     let config = config(&sandbox, REGION);
     let identity = aws_sdk_sts::Client::new(&config)
         .get_caller_identity()
@@ -63,7 +63,7 @@ async fn each_service_answers_in_its_own_protocol() {
 
 #[tokio::test]
 async fn an_unknown_operation_is_refused_by_name() {
-    let sandbox = start("", None).await;
+    let sandbox = start("").await;
     let ecs = aws_sdk_ecs::Client::new(&config(&sandbox, REGION));
     let refused = ecs
         .list_attributes()
@@ -78,7 +78,7 @@ async fn an_unknown_operation_is_refused_by_name() {
 
 #[tokio::test]
 async fn a_wrong_region_is_refused_as_each_service_refuses_it() {
-    let sandbox = start("", None).await;
+    let sandbox = start("").await;
     let config = config(&sandbox, "us-east-1");
     let ecr = aws_sdk_ecr::Client::new(&config)
         .describe_repositories()
@@ -101,7 +101,7 @@ async fn a_lost_answer_had_its_effect_and_a_refused_connection_had_none() {
                     [[fault]]\nservice = \"ecr\"\noperation = \"CreateRepository\"\nnth = 2\naction = \"refuse\"\n\
                     [[fault]]\nservice = \"ecr\"\noperation = \"ListImages\"\naction = \"throttle\"\n\
                     [[fault]]\nservice = \"sts\"\naction = \"expired-token\"";
-    let sandbox = start(scenario, None).await;
+    let sandbox = start(scenario).await;
     let config = config(&sandbox, REGION);
     let ecr = aws_sdk_ecr::Client::new(&config);
     for name in ["lost", "refused"] {
@@ -140,7 +140,7 @@ async fn a_lost_answer_had_its_effect_and_a_refused_connection_had_none() {
 async fn the_journal_has_a_line_per_request_and_no_token() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("journal.jsonl");
-    let sandbox = start("", Some(path.clone())).await;
+    let sandbox = start_with("", Some(path.clone())).await;
     let ecr = aws_sdk_ecr::Client::new(&config(&sandbox, REGION));
     let answer = ecr.get_authorization_token().send().await.unwrap();
     let token = answer.authorization_data()[0]

@@ -20,7 +20,7 @@ struct Registry {
 
 impl Registry {
     async fn start() -> Self {
-        let sandbox = start("", None).await;
+        let sandbox = start("").await;
         let ecr = aws_sdk_ecr::Client::new(&config(&sandbox, REGION));
         ecr.create_repository()
             .repository_name("shop/web")

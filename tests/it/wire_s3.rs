@@ -9,7 +9,7 @@ use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, ServerSideEncry
 use slipway::sandbox::server::Sandbox;
 
 async fn bucket() -> (Sandbox, Client) {
-    let sandbox = start("", None).await;
+    let sandbox = start("").await;
     let s3 = Client::new(&config(&sandbox, REGION));
     s3.create_bucket().bucket("artifacts").send().await.unwrap();
     (sandbox, s3)

@@ -1,6 +1,7 @@
 //! A bench for stories: a sandbox with simulated tasks on a virtual clock, seeded with one service, and the tools of
 //! a stage that talk to it over a real socket.
 
+use crate::journals::journal;
 use aws_sdk_ecs::types::{
     AwsVpcConfiguration, Deployment, DeploymentCircuitBreaker, DeploymentConfiguration, DeploymentController,
     DeploymentControllerType, LaunchType, NetworkConfiguration, Service,
@@ -22,6 +23,7 @@ use slipway::shutdown::{self, ShutdownSwitch};
 use slipway::stage::Tools;
 use slipway::stage::deploy::{self, DeployPlan, Deployed};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -53,6 +55,8 @@ pub struct Setup {
     pub breaker: bool,
     pub controller: DeploymentControllerType,
     pub task_definition: Value,
+    /// Whether the referees read the run: not what no model of today knows.
+    pub refereed: bool,
 }
 
 impl Default for Setup {
@@ -62,6 +66,7 @@ impl Default for Setup {
             breaker: true,
             controller: DeploymentControllerType::Ecs,
             task_definition: task_definition("shop", &image(1)),
+            refereed: true,
         }
     }
 }
@@ -88,12 +93,12 @@ pub fn task_definition(family: &str, image: &str) -> Value {
 
 impl Bench {
     /// An empty sandbox with a cluster and a log group.
-    pub async fn empty(scenario: &str) -> Self {
+    async fn empty(scenario: &str, journal: Option<PathBuf>) -> Self {
         let clock = Clock::Virtual(VirtualClock::starting_at(Duration::from_secs(1_767_225_600)));
         let folder = tempfile::tempdir().unwrap();
         let sandbox = Sandbox::start(Options {
             port: 0,
-            journal: Some(folder.path().join("journal.jsonl")),
+            journal,
             scenario: Scenario::parse(scenario).unwrap(),
             region: "eu-west-1".to_owned(),
             tasks: Tasks::Simulated,
@@ -151,7 +156,8 @@ impl Bench {
 
     /// The same with a service whose version 1 has reached its steady state.
     pub async fn with_service(scenario: &str, setup: Setup) -> Self {
-        let bench = Self::empty(scenario).await;
+        let journal = if setup.refereed { journal(scenario) } else { None };
+        let bench = Self::empty(scenario, journal).await;
         let revision = bench.register(&setup.task_definition).await;
         bench.create_service(SERVICE, &revision, &setup).await;
         if setup.controller == DeploymentControllerType::Ecs {
