@@ -184,6 +184,54 @@ fn services_are_described_ten_at_a_time_and_missing_ones_are_named() {
 }
 
 #[test]
+fn an_arn_of_another_cluster_is_refused() {
+    let mut timeline = Timeline::serving("", 1, json!({}));
+    timeline.call("CreateCluster", json!({ "clusterName": "prod" }));
+    let task = timeline.call("ListTasks", json!({}))["taskArns"][0].clone();
+    let service = "arn:aws:ecs:eu-west-1:000000000000:service/default/web";
+    let says = "Invalid identifier: Identifier is for cluster default. Your cluster is prod";
+    for (operation, key, arn) in [
+        ("DescribeServices", "services", json!([service])),
+        ("UpdateService", "service", json!(service)),
+        ("ListTasks", "serviceName", json!(service)),
+        ("DescribeTasks", "tasks", json!([task])),
+        ("StopTask", "task", task.clone()),
+    ] {
+        let error = timeline
+            .ask(operation, json!({ "cluster": "prod", key: arn }))
+            .unwrap_err();
+        assert_eq!(
+            (error.code.as_str(), error.message.as_str()),
+            ("InvalidParameterException", says),
+            "{operation}"
+        );
+        timeline.call(operation, json!({ "cluster": "default", key: arn }));
+    }
+    for (key, arn, says) in [
+        ("services", json!([task]), "Unsupported resource type: task"),
+        (
+            "cluster",
+            json!("arn:aws:ecs:eu-north-1:000000000000:cluster/prod"),
+            "Cluster not found.",
+        ),
+    ] {
+        let mut input = json!({ "services": ["web"] });
+        input[key] = arn;
+        let error = timeline.ask("DescribeServices", input).unwrap_err();
+        assert_eq!(error.message, says);
+    }
+}
+
+#[test]
+fn a_replica_service_needs_a_desired_count() {
+    let mut timeline = Timeline::new("");
+    let mut input = service(1, json!({}));
+    input["desiredCount"] = json!(null);
+    let error = timeline.ask("CreateService", input).unwrap_err();
+    assert_eq!(error.code, "InvalidParameterException");
+}
+
+#[test]
 fn a_service_of_another_controller_has_no_deployments_and_takes_no_task_definition() {
     for kind in ["CODE_DEPLOY", "EXTERNAL"] {
         let mut timeline = Timeline::new("");

@@ -109,10 +109,34 @@ impl Ecs {
     /// # Errors
     /// `ClusterNotFoundException`.
     pub(super) fn cluster_of(&self, input: &Value) -> Result<String, ApiError> {
-        let name = short(text(input, "cluster").unwrap_or(DEFAULT));
-        match self.clusters.contains_key(name) {
+        let given = text(input, "cluster").unwrap_or(DEFAULT);
+        let name = short(given);
+        // An ARN of another region or account names another cluster.
+        let is_here = !given.starts_with("arn:") || given == self.place.cluster(name);
+        match is_here && self.clusters.contains_key(name) {
             true => Ok(name.to_owned()),
             false => Err(unknown_cluster()),
+        }
+    }
+
+    /// The name in a service's or task's name or ARN; an ARN must be of the request's cluster, which is `default` when
+    /// the request names none.
+    ///
+    /// # Errors
+    /// `InvalidParameterException`.
+    pub(super) fn name_in<'a>(&self, cluster: &str, kind: &str, given: &'a str) -> Result<&'a str, ApiError> {
+        let Some(path) = given.strip_prefix("arn:") else {
+            return Ok(given);
+        };
+        let (_, resource) = path.rsplit_once(':').unwrap_or_default();
+        match resource.split('/').collect::<Vec<_>>().as_slice() {
+            [it, of, _] if *it == kind && *of != cluster => Err(invalid(format!(
+                "Invalid identifier: Identifier is for cluster {of}. Your cluster is {cluster}"
+            ))),
+            // ARNs of the old form name no cluster.
+            [it, _] | [it, _, _] if *it == kind => Ok(short(given)),
+            [it, ..] => Err(invalid(format!("Unsupported resource type: {it}"))),
+            [] => Err(invalid("Invalid identifier")),
         }
     }
 

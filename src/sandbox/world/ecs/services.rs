@@ -3,8 +3,7 @@
 use super::Ecs;
 use super::events::Events;
 use super::request::{
-    at_most, copy, flag, invalid, list, listing, missing, number, page, required, short, text, texts,
-    wants_tags,
+    at_most, copy, flag, invalid, list, listing, missing, number, page, required, text, texts, wants_tags,
 };
 use super::rollouts::Trigger;
 use super::service::{Controller, Service, ServiceKey, ServiceStatus};
@@ -88,6 +87,11 @@ impl Ecs {
         };
         check_network(&definition.definition, input)?;
         check_balancers(&definition.definition, input, elb)?;
+        if desired.is_none() && !daemon && controller == Controller::Ecs {
+            return Err(invalid(
+                "desiredCount is required for the REPLICA scheduling strategy.",
+            ));
+        }
         let configuration = deployment_configuration(&json!({}), &input["deploymentConfiguration"], daemon)?;
         Ok(Service {
             key,
@@ -122,7 +126,7 @@ impl Ecs {
         for name in texts(input, "services") {
             let key = ServiceKey {
                 cluster: cluster.clone(),
-                name: short(name).to_owned(),
+                name: self.name_in(&cluster, "service", name)?.to_owned(),
             };
             match self.described(&key, wants_tags(input)) {
                 Some(shape) => found.push(shape),
@@ -203,20 +207,11 @@ impl Ecs {
     /// The service that a request means; an INACTIVE one is still found.
     ///
     /// # Errors
-    /// `ClusterNotFoundException`, `ServiceNotFoundException`.
+    /// `ClusterNotFoundException`, `ServiceNotFoundException`, `InvalidParameterException`.
     pub(super) fn service(&self, input: &Value, name: &str) -> Result<&Service, ApiError> {
-        // A service's own ARN names its cluster; the request's cluster counts otherwise.
-        let cluster = match name
-            .strip_prefix(&self.place.arn("service/"))
-            .and_then(|path| path.split_once('/'))
-        {
-            Some((cluster, _)) if text(input, "cluster").is_none() => cluster.to_owned(),
-            _ => self.cluster_of(input)?,
-        };
-        let key = ServiceKey {
-            cluster,
-            name: short(name).to_owned(),
-        };
+        let cluster = self.cluster_of(input)?;
+        let name = self.name_in(&cluster, "service", name)?.to_owned();
+        let key = ServiceKey { cluster, name };
         self.services.get(&key).ok_or_else(unknown_service)
     }
 

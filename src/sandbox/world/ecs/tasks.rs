@@ -3,7 +3,7 @@
 use super::Ecs;
 use super::launch::{Launch, Origin};
 use super::request::{
-    at_most, client, copy, flag, invalid, list, listing, missing, number, page, required, short, text, texts,
+    at_most, client, copy, flag, invalid, list, listing, missing, number, page, required, text, texts,
     wants_tags,
 };
 use super::service_rules::check_network;
@@ -73,10 +73,11 @@ impl Ecs {
         at_most(input, "tasks", 100)?;
         let (mut found, mut failures) = (Vec::new(), Vec::new());
         for name in texts(input, "tasks") {
-            match self.tasks.get(short(name)).filter(|task| task.cluster == cluster) {
+            let id = self.name_in(&cluster, "task", name)?;
+            match self.tasks.get(id).filter(|task| task.cluster == cluster) {
                 Some(task) => found.push(with_tags(task, &self.place, wants_tags(input))),
                 None => {
-                    let path = format!("task/{cluster}/{}", short(name));
+                    let path = format!("task/{cluster}/{id}");
                     failures.push(missing(&self.place.arn(&path)));
                 }
             }
@@ -119,7 +120,9 @@ impl Ecs {
 
     pub(super) fn stop_task(&mut self, now: Duration, input: &Value) -> Result<Value, ApiError> {
         let cluster = self.cluster_of(input)?;
-        let id: TaskId = short(required(input, "task")?).to_owned();
+        let id: TaskId = self
+            .name_in(&cluster, "task", required(input, "task")?)?
+            .to_owned();
         if self.tasks.get(&id).is_none_or(|task| task.cluster != cluster) {
             return Err(invalid("The referenced task was not found."));
         }
