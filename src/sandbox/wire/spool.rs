@@ -13,10 +13,16 @@ use tokio::fs::{File, OpenOptions};
 use tokio::io::AsyncWriteExt as _;
 use tokio_util::io::ReaderStream;
 
+/// How the folders' names begin.
+const PREFIX: &str = "slipway-spool-";
+
 /// A folder of files that goes with the sandbox.
+///
+/// It is locked as long as its process lives, however that ends: an unlocked one is nobody's any more.
 #[derive(Debug)]
 pub struct Spool {
     folder: TempDir,
+    _lock: std::fs::File,
     made: AtomicU64,
 }
 
@@ -87,13 +93,28 @@ impl Hashes {
 }
 
 impl Spool {
-    /// A folder under the system's temporary one.
+    /// A folder under the system's temporary one; those of sandboxes that were killed are removed.
     pub fn create() -> io::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("slipway-sandbox-").tempdir()?;
-        Ok(Self {
-            folder,
-            made: AtomicU64::new(0),
-        })
+        Self::create_in(&tempfile::env::temp_dir())
+    }
+
+    fn create_in(parent: &Path) -> io::Result<Self> {
+        remove_abandoned(parent);
+        loop {
+            let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(parent)?;
+            // Between its creation and its lock another sandbox may take it for abandoned.
+            let Ok(lock) = std::fs::File::open(folder.path()) else {
+                continue;
+            };
+            lock.lock()?;
+            if folder.path().exists() {
+                return Ok(Self {
+                    folder,
+                    _lock: lock,
+                    made: AtomicU64::new(0),
+                });
+            }
+        }
     }
 
     /// A name that no file has.
@@ -148,6 +169,22 @@ pub struct Writer {
     hashes: Hashes,
 }
 
+/// Removes the folders of sandboxes whose processes are dead. What cannot be removed stays: it may be another user's.
+fn remove_abandoned(parent: &Path) {
+    let entries = std::fs::read_dir(parent).into_iter().flatten().flatten();
+    let folders = entries.filter(|entry| {
+        entry.file_name().to_string_lossy().starts_with(PREFIX)
+            && entry.file_type().is_ok_and(|kind| kind.is_dir())
+    });
+    for path in folders.map(|entry| entry.path()) {
+        if let Ok(folder) = std::fs::File::open(&path)
+            && folder.try_lock().is_ok()
+        {
+            let _ = std::fs::remove_dir_all(&path);
+        }
+    }
+}
+
 impl Writer {
     /// The file's name.
     pub fn name(&self) -> &str {
@@ -192,4 +229,30 @@ pub fn hex(bytes: &[u8]) -> String {
         .flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]])
         .map(char::from)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PREFIX, Spool};
+    use std::fs;
+
+    #[test]
+    fn a_folder_whose_process_is_dead_is_removed_and_one_whose_process_lives_is_not() {
+        let parent = tempfile::tempdir().unwrap();
+        let dead = parent.path().join(format!("{PREFIX}dead"));
+        let other = parent.path().join("other");
+        fs::create_dir_all(dead.join("below")).unwrap();
+        fs::create_dir_all(&other).unwrap();
+        let first = Spool::create_in(parent.path()).unwrap();
+        fs::write(first.path("blob"), "kept").unwrap();
+        let second = Spool::create_in(parent.path()).unwrap();
+        assert!(!dead.exists() && other.exists());
+        assert!(first.path("blob").exists() && second.path("").exists());
+        drop((first, second));
+        assert_eq!(
+            fs::read_dir(parent.path()).unwrap().count(),
+            1,
+            "`other` alone is left"
+        );
+    }
 }
