@@ -249,7 +249,9 @@ async fn sandbox(args: SandboxArgs, start: Start) -> Result<String, Failure> {
         )));
         start.shutdown.reached(Urgency::WindDown).await;
     }
-    Box::pin(sandbox.stop()).await;
+    for left in Box::pin(sandbox.stop()).await {
+        start.tell.tell(Event::Warning(left.warning()));
+    }
     written.map_err(|error| unwritten(error, "the sandbox was stopped again"))?;
     Ok(String::new())
 }

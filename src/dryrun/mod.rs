@@ -128,7 +128,9 @@ pub async fn run(request: DryRunRequest) -> Result<DryRun, Failure> {
     };
     // The sandbox is stopped whatever happened inside, so a panic waits for the clean-up too.
     let outcome = AssertUnwindSafe(inside.run()).catch_unwind().await;
-    sandbox.stop().await;
+    for left in sandbox.stop().await {
+        request.tell.tell(Event::Warning(left.warning()));
+    }
     match outcome {
         Ok(outcome) => outcome,
         Err(panic) => std::panic::resume_unwind(panic),

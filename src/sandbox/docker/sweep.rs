@@ -28,6 +28,17 @@ pub struct Leftover {
     pub why: Error,
 }
 
+impl Leftover {
+    /// A warning for whoever ran the sandbox.
+    #[must_use]
+    pub fn warning(&self) -> String {
+        format!(
+            "the sandbox could not remove {self}: {}; the next one on this Engine tries again",
+            self.why
+        )
+    }
+}
+
 impl fmt::Display for Leftover {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.what)
