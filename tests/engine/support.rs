@@ -79,16 +79,20 @@ impl Busybox {
     }
 }
 
-/// The classic builder keeps the images of its steps, also of a build that failed.
+/// The classic builder keeps the images of its steps, also of a build that failed; one that was cancelled may still
+/// have been given its names.
 impl Drop for Busybox {
     fn drop(&mut self) {
         let filter = format!("label=slipway-test={}", self.label);
         // The container of a step that was cancelled holds its image until it is removed.
         for _ in 0..100 {
             docker(&["image", "prune", "-f", "--filter", &filter]);
-            if docker(&["images", "-q", "--filter", &filter]).is_empty() {
+            let left = docker(&["images", "-q", "--filter", &filter]);
+            if left.is_empty() {
                 break;
             }
+            let remove: Vec<&str> = ["rmi", "-f"].into_iter().chain(left.lines()).collect();
+            docker(&remove);
         }
     }
 }
