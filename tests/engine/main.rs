@@ -7,6 +7,7 @@
 
 mod bench;
 mod build;
+mod dryrun;
 mod image;
 mod leftovers;
 mod registry;

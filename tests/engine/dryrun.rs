@@ -1,0 +1,133 @@
+//! The main job on the real Engine: built, pushed, deployed and watched until it is healthy, or rolled back with its
+//! cause named.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test ends at the first thing that is not as it should be"
+)]
+
+use crate::support::{Busybox, docker};
+use serde_json::{Value, json};
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// The line that tells why the broken version is unhealthy.
+const CAUSE: &str = "the database `orders` is unreachable";
+
+/// A version serves its number; without `READY=yes` its health check finds nothing.
+const STEPS: &str = r#"ARG VERSION=1
+ARG READY=yes
+RUN /bin/busybox mkdir -p /www && echo $VERSION > /www/index.html && if [ $READY = yes ]; then echo ok > /www/health; fi
+ENV READY=$READY
+ENTRYPOINT ["/bin/sh", "-c", "[ $READY = yes ] || echo CAUSE >&2; exec /bin/busybox httpd -f -p 8080 -h /www"]
+"#;
+
+/// What one dry run showed.
+struct Run {
+    status: Option<i32>,
+    data: String,
+    told: String,
+}
+
+/// Runs `slipway dry-run run` on a service of two tasks; its journal is kept for the referees.
+fn dry_run(test: &str, builder: &str, args: &[&str]) -> Run {
+    let app = Busybox::new(test, &STEPS.replace("CAUSE", &format!("'{CAUSE}'")));
+    let config = format!(
+        r#"region = "eu-west-1"
+[image.web]
+repository = "{test}"
+builder = "{builder}"
+tags = ["v2"]
+args = {{ VERSION = "2" }}
+[deploy]
+cluster = "test"
+timeout = "4m"
+[service.web]
+task-definition = "taskdef.json"
+[dry-run]
+before-args = {{ VERSION = "1", READY = "yes" }}
+desired-count = 2
+port = 8080
+health-path = "/health"
+requests-per-second = 20
+"#
+    );
+    fs::write(app.path().join("slipway.toml"), config).unwrap();
+    fs::write(app.path().join("taskdef.json"), task_definition().to_string()).unwrap();
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).with_file_name("journals");
+    fs::create_dir_all(&folder).unwrap();
+    let child = Command::new(env!("CARGO_BIN_EXE_slipway"))
+        .args(["dry-run", "run"])
+        .arg(app.path())
+        .arg("--journal")
+        .arg(folder.join(format!("engine-{test}.jsonl")))
+        .args(args)
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let owner = child.id().to_string();
+    let output = child.wait_with_output().unwrap();
+    for things in [
+        ["ps", "--all"].as_slice(),
+        ["network", "ls"].as_slice(),
+        ["volume", "ls"].as_slice(),
+    ] {
+        let shown = docker(&[things, &["--format", "{{.Label \"slipway.owner\"}}"]].concat());
+        let left = shown
+            .lines()
+            .filter(|line| line.split(' ').next() == Some(&owner));
+        assert_eq!(left.count(), 0, "{things:?}");
+    }
+    Run {
+        status: output.status.code(),
+        data: String::from_utf8(output.stdout).unwrap(),
+        told: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+fn task_definition() -> Value {
+    json!({
+        "family": "web",
+        "requiresCompatibilities": ["FARGATE"],
+        "networkMode": "awsvpc",
+        "cpu": "256",
+        "memory": "512",
+        "executionRoleArn": "arn:aws:iam::000000000000:role/execution",
+        "containerDefinitions": [{
+            "name": "web",
+            "image": "web",
+            "portMappings": [{ "containerPort": 8080 }],
+            "stopTimeout": 2,
+            "logConfiguration": { "logDriver": "awslogs", "options": {
+                "awslogs-group": "/ecs/web", "awslogs-region": "eu-west-1", "awslogs-stream-prefix": "web",
+                "awslogs-create-group": "true" } },
+        }],
+    })
+}
+
+#[test]
+fn a_version_that_is_healthy_replaces_the_last_and_no_request_is_lost() {
+    for builder in ["buildkit", "classic"] {
+        let run = dry_run(&format!("healthy-{builder}"), builder, &[]);
+        assert_eq!(run.status, Some(0), "{builder}: {}", run.told);
+        let deployed: Value = serde_json::from_str(&run.data).unwrap();
+        assert_eq!(deployed["revision"], "web:2", "{builder}");
+        for wanted in ["2 tasks proven to run sha256:", " requests, 0 lost; "] {
+            assert!(run.told.contains(wanted), "{builder}, {wanted}: {}", run.told);
+        }
+    }
+}
+
+#[test]
+fn a_version_whose_health_check_fails_is_rolled_back_and_its_last_words_are_shown() {
+    let run = dry_run("broken", "auto", &["--build-arg", "READY=no"]);
+    assert_eq!(run.status, Some(14), "{}", run.told);
+    let (_, failure) = run.told.split_once("error: ").unwrap();
+    for wanted in [CAUSE, "cause: ", "codes: [404]"] {
+        assert!(failure.contains(wanted), "{wanted}: {}", run.told);
+    }
+    assert_eq!(run.data, "", "nothing was deployed");
+}
