@@ -224,11 +224,15 @@ pub fn is_secret(node: &Node) -> bool {
     table.len() == 2 && table.contains_key("id") && sources == 1 && table.values().all(is_text)
 }
 
+/// What ends the names of the variables in a build's env file, which a later command finds set.
+const OF_ENV_FILES: [&str; 3] = ["_IMAGE", "_DIGEST", "_TAG"];
+
 /// Variables that look like slipway's and are none.
 pub fn strange_variables(environment: &Environment) -> Vec<String> {
     let known = || keys::variables().filter_map(|name| name.strip_prefix(PREFIX));
     let ours = environment.names().filter_map(|name| name.strip_prefix(PREFIX));
     ours.filter(|name| known().all(|known| known != *name))
+        .filter(|name| !OF_ENV_FILES.iter().any(|end| name.ends_with(end)))
         .map(|name| match keys::nearest(name, known()) {
             Some(nearest) => {
                 format!("`{PREFIX}{name}` is no variable of slipway; did you mean `{PREFIX}{nearest}`?")

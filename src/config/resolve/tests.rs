@@ -363,7 +363,18 @@ fn broken_toml_is_reported_alone() {
 fn a_strange_variable_is_a_warning() {
     let flags = [("--repository", "a")];
     let found = resolved(
-        &layers("", &[("SLIPWAY_CLUSTERS", "x"), ("SLIPWAY_QQQ", "y")], &flags),
+        &layers(
+            "",
+            &[
+                ("SLIPWAY_CLUSTERS", "x"),
+                ("SLIPWAY_QQQ", "y"),
+                // What a build's env file sets for the commands after it.
+                ("SLIPWAY_WEB_IMAGE", "i"),
+                ("SLIPWAY_WEB_DIGEST", "d"),
+                ("SLIPWAY_WEB_TAG", "t"),
+            ],
+            &flags,
+        ),
         BUILD,
     )
     .warnings;
