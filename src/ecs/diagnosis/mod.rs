@@ -138,24 +138,26 @@ fn cause_of_tasks(
     logs: &[LogTail],
 ) -> Option<String> {
     let group = groups.first()?;
-    let said = logs
-        .iter()
-        .filter(|log| log.task == group.example.id)
-        .find_map(|log| telling_line(&log.lines));
+    let log = logs.iter().find(|log| log.task == group.example.id);
     match &group.example.stop_code {
-        Some(StopCode::EssentialContainerExited) => Some(match said {
-            Some(line) => format!("{}: \"{line}\"", group.signature),
-            None => group.signature.clone(),
-        }),
+        Some(StopCode::EssentialContainerExited) => {
+            Some(match log.and_then(|log| telling_line(&log.lines)) {
+                Some(line) => format!("{}: \"{line}\"", group.signature),
+                None => group.signature.clone(),
+            })
+        }
         Some(StopCode::ServiceSchedulerInitiated) if group.signature.contains("ELB health checks") => {
             let unhealthy = events.iter().rev().find_map(|event| unhealthy_target(event));
-            Some(
-                complaints
-                    .first()
-                    .cloned()
-                    .or(unhealthy)
-                    .unwrap_or_else(|| group.signature.clone()),
-            )
+            let symptom = complaints
+                .first()
+                .cloned()
+                .or(unhealthy)
+                .unwrap_or_else(|| group.signature.clone());
+            let said = log.and_then(|log| Some((&log.container, line_of_trouble(&log.lines)?)));
+            Some(match said {
+                Some((name, line)) => format!("container {name} said \"{line}\"; {symptom}"),
+                None => symptom,
+            })
         }
         Some(StopCode::ServiceSchedulerInitiated) if group.signature.contains("container health checks") => {
             let name = group
@@ -163,7 +165,7 @@ fn cause_of_tasks(
                 .containers
                 .first()
                 .map_or("", |container| container.name.as_str());
-            Some(match said {
+            Some(match log.and_then(|log| line_of_trouble(&log.lines)) {
                 Some(line) => format!("container {name} fails its health check; it said \"{line}\""),
                 None => format!("container {name} fails its health check"),
             })
@@ -269,9 +271,21 @@ fn unhealthy_target(event: &str) -> Option<String> {
     ))
 }
 
-/// The line of a log that says most: the last one that names a problem, or else the last one.
+/// The line of a dead container's log that says most: the last one that names a problem, or else the last one.
 fn telling_line(lines: &[String]) -> Option<String> {
-    const WORDS: [&str; 12] = [
+    let last = || {
+        lines
+            .iter()
+            .rev()
+            .map(|line| line.trim())
+            .find(|line| !line.is_empty())
+    };
+    line_of_trouble(lines).or_else(|| last().map(clip))
+}
+
+/// The last line of a log that names a problem.
+fn line_of_trouble(lines: &[String]) -> Option<String> {
+    const WORDS: [&str; 17] = [
         "panic",
         "fatal",
         "error",
@@ -284,6 +298,11 @@ fn telling_line(lines: &[String]) -> Option<String> {
         "denied",
         "missing",
         "not found",
+        "unable to",
+        "unreachable",
+        "unavailable",
+        "timed out",
+        "timeout",
     ];
     let full: Vec<&str> = lines
         .iter()
@@ -294,10 +313,7 @@ fn telling_line(lines: &[String]) -> Option<String> {
         let line = line.to_lowercase();
         !line.starts_with("note:") && !line.starts_with("at ") && WORDS.iter().any(|word| line.contains(word))
     };
-    let at = full
-        .iter()
-        .rposition(|line| names_problem(line))
-        .or_else(|| full.len().checked_sub(1))?;
+    let at = full.iter().rposition(|line| names_problem(line))?;
     let line = full[at];
     // A Rust panic says where on one line, and what on the next.
     let line = match full.get(at + 1) {
@@ -331,11 +347,11 @@ fn evidence(known: Known<'_>, groups: &[Group<'_>], complaints: &[String], event
     if let Some(breaker) = breaker.filter(|breaker| breaker.failures > 0) {
         let (failures, threshold) = (breaker.failures, breaker.threshold);
         lines.push(format!(
-            "circuit breaker: {failures} of {threshold} failures ({})",
+            "circuit breaker: {failures} failures, threshold {threshold} ({})",
             breaker.status
         ));
     }
-    let trouble: Vec<&String> = events.iter().filter(|event| tells_trouble(event)).collect();
+    let trouble = alike(events.iter().filter(|event| tells_trouble(event)));
     let skip = trouble.len().saturating_sub(MOST_EVENTS);
     lines.extend(
         trouble
@@ -358,6 +374,26 @@ fn evidence(known: Known<'_>, groups: &[Group<'_>], complaints: &[String], event
     }
     lines.truncate(MOST_EVIDENCE);
     lines.iter().map(|line| clip(line)).collect()
+}
+
+/// Events that say the same of several tasks become one that says of how many.
+fn alike<'a>(events: impl Iterator<Item = &'a String>) -> Vec<String> {
+    let mut kinds: Vec<(&str, &str, usize)> = Vec::new();
+    for event in events {
+        let of_any_task = match event.strip_prefix("(task ") {
+            Some(rest) => rest.split_once(") ").map_or(event.as_str(), |(_, rest)| rest),
+            None => event,
+        };
+        match kinds.iter_mut().find(|(kind, ..)| *kind == of_any_task) {
+            Some((_, _, count)) => *count += 1,
+            None => kinds.push((of_any_task, event, 1)),
+        }
+    }
+    let told = kinds.into_iter().map(|(kind, event, count)| match count {
+        1 => event.to_owned(),
+        _ => format!("({count} tasks) {kind}"),
+    });
+    told.collect()
 }
 
 fn clip(line: &str) -> String {

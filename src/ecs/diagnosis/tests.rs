@@ -150,6 +150,19 @@ fn a_failed_load_balancer_check_is_traced_to_what_the_target_answers() {
         Some("targets of web are unhealthy: Health checks failed with these codes: [404]")
     );
     assert!(found.hints[0].contains("path answers 404"), "{found:?}");
+    let log = [
+        "listening",
+        "check: database \"orders\" is unreachable",
+        "asked to stop",
+    ];
+    assert_eq!(
+        find(&seen(stopped.clone(), &[event]), &log).cause.as_deref(),
+        Some(
+            "container web said \"check: database \"orders\" is unreachable\"; targets of web are unhealthy: Health \
+             checks failed with these codes: [404]"
+        ),
+        "what the application says goes first"
+    );
     let mut with_targets = seen(stopped, &[]);
     let mut target = target("1", "unhealthy");
     target.description = Some("Request timed out".to_owned());
@@ -202,6 +215,22 @@ fn an_event_is_the_cause_where_no_task_tells() {
 }
 
 #[test]
+fn events_that_say_the_same_of_several_tasks_are_counted() {
+    let events = [
+        "(service web) (task t1) (port 80) is unhealthy in (target-group g) due to (reason timeout)",
+        "(service web) (task t2) (port 80) is unhealthy in (target-group g) due to (reason timeout)",
+        "(service web) (deployment ecs-svc/2) deployment failed: tasks failed to start.",
+    ];
+    assert_eq!(
+        find(&seen(Vec::new(), &events), &[]).evidence,
+        [
+            "event: (2 tasks) (port 80) is unhealthy in (target-group g) due to (reason timeout)",
+            "event: (deployment ecs-svc/2) deployment failed: tasks failed to start.",
+        ]
+    );
+}
+
+#[test]
 fn events_from_before_our_update_prove_nothing() {
     let seen = seen(
         Vec::new(),
@@ -240,7 +269,7 @@ fn the_breaker_is_counted_and_all_of_it_stays_short() {
     assert!(
         found
             .evidence
-            .contains(&"circuit breaker: 2 of 3 failures (MONITORING)".to_owned())
+            .contains(&"circuit breaker: 2 failures, threshold 3 (MONITORING)".to_owned())
     );
     assert!(
         found.evidence.len() + found.hints.len() + 6 <= 40,
