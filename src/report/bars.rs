@@ -3,7 +3,7 @@
 //! `Board` decides what the rows say and is pure; `Bars` draws them with indicatif.
 
 use super::event::{Event, Phase, StepState};
-use super::human::{clean, duration, size};
+use super::human::{clean, size};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -100,12 +100,10 @@ impl Board {
                 false
             }
             Event::Waiting {
-                service,
-                elapsed,
-                what_for,
+                service, what_for, ..
             } => {
                 let row = self.rows.entry(service.to_string()).or_default();
-                row.doing = format!("waiting for {} ({})", clean(what_for), duration(*elapsed));
+                row.doing = format!("waiting for {}", clean(what_for));
                 false
             }
             Event::Healthy { service, .. } | Event::Unchanged { service, .. } => {
@@ -216,9 +214,10 @@ impl Bars {
     }
 }
 
-/// A spinner and a message that is cut at the terminal's edge.
+/// A spinner, a message that is cut at the terminal's edge, and how long the row has been there.
 fn row_style() -> ProgressStyle {
-    ProgressStyle::with_template("{spinner} {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner())
+    ProgressStyle::with_template("{spinner} {wide_msg} {elapsed}")
+        .unwrap_or_else(|_| ProgressStyle::default_spinner())
 }
 
 #[cfg(test)]
@@ -286,7 +285,7 @@ mod tests {
             elapsed: Duration::from_secs(65),
             what_for: "health checks".to_owned(),
         });
-        assert_eq!(board.rows()["shop"], "shop: waiting for health checks (1m05s)");
+        assert_eq!(board.rows()["shop"], "shop: waiting for health checks");
         assert!(board.see(&Event::Healthy {
             service: "shop".parse().unwrap(),
             revision: "shop:2".to_owned(),

@@ -74,6 +74,8 @@ struct Inner {
     start: Duration,
     /// Held while a line is written, so that lines of two threads do not mix.
     writing: Mutex<()>,
+    /// The last event of ECS that was told, as it was told.
+    last_news: Mutex<Option<String>>,
     /// The last word was said: what a straggler tells would stand below it.
     ended: AtomicBool,
 }
@@ -100,6 +102,7 @@ impl Reporter {
             start: clock.now(),
             clock,
             writing: Mutex::new(()),
+            last_news: Mutex::default(),
             ended: AtomicBool::new(false),
         }))
     }
@@ -163,11 +166,25 @@ impl Inner {
 
     fn line(&self, event: &Event) {
         if let Some(line) = human::line(event, self.style) {
+            if self.is_told_already(event, &line) {
+                return;
+            }
             let elapsed = self
                 .style
                 .faint(&format!("{:>6}", human::duration(self.elapsed())));
             self.write(&format!("{elapsed}  {line}\n"));
         }
+    }
+
+    /// ECS says the same of one target after the other; a person needs it once.
+    fn is_told_already(&self, event: &Event, line: &str) -> bool {
+        if !matches!(event, Event::ServiceEvent { .. }) {
+            return false;
+        }
+        let mut last = self.last_news.lock().unwrap_or_else(PoisonError::into_inner);
+        let again = last.as_deref() == Some(line);
+        *last = Some(line.to_owned());
+        again
     }
 
     fn write(&self, text: &str) {

@@ -1,5 +1,6 @@
 //! The one renderer of failures: what, why, the evidence, where, what is left, and what to do.
 
+use super::short::target_groups;
 use super::text::{Style, clean, wrap};
 use crate::failure::Failure;
 
@@ -35,8 +36,13 @@ pub fn render(failure: &Failure, width: Option<usize>, style: Style) -> String {
     tail.extend(shorten(hints, 2 * MOST_OF_A_FIELD, style));
     let room = MOST_LINES.saturating_sub(head.len() + tail.len());
     let evidence = failure.evidence.iter().flat_map(|text| text.lines());
-    let evidence =
-        evidence.map(|line| format!("{:INDENT$}{}", "", style.faint(&format!("| {}", clean(line)))));
+    let evidence = evidence.map(|line| {
+        format!(
+            "{:INDENT$}{}",
+            "",
+            style.faint(&format!("| {}", target_groups(&clean(line))))
+        )
+    });
     head.extend(shorten(evidence.collect(), room, style));
     head.extend(tail);
     let mut text = head.join("\n");

@@ -1,7 +1,8 @@
 //! One line per event, for logs and for the part of a terminal that scrolls.
 
+use super::short;
 use super::text::{Style, clean, count, duration, size};
-use crate::report::event::{Event, StepState};
+use crate::report::event::{Event, Phase, StepState};
 
 /// The line of an event; none for events that only bars show.
 #[must_use]
@@ -10,6 +11,10 @@ pub fn line(event: &Event, style: Style) -> Option<String> {
         Event::Note(text) => clean(text),
         Event::Warning(text) => format!("{} {}", style.odd("warning:"), clean(text)),
         Event::PhaseStarted { phase, of } => format!("{of}: {} started", phase.word()),
+        // "healthy" says it, with the time.
+        Event::PhaseFinished {
+            phase: Phase::Deploy, ..
+        } => return None,
         Event::PhaseFinished { phase, of, took } => {
             format!("{of}: {} done in {}", phase.word(), duration(*took))
         }
@@ -41,7 +46,7 @@ pub fn line(event: &Event, style: Style) -> Option<String> {
             } else {
                 format!(" (tags: {})", tags.join(", "))
             };
-            format!("{image}: pushed {reference}{tags}")
+            format!("{image}: pushed {}{tags}", short::ids(&reference.to_string()))
         }
         Event::Wrote { what, place } if what == place || place.ends_with(what.as_str()) => {
             format!("wrote {place}")
@@ -52,7 +57,10 @@ pub fn line(event: &Event, style: Style) -> Option<String> {
             container,
             from,
             to,
-        } => format!("{service}: container {container}: {} -> {to}", clean(from)),
+        } => format!(
+            "{service}: container {container}: {}",
+            short::change(&clean(from), &to.to_string())
+        ),
         Event::Registered { service, revision } => {
             format!("{service}: registered task definition {revision}")
         }
@@ -63,20 +71,27 @@ pub fn line(event: &Event, style: Style) -> Option<String> {
             service,
             elapsed,
             what_for,
-        } => format!(
-            "{service}: waiting for {} ({})",
-            clean(what_for),
-            duration(*elapsed)
-        ),
-        Event::ServiceEvent { service, message } => format!("{service}: ECS: {}", clean(message)),
+        } => {
+            let so_far = match elapsed.as_secs() {
+                0 => String::new(),
+                _ => format!(", {} so far", duration(*elapsed)),
+            };
+            format!("{service}: waiting for {}{so_far}", clean(what_for))
+        }
+        Event::ServiceEvent { service, message } => {
+            let message = clean(message);
+            let news = short::event(&message, service.as_str());
+            format!("{service}: ECS: {}", short::ids(news))
+        }
         Event::DigestProven {
             service,
             container,
             digest,
             tasks,
         } => format!(
-            "{service}: container {container}: {} proven to run {digest}",
-            count(*tasks, "task", "tasks")
+            "{service}: container {container}: {} proven to run {}",
+            count(*tasks, "task", "tasks"),
+            short::ids(digest.as_str())
         ),
         Event::Healthy {
             service,
@@ -197,7 +212,7 @@ mod tests {
                     reference: reference.clone(),
                     tags: vec!["a".to_owned(), "b".to_owned()],
                 },
-                format!("web: pushed {reference} (tags: a, b)"),
+                "web: pushed localhost:5000/web@sha256:e3b0c44298fc (tags: a, b)".to_owned(),
             ),
             (
                 Event::Wrote {
@@ -220,7 +235,7 @@ mod tests {
                     from: "old".to_owned(),
                     to: reference.clone(),
                 },
-                format!("shop: container web: old -> {reference}"),
+                "shop: container web: old -> localhost:5000/web@sha256:e3b0c44298fc".to_owned(),
             ),
             (
                 Event::Registered {
@@ -242,14 +257,14 @@ mod tests {
                     elapsed: took,
                     what_for: "tasks to start (1/3 running)".to_owned(),
                 },
-                "shop: waiting for tasks to start (1/3 running) (1m05s)".to_owned(),
+                "shop: waiting for tasks to start (1/3 running), 1m05s so far".to_owned(),
             ),
             (
                 Event::ServiceEvent {
                     service: service(),
                     message: "(service shop) is unhappy".to_owned(),
                 },
-                "shop: ECS: (service shop) is unhappy".to_owned(),
+                "shop: ECS: is unhappy".to_owned(),
             ),
             (
                 Event::DigestProven {
@@ -258,7 +273,7 @@ mod tests {
                     digest: digest.clone(),
                     tasks: 2,
                 },
-                format!("shop: container web: 2 tasks proven to run {digest}"),
+                "shop: container web: 2 tasks proven to run sha256:e3b0c44298fc".to_owned(),
             ),
             (
                 Event::Healthy {
@@ -284,7 +299,14 @@ mod tests {
             status: "Pushing".to_owned(),
             bytes: None,
         };
-        assert_eq!(line(&progress, Style::default()), None);
+        let deployed = Event::PhaseFinished {
+            phase: Phase::Deploy,
+            of: "shop".to_owned(),
+            took,
+        };
+        for silent in [progress, deployed] {
+            assert_eq!(line(&silent, Style::default()), None);
+        }
     }
 
     #[test]

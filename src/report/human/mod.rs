@@ -2,6 +2,7 @@
 
 mod failure;
 mod lines;
+mod short;
 mod text;
 
 pub use failure::{MOST_LINES, render};
