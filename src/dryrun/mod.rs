@@ -1,7 +1,8 @@
 //! A run against a sandbox: it starts one, fills it with version 1, and then does exactly what a real run does.
 //!
 //! It swaps endpoints and never branches: the stages do not know where they are. It refuses any endpoint that is not
-//! on loopback, and it removes everything that it made, also after a failure, a panic or a signal.
+//! on loopback, and it removes everything that it made, also after a failure, a panic or a signal. What a build writes
+//! goes to a folder that ends with the run: addresses in the sandbox must not stand where a real deploy reads.
 
 mod load;
 mod seed;
@@ -9,7 +10,7 @@ mod version_one;
 
 use crate::aws::{Aws, AwsSettings, ConnectError, StaticKeys};
 use crate::clock::{Clock, Pause, VirtualClock};
-use crate::config::settings::{DefinitionsSource, RepositoryTarget, Settings};
+use crate::config::settings::{DefinitionsSource, Outputs, RepositoryTarget, Settings};
 use crate::failure::{Failure, Kind};
 use crate::image::endpoint::EngineEnv;
 use crate::report::event::{Event, Tell};
@@ -23,7 +24,7 @@ use crate::stage::build::{self, BuildPlan, Built};
 use crate::stage::deploy::{self, DeployPlan, Deployed};
 use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Which stages a dry run does.
@@ -70,6 +71,9 @@ pub struct DryRun {
 
 /// The region of a sandbox when nothing names one.
 const REGION: &str = "eu-west-1";
+
+/// What a dry run leaves, however it ends.
+const NOTHING_LEFT: &str = "nothing: the sandbox and its containers are removed";
 
 /// How many times faster than Fargate the sandbox's ECS is with real containers: a laptop's user waits for it.
 const SPEED: f64 = 10.0;
@@ -157,7 +161,10 @@ struct Inside<'a> {
 impl Inside<'_> {
     async fn run(&self) -> Result<DryRun, Failure> {
         let tools = self.tools().await?;
-        let settings = in_sandbox(&self.request.settings);
+        let folder = tempfile::tempdir().map_err(|error| {
+            Failure::new(Kind::Input, "no folder for what the dry run writes").because(error)
+        })?;
+        let settings = in_sandbox(&self.request.settings, folder.path());
         match self.request.verb {
             DryRunVerb::Build => {
                 let built = self.build(&tools, &settings).await?;
@@ -187,7 +194,7 @@ impl Inside<'_> {
             aws,
             clock: self.clock.clone(),
             shutdown: self.request.shutdown.clone(),
-            tell: self.request.tell.clone(),
+            tell: of_passing_files(self.request.tell.clone()),
             engine: self.request.engine.clone(),
         })
     }
@@ -210,8 +217,14 @@ impl Inside<'_> {
             load::Load::start(port, rate)
         });
         let outcome = self.build_and_deploy(tools, settings, before.same_images).await;
-        if !tools.shutdown.is_raised() {
-            self.settle(tools, settings).await;
+        let what_for = match &outcome {
+            Ok(_) => Some("the old tasks to be drained"),
+            Err(failure) if failure.kind == Kind::RolledBack => Some("the rollback to end"),
+            // Nothing else comes to an end by itself.
+            Err(_) => None,
+        };
+        if let Some(what_for) = what_for.filter(|_| !tools.shutdown.is_raised()) {
+            self.settle(tools, settings, what_for).await;
         }
         if let Some(load) = load {
             let tally = load.stop().await;
@@ -255,8 +268,10 @@ impl Inside<'_> {
     }
 
     /// Waits until nothing moves any more, so that the client sees the drain, or the end of a rollback.
-    async fn settle(&self, tools: &Tools, settings: &Settings) {
+    async fn settle(&self, tools: &Tools, settings: &Settings, what_for: &str) {
         let cluster = cluster_of(settings);
+        let started = tools.clock.now();
+        let mut told = false;
         let until = tools.clock.now() + SETTLE;
         while tools.clock.now() < until {
             let mut call = tools.aws.ecs.describe_services().cluster(&cluster);
@@ -270,6 +285,15 @@ impl Inside<'_> {
                 .all(|service| service.deployments().len() == 1)
             {
                 return;
+            }
+            if !std::mem::replace(&mut told, true) {
+                for service in &settings.services {
+                    tools.tell.tell(Event::Waiting {
+                        service: service.name.clone(),
+                        elapsed: tools.clock.now().saturating_sub(started),
+                        what_for: what_for.to_owned(),
+                    });
+                }
             }
             if tools
                 .clock
@@ -292,8 +316,34 @@ fn cluster_of(settings: &Settings) -> String {
         .unwrap_or_else(|| "sandbox".to_owned())
 }
 
-/// The same settings with every far end in the sandbox: repositories keep their path, clusters their name.
-fn in_sandbox(settings: &Settings) -> Settings {
+/// Tells where files go as it is: a folder that nobody needs to look for.
+fn of_passing_files(tell: Tell) -> Tell {
+    Tell::new(move |event| {
+        tell.tell(match event {
+            Event::Wrote { what, .. } => Event::Wrote {
+                what,
+                place: "a folder of this dry run".to_owned(),
+            },
+            event => event,
+        });
+    })
+}
+
+/// The same outputs, in another folder and without the artifact.
+fn outputs_in(folder: &Path, wanted: &Outputs) -> Outputs {
+    let place = |wanted: &Option<PathBuf>, name| wanted.as_ref().map(|_| folder.join(name));
+    Outputs {
+        imagedefinitions: folder.join("imagedefinitions.json"),
+        image_detail: place(&wanted.image_detail, "imageDetail.json"),
+        metadata: place(&wanted.metadata, "metadata.json"),
+        env_file: place(&wanted.env_file, "slipway.env"),
+        artifact: None,
+    }
+}
+
+/// The same settings with every far end in the sandbox, and outputs in `folder`: repositories keep their path, clusters
+/// their name.
+fn in_sandbox(settings: &Settings, folder: &Path) -> Settings {
     let mut settings = settings.clone();
     for image in &mut settings.images {
         image.create_repository = true;
@@ -307,7 +357,7 @@ fn in_sandbox(settings: &Settings) -> Settings {
     for service in &mut settings.services {
         service.cluster = None;
     }
-    settings.outputs.artifact = None;
+    settings.outputs = outputs_in(folder, &settings.outputs);
     settings
 }
 
@@ -326,7 +376,27 @@ fn refuse_unless_loopback(endpoint: &str) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
-    use super::refuse_unless_loopback;
+    use super::{Outputs, outputs_in, refuse_unless_loopback};
+    use std::path::{Path, PathBuf};
+
+    #[test]
+    fn what_a_dry_run_writes_goes_to_its_own_folder() {
+        let users = |name: &str| Some(PathBuf::from("/home/user").join(name));
+        let wanted = Outputs {
+            imagedefinitions: PathBuf::from("/home/user/imagedefinitions.json"),
+            image_detail: None,
+            metadata: users("m"),
+            env_file: users("e"),
+            artifact: None,
+        };
+        let outputs = outputs_in(Path::new("/tmp/run"), &wanted);
+        let files = outputs.files();
+        assert_eq!(files.len(), 3);
+        assert!(
+            files.iter().all(|(_, path)| path.starts_with("/tmp/run")),
+            "{files:?}"
+        );
+    }
 
     #[test]
     fn only_loopback_is_talked_to() {

@@ -1,18 +1,19 @@
 //! Puts version 1 in place: the service that the dry run rolls over.
 
-use super::{DryRunRequest, DryRunVerb, cluster_of, seed};
+use super::{DryRunRequest, DryRunVerb, NOTHING_LEFT, cluster_of, seed};
 use crate::artifact::store::{self, StoreError};
 use crate::clock::Pause;
 use crate::config::settings::{ImageSettings, Outputs, ServiceSettings, Settings};
-use crate::ecs::service::Ecs;
+use crate::ecs::diagnosis::{Diagnosis, Known, LogTail, diagnose, log_wanted};
+use crate::ecs::service::{Ecs, Watched};
 use crate::ecs::task_definition::TaskDefinition;
 use crate::failure::{Failure, Kind};
 use crate::name::{Digest, ImageRef};
-use crate::report::event::Event;
+use crate::report::event::{Event, Phase, Tell};
 use crate::stage::Tools;
 use crate::stage::build::{self, BuildPlan};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
 use std::time::Duration;
 
@@ -21,6 +22,9 @@ const TAG: &str = "before";
 
 /// How long version 1 may take to become healthy.
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
+
+/// Lines of a failed container's log that are asked for.
+const LOG_LINES: u32 = 30;
 
 /// What runs before the roll.
 #[derive(Debug)]
@@ -52,8 +56,20 @@ pub async fn put_in_place(
         let port = put_service(tools, settings, &cluster, service, &images).await?;
         front_port = front_port.or(port);
     }
+    let started = tools.clock.now();
+    for service in &settings.services {
+        tools.tell.tell(Event::PhaseStarted {
+            phase: Phase::Deploy,
+            of: before(service.name.as_str()),
+        });
+    }
     wait_until_healthy(tools, settings, &cluster).await?;
     for service in &settings.services {
+        tools.tell.tell(Event::PhaseFinished {
+            phase: Phase::Deploy,
+            of: before(service.name.as_str()),
+            took: tools.clock.now().saturating_sub(started),
+        });
         tools.tell.tell(Event::Note(format!(
             "version 1 of service `{}` is in place",
             service.name
@@ -63,6 +79,11 @@ pub async fn put_in_place(
         front_port,
         same_images,
     })
+}
+
+/// How an image or a service of version 1 is called when it is spoken of.
+fn before(name: &str) -> String {
+    format!("{name} (version 1)")
 }
 
 fn not_seeded(error: seed::SeedError) -> Failure {
@@ -89,7 +110,7 @@ async fn build_before(tools: &Tools, settings: &Settings) -> Result<BTreeMap<Str
             artifact: None,
         },
     };
-    let built = build::build(tools, &plan).await?;
+    let built = build::build(&without_files(tools), &plan).await?;
     let mut containers = BTreeMap::new();
     for (image, pushed) in plan.images.iter().zip(&built.images) {
         for container in &image.containers {
@@ -99,8 +120,22 @@ async fn build_before(tools: &Tools, settings: &Settings) -> Result<BTreeMap<Str
     Ok(containers)
 }
 
+/// The same tools, and no word on a file that only this module reads.
+fn without_files(tools: &Tools) -> Tools {
+    let tell = tools.tell.clone();
+    Tools {
+        tell: Tell::new(move |event| {
+            if !matches!(event, Event::Wrote { .. }) {
+                tell.tell(event);
+            }
+        }),
+        ..tools.clone()
+    }
+}
+
 fn image_before(image: &ImageSettings, settings: &Settings) -> Result<ImageSettings, Failure> {
     let mut before = image.clone();
+    before.name = self::before(&image.name);
     before.args.extend(settings.dry_run.before_args.clone());
     // Without a difference the two versions would be one image, and there would be nothing to roll.
     before
@@ -233,7 +268,7 @@ fn free_port() -> Result<u16, Failure> {
 
 async fn wait_until_healthy(tools: &Tools, settings: &Settings, cluster: &str) -> Result<(), Failure> {
     let until = tools.clock.now() + PATIENCE;
-    let mut last = Vec::new();
+    let mut missing = None;
     while tools.clock.now() < until {
         let mut call = tools.aws.ecs.describe_services().cluster(cluster);
         for service in &settings.services {
@@ -242,22 +277,17 @@ async fn wait_until_healthy(tools: &Tools, settings: &Settings, cluster: &str) -
         let answer = call.send().await.map_err(|error| {
             Failure::new(Kind::FarEnd, "the sandbox did not describe its services").because(error)
         })?;
-        let mut healthy = true;
+        missing = None;
         for service in answer.services() {
+            let name = service.service_name().unwrap_or_default();
             let state = service.deployments().first().and_then(|one| one.rollout_state());
-            healthy &= state.is_some_and(|state| state.as_str() == "COMPLETED");
-            last = service
-                .events()
-                .iter()
-                .take(5)
-                .filter_map(|event| event.message())
-                .map(str::to_owned)
-                .collect();
-            if state.is_some_and(|state| state.as_str() == "FAILED") {
-                return Err(not_healthy(service.service_name().unwrap_or_default(), last));
+            match state.map(|state| state.as_str()) {
+                Some("COMPLETED") => {}
+                Some("FAILED") => return Err(not_healthy(tools, cluster, name).await),
+                _ => missing = Some(name.to_owned()),
             }
         }
-        if healthy {
+        if missing.is_none() {
             return Ok(());
         }
         if tools
@@ -267,18 +297,55 @@ async fn wait_until_healthy(tools: &Tools, settings: &Settings, cluster: &str) -
             == Pause::Stopped
         {
             let kind = tools.shutdown.asked().1.unwrap_or(Kind::Interrupted);
-            return Err(Failure::new(kind, "stopped while version 1 was put in place")
-                .left("nothing: the sandbox and its containers are removed"));
+            return Err(Failure::new(kind, "stopped while version 1 was put in place").left(NOTHING_LEFT));
         }
     }
-    Err(not_healthy("the dry run", last))
+    Err(not_healthy(tools, cluster, &missing.unwrap_or_default()).await)
 }
 
-fn not_healthy(service: &str, events: Vec<String>) -> Failure {
-    Failure::new(
+/// Why version 1 is not healthy, found out as for any rollout.
+async fn not_healthy(tools: &Tools, cluster: &str, service: &str) -> Failure {
+    let found = diagnosis(&Ecs::new(tools.aws.clone(), cluster, service)).await;
+    let failure = Failure::new(
         Kind::RolloutFailed,
-        format!("version 1 of `{service}` did not become healthy in the sandbox"),
+        format!("version 1 of service `{service}` did not become healthy in the sandbox"),
     )
-    .evidence(events)
-    .hint("`dry-run.before-args` in slipway.toml sets the build arguments of version 1")
+    .evidence(found.evidence)
+    .left(NOTHING_LEFT);
+    let failure = Failure {
+        cause: found.cause,
+        ..failure
+    };
+    found
+        .hints
+        .into_iter()
+        .fold(failure, Failure::hint)
+        .hint("`before-args` of `[dry-run]` in slipway.toml sets the build arguments of version 1")
+}
+
+async fn diagnosis(ecs: &Ecs) -> Diagnosis {
+    let Ok(service) = ecs.describe().await else {
+        return Diagnosis::default();
+    };
+    let Some(first) = service.deployments.first() else {
+        return Diagnosis::default();
+    };
+    let seen = ecs.look_closely(&mut Watched::new(&first.id)).await;
+    let mut logs = Vec::new();
+    if let Some((task, container)) = log_wanted(&seen)
+        && let Ok(definition) = ecs.task_definition(&first.task_definition).await
+        && let Some((group, prefix)) = definition.awslogs(&container)
+    {
+        let lines = ecs.log_tail(&group, &prefix, &container, &task, LOG_LINES).await;
+        logs.push(LogTail {
+            container,
+            task,
+            lines,
+        });
+    }
+    diagnose(Known {
+        seen: &seen,
+        baseline: &BTreeSet::new(),
+        logs: &logs,
+    })
 }
