@@ -13,7 +13,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 /// The binary in a folder of its own, with nothing of this machine's environment.
-struct Bench {
+pub struct Bench {
     folder: TempDir,
     variables: Vec<(String, String)>,
 }
@@ -22,16 +22,26 @@ struct Bench {
 const NO_METADATA: (&str, &str) = ("AWS_EC2_METADATA_DISABLED", "true");
 
 impl Bench {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self {
             folder: tempfile::tempdir().unwrap(),
             variables: vec![(NO_METADATA.0.to_owned(), NO_METADATA.1.to_owned())],
         }
     }
 
-    fn file(self, path: &str, text: &str) -> Self {
+    pub fn file(self, path: &str, text: &str) -> Self {
         fs::write(self.folder.path().join(path), text).unwrap();
         self
+    }
+
+    /// The names of the files in its folder.
+    pub fn files(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.folder.path()).unwrap();
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
     }
 
     fn variable(mut self, name: &str, value: &str) -> Self {
@@ -55,13 +65,14 @@ impl Bench {
         self.command(line).output().unwrap()
     }
 
-    /// Everything that a run showed, in one text; what differs each time is replaced: the folder, and how long it took.
+    /// Everything that a run showed, in one text; what differs each time is replaced: the folder, ports, and how long it
+    /// took.
     fn shown(&self, line: &str) -> String {
         let output = self.run(line);
         let folder = self.folder.path().canonicalize().unwrap();
         let text = |bytes: &[u8]| {
             let text = String::from_utf8_lossy(bytes).replace(folder.to_str().unwrap(), "[folder]");
-            without_times(&text)
+            without_ports(&without_elapsed(&without_times(&text)))
         };
         format!(
             "$ slipway {line}\n--- stdout\n{}--- stderr\n{}--- exit code {}\n",
@@ -71,7 +82,7 @@ impl Bench {
         )
     }
 
-    fn golden(&self, name: &str, line: &str) {
+    pub fn golden(&self, name: &str, line: &str) {
         golden::check(&format!("tests/it/golden/{name}.txt"), &self.shown(line));
     }
 }
@@ -84,6 +95,28 @@ fn without_times(text: &str) -> String {
     for part in parts {
         out += FIELD;
         out += "0";
+        out += part.trim_start_matches(|c: char| c.is_ascii_digit());
+    }
+    out
+}
+
+/// The time that a line begins with becomes `  ...s`.
+fn without_elapsed(text: &str) -> String {
+    let line = |line: &str| match line.split_at_checked(6) {
+        Some((time, rest)) if time.ends_with('s') && rest.starts_with("  ") => format!("  ...s{rest}"),
+        _ => line.to_owned(),
+    };
+    text.split_inclusive('\n').map(line).collect()
+}
+
+/// `127.0.0.1:43825` becomes `127.0.0.1:[port]`.
+fn without_ports(text: &str) -> String {
+    const HOST: &str = "127.0.0.1:";
+    let mut parts = text.split(HOST);
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        out += HOST;
+        out += "[port]";
         out += part.trim_start_matches(|c: char| c.is_ascii_digit());
     }
     out

@@ -8,6 +8,7 @@ mod dependencies;
 mod deploy;
 mod docs;
 mod ecs_adapter;
+mod endings;
 mod engine_stub;
 mod golden;
 mod journals;
