@@ -136,8 +136,19 @@ pub async fn run(request: DryRunRequest) -> Result<DryRun, Failure> {
         request.tell.tell(Event::Warning(left.warning()));
     }
     match outcome {
-        Ok(outcome) => outcome,
+        Ok(outcome) => outcome.map_err(as_left_here),
         Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
+
+/// A run that was stopped speaks of an ECS that goes on without it; this one ended with the run.
+fn as_left_here(failure: Failure) -> Failure {
+    match failure.kind {
+        Kind::Interrupted | Kind::Terminated => Failure {
+            hints: Vec::new(),
+            ..failure.left(NOTHING_LEFT)
+        },
+        _ => failure,
     }
 }
 
@@ -376,8 +387,25 @@ fn refuse_unless_loopback(endpoint: &str) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Outputs, outputs_in, refuse_unless_loopback};
+    use super::{Failure, Kind, NOTHING_LEFT, Outputs, as_left_here, outputs_in, refuse_unless_loopback};
     use std::path::{Path, PathBuf};
+
+    #[test]
+    fn a_stopped_dry_run_leaves_no_ecs_that_goes_on() {
+        let stopped = |kind| {
+            Failure::new(kind, "stopped")
+                .left("ECS goes on")
+                .hint("run it again")
+        };
+        let here = as_left_here(stopped(Kind::Interrupted));
+        assert_eq!((here.left.as_deref(), here.hints.len()), (Some(NOTHING_LEFT), 0));
+        let failed = as_left_here(stopped(Kind::RolledBack));
+        assert_eq!(
+            failed.left.as_deref(),
+            Some("ECS goes on"),
+            "as the user would see it"
+        );
+    }
 
     #[test]
     fn what_a_dry_run_writes_goes_to_its_own_folder() {
