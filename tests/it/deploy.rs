@@ -103,20 +103,29 @@ impl Run {
     }
 }
 
-/// Deploys with `containers` of imagedefinitions.json as (name, image).
+/// Deploys with `containers` of imagedefinitions.json as (name, image). An answer that hangs makes somebody impatient.
 async fn run(
     containers: &[(&str, &str)],
     stop_when: fn(&Event) -> bool,
     answer: impl Fn(&str, &Value, &Asked) -> Answer + Clone + Send + Sync + 'static,
 ) -> Run {
-    let (aws, asked) = respond(answer).await;
+    let (hand, view) = shutdown::switch();
+    let hand = Arc::new(hand);
+    let impatient = hand.clone();
+    let (aws, asked) = respond(move |operation: &str, input: &Value, asked: &Asked| {
+        let answer = answer(operation, input, asked);
+        if matches!(answer, Answer::Hang) {
+            impatient.raise(Kind::Interrupted);
+        }
+        answer
+    })
+    .await;
     let mut file = tempfile::NamedTempFile::new().unwrap();
     let entries: Vec<Value> = containers
         .iter()
         .map(|(name, image)| json!({"name": name, "imageUri": image}))
         .collect();
     file.write_all(json!(entries).to_string().as_bytes()).unwrap();
-    let (hand, view) = shutdown::switch();
     let events = Arc::new(Mutex::new(Vec::new()));
     let heard = events.clone();
     let tools = Tools {
@@ -265,7 +274,7 @@ async fn a_failed_rollout_is_rolled_back_and_its_cause_named() {
     );
     assert_eq!(
         failure.left.as_deref(),
-        Some("`web:7` runs 1 task; ECS was asked to bring `web:7` back and is doing it")
+        Some("`web:7` runs 1 task; ECS was asked to bring `web:7` back and was still at it when last seen")
     );
 }
 
@@ -279,13 +288,21 @@ async fn a_refused_service_deployment_rollback_points_the_service_back() {
             "UpdateService" if asked.times("UpdateService") == 1 => {
                 ok(json!({"service": service(&json!([deployment(3, "PRIMARY", "IN_PROGRESS", 0, OLD)]))}))
             }
+            "DescribeServices" if asked.times("UpdateService") == 2 => ok(json!({"services": [
+                service(&json!([deployment(3, "PRIMARY", "COMPLETED", 1, OLD)]))
+            ]})),
             _ => play(operation, input, asked, |_| rolling("FAILED", 0)),
         },
     )
     .await;
     let last: Value = serde_json::from_slice(&run.asked.bodies("UpdateService")[1]).unwrap();
     assert_eq!(last["taskDefinition"], OLD);
-    assert_eq!(run.failure().kind, Kind::RolledBack);
+    let failure = run.failure();
+    assert_eq!(failure.kind, Kind::RolledBack);
+    assert_eq!(
+        failure.left.as_deref(),
+        Some("`web:7` is back; `web:7` runs 1 task")
+    );
 }
 
 #[tokio::test]
@@ -342,6 +359,120 @@ async fn a_registration_race_and_a_throttled_update_are_repeated() {
         (3, 2)
     );
     assert!(run.result.is_ok());
+}
+
+#[tokio::test]
+async fn an_interrupt_while_a_call_hangs_ends_the_run_and_says_what_is_left() {
+    for (hangs, what, left) in [
+        (
+            "DescribeServices",
+            "stopped before any service was changed",
+            "nothing was changed",
+        ),
+        (
+            "DescribeTaskDefinition",
+            "stopped before any service was changed",
+            "nothing was changed",
+        ),
+        (
+            "RegisterTaskDefinition",
+            "stopped while a revision for service `web` was being registered",
+            "`web:7` serves as before; it is unknown whether the revision is registered, and nothing uses it",
+        ),
+        (
+            "UpdateService",
+            "stopped while service `web` was being updated",
+            "unknown whether the update took effect; before it, `web:7` serves as before; revision `web:8` is \
+             registered and not used",
+        ),
+        (
+            "ListTasks",
+            "stopped while watching service `web`",
+            "ECS goes on with deployment ecs-svc/2",
+        ),
+    ] {
+        let run = run(
+            &[("web", &image())],
+            |_| false,
+            move |operation, input, asked| {
+                if operation == hangs {
+                    return Answer::Hang;
+                }
+                play(operation, input, asked, |_| rolling("IN_PROGRESS", 1))
+            },
+        )
+        .await;
+        let failure = run.failure();
+        assert_eq!(
+            (failure.kind, failure.what.as_str(), failure.left.as_deref()),
+            (Kind::Interrupted, what, Some(left)),
+            "{hangs}"
+        );
+    }
+}
+
+/// A lost update that may have taken effect, after which nothing can be seen any more.
+#[tokio::test]
+async fn once_an_update_is_in_doubt_no_later_refusal_takes_the_doubt_away() {
+    let run = run(
+        &[("web", &image())],
+        |_| false,
+        |operation, input, asked| match operation {
+            "UpdateService" => Answer::Cut,
+            "DescribeServices" if asked.times("UpdateService") > 0 => {
+                error("ExpiredTokenException", "expired")
+            }
+            _ => play(operation, input, asked, |_| before()),
+        },
+    )
+    .await;
+    let failure = run.failure();
+    assert_eq!(failure.kind, Kind::Unclear);
+    let left = failure.left.unwrap();
+    assert!(
+        left.starts_with("unknown whether the update took effect"),
+        "{left}"
+    );
+}
+
+#[tokio::test]
+async fn a_registration_whose_answer_is_lost_is_not_called_no_change() {
+    let run = run(
+        &[("web", &image())],
+        |_| false,
+        |operation, input, asked| match operation {
+            "RegisterTaskDefinition" => Answer::Cut,
+            _ => play(operation, input, asked, |_| before()),
+        },
+    )
+    .await;
+    assert_eq!(
+        run.failure().left.as_deref(),
+        Some(
+            "`web:7` serves as before; it is unknown whether the revision is registered, and nothing uses it"
+        )
+    );
+}
+
+#[tokio::test]
+async fn a_rollback_whose_answer_is_lost_is_neither_called_done_nor_refused() {
+    let run = run(
+        &[("web", &image())],
+        |_| false,
+        |operation, input, asked| match operation {
+            "StopServiceDeployment" => error("ConflictException", "it has ended"),
+            "UpdateService" if asked.times("UpdateService") > 0 => Answer::Cut,
+            _ => play(operation, input, asked, |_| rolling("FAILED", 0)),
+        },
+    )
+    .await;
+    let failure = run.failure();
+    assert_eq!(failure.kind, Kind::RolloutFailed);
+    let left = failure.left.unwrap();
+    assert!(
+        left.contains("unknown whether the service wants `web:8` still or `web:7` again"),
+        "{left}"
+    );
 }
 
 #[tokio::test]

@@ -39,6 +39,8 @@ pub enum Answer {
     Json(u16, Value),
     /// The connection ends in the middle of the answer.
     Cut,
+    /// No answer ever comes.
+    Hang,
 }
 
 /// A good answer.
@@ -66,7 +68,7 @@ pub async fn respond(
         let input = serde_json::from_slice(&body).unwrap_or(Value::Null);
         let answer = answer(&operation, &input, &journal);
         journal.0.lock().unwrap().push((operation, body));
-        async move { reply(answer) }
+        async move { reply(answer).await }
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -84,8 +86,9 @@ pub async fn respond(
     (Aws::connect(settings).await.unwrap(), asked)
 }
 
-fn reply(answer: Answer) -> Response {
+async fn reply(answer: Answer) -> Response {
     match answer {
+        Answer::Hang => std::future::pending().await,
         Answer::Json(status, body) => {
             let status = StatusCode::from_u16(status).unwrap();
             (

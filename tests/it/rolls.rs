@@ -166,7 +166,7 @@ async fn what_is_not_there_is_named_before_anything_changes() {
         bucket: "absent-bucket".to_owned(),
         key: "app.zip".to_owned(),
     };
-    refused(&bench, no_bucket, Kind::Input, &["absent-bucket"]).await;
+    refused(&bench, no_bucket, Kind::Usage, &["absent-bucket"]).await;
 }
 
 #[tokio::test]

@@ -1,17 +1,22 @@
 //! The change itself: a revision is registered, and the service is pointed at it.
 
 use super::prepare::{Prepared, warn};
+use crate::clock::Pause;
 use crate::config::settings::DeploySettings;
 use crate::ecs::observation::revision_name;
 use crate::ecs::rollout::Ours;
 use crate::ecs::service::{Begun, Ecs, ServiceError};
 use crate::failure::{Failure, Kind};
 use crate::report::event::Event;
+use crate::shutdown::{Shutdown, Urgency};
 use crate::stage::Tools;
 use std::time::Duration;
 
 /// Attempts at a change: to register while somebody else registers the same family, and to update while ECS throttles.
 const ATTEMPTS: u64 = 6;
+
+/// How long a call that changes the service may still take when a stop was asked for: its answer says what is left.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What was begun.
 #[derive(Debug)]
@@ -32,11 +37,17 @@ pub(super) async fn begin(
         // Forced: the same revision gets a new deployment.
         prepared.previous().to_owned()
     } else {
-        register(tools, prepared).await?
+        tokio::select! {
+            biased;
+            registered = register(tools, prepared) => registered?,
+            kind = tools.shutdown.reached(Urgency::WindDown) => {
+                let what = format!("stopped while a revision for service `{}` was being registered", prepared.name);
+                return Err(Failure::new(kind, what).left(maybe_registered(prepared)));
+            }
+        }
     };
     let revision = revision_name(&arn).to_owned();
-    let serves = format!("`{}` serves as before", prepared.revision());
-    let unused = format!("{serves}; revision `{revision}` is registered and not used");
+    let unused = unused(prepared, &revision);
     if let (_, Some(kind)) = tools.shutdown.asked() {
         return Err(Failure::new(
             kind,
@@ -46,9 +57,10 @@ pub(super) async fn begin(
     }
     let before = prepared.service.primary().map(|primary| primary.id.as_str());
     let force = deploy.force || prepared.is_unchanged();
-    let updated = point(tools, &prepared.ecs, &arn, force, before).await;
-    let begun = updated.map_err(|error| not_updated(error, prepared, &unused))?;
-    let deployment = begun.deployment;
+    let deployment = point(tools, &prepared.ecs, &arn, force, before)
+        .await
+        .map_err(|unpointed| not_updated(tools, unpointed, prepared, &unused))?
+        .deployment;
     tools.tell.tell(Event::DeploymentStarted {
         service: prepared.name.clone(),
         deployment: deployment.clone(),
@@ -59,32 +71,85 @@ pub(super) async fn begin(
     })
 }
 
+/// What there is when the revision is registered and the service does not name it.
+fn unused(prepared: &Prepared, revision: &str) -> String {
+    let serves = format!("`{}` serves as before", prepared.revision());
+    if prepared.is_unchanged() {
+        return serves;
+    }
+    format!("{serves}; revision `{revision}` is registered and not used")
+}
+
+/// Why a service could not be pointed at a task definition.
+#[derive(Debug)]
+pub(super) struct Unpointed {
+    /// What the last call said; none if a stop was asked for while it was under way.
+    pub(super) error: Option<ServiceError>,
+    /// Whether one of the calls may have taken effect. Once in doubt, no later refusal takes the doubt away.
+    pub(super) doubt: bool,
+}
+
 /// Points the service at a task definition. After a lost answer it looks whether the update took effect before it asks
-/// again; a throttled update is repeated after a pause.
+/// again; a throttled update is repeated after a pause. A stop ends it after the call under way, or without its answer
+/// if that does not come soon.
 pub(super) async fn point(
     tools: &Tools,
     ecs: &Ecs,
     task_definition: &str,
     force: bool,
     before: Option<&str>,
-) -> Result<Begun, ServiceError> {
-    let mut attempt = 1;
-    loop {
-        let error = match ecs.update(task_definition, force).await {
-            Ok(begun) => return Ok(begun),
-            Err(error) if attempt < ATTEMPTS && (error.is_in_doubt() || error.is_throttled()) => error,
-            Err(error) => return Err(error),
+) -> Result<Begun, Unpointed> {
+    let mut doubt = false;
+    for attempt in 1.. {
+        let updated = tokio::select! {
+            biased;
+            updated = ecs.update(task_definition, force) => updated,
+            () = patience(tools) => return Err(Unpointed { error: None, doubt: true }),
         };
-        let _ = tools
+        let error = match updated {
+            Ok(begun) => return Ok(begun),
+            Err(error) => error,
+        };
+        doubt |= error.is_in_doubt();
+        if attempt >= ATTEMPTS || !(error.is_in_doubt() || error.is_throttled()) {
+            return Err(Unpointed {
+                error: Some(error),
+                doubt,
+            });
+        }
+        let pause = tools
             .clock
             .pause(Duration::from_secs(attempt), &tools.shutdown)
             .await;
-        if error.is_in_doubt()
-            && let Some(begun) = ecs.begun_already(task_definition, before).await?
-        {
-            return Ok(begun);
+        if doubt {
+            match ecs.begun_already(task_definition, before).await {
+                Ok(Some(begun)) => return Ok(begun),
+                Ok(None) => {}
+                Err(error) => {
+                    return Err(Unpointed {
+                        error: Some(error),
+                        doubt,
+                    });
+                }
+            }
         }
-        attempt += 1;
+        if pause == Pause::Stopped {
+            return Err(Unpointed {
+                error: Some(error),
+                doubt,
+            });
+        }
+    }
+    Err(Unpointed { error: None, doubt })
+}
+
+/// Ends when a stop was asked for and the far end had its time to answer, or with the second signal.
+async fn patience(tools: &Tools) {
+    tools.shutdown.reached(Urgency::WindDown).await;
+    let unstopped = Shutdown::never();
+    tokio::select! {
+        _ = tools.clock.pause(PATIENCE, &unstopped) => {}
+        _ = tools.shutdown.reached(Urgency::Now) => {}
     }
 }
 
@@ -131,15 +196,15 @@ async fn register(tools: &Tools, prepared: &Prepared) -> Result<String, Failure>
             "the new revision of service `{}` could not be registered",
             prepared.name
         );
-        refused(error, what)
-            .left(format!(
-                "nothing was changed; `{}` serves as before",
-                prepared.revision()
-            ))
-            .place(format!(
-                "service `{}` in cluster `{}`",
-                prepared.name, prepared.cluster
-            ))
+        let left = if error.is_in_doubt() {
+            maybe_registered(prepared)
+        } else {
+            format!("nothing was changed; `{}` serves as before", prepared.revision())
+        };
+        refused(error, what).left(left).place(format!(
+            "service `{}` in cluster `{}`",
+            prepared.name, prepared.cluster
+        ))
     })?;
     let revision = revision_name(&arn).to_owned();
     tools.tell.tell(Event::Registered {
@@ -149,21 +214,40 @@ async fn register(tools: &Tools, prepared: &Prepared) -> Result<String, Failure>
     Ok(arn)
 }
 
-fn not_updated(error: ServiceError, prepared: &Prepared, unused: &str) -> Failure {
-    let doubt = error.is_in_doubt();
-    let failure = refused(error, format!("service `{}` could not be updated", prepared.name)).place(format!(
+fn maybe_registered(prepared: &Prepared) -> String {
+    format!(
+        "`{}` serves as before; it is unknown whether the revision is registered, and nothing uses it",
+        prepared.revision()
+    )
+}
+
+fn not_updated(tools: &Tools, unpointed: Unpointed, prepared: &Prepared, unused: &str) -> Failure {
+    let Unpointed { error, doubt } = unpointed;
+    let passing = doubt || error.as_ref().is_none_or(ServiceError::is_throttled);
+    let what = format!("service `{}` could not be updated", prepared.name);
+    let mut failure = match error {
+        Some(error) => refused(error, what),
+        None => Failure::new(
+            Kind::Unclear,
+            format!("stopped while service `{}` was being updated", prepared.name),
+        ),
+    }
+    .place(format!(
         "service `{}` in cluster `{}`",
         prepared.name, prepared.cluster
     ));
     if doubt {
-        let left = format!("unknown whether the update took effect; before it, {unused}");
-        return Failure {
-            kind: Kind::Unclear,
-            ..failure
-        }
-        .left(left);
+        failure.kind = Kind::Unclear;
+        failure = failure
+            .left(format!("unknown whether the update took effect; before it, {unused}"))
+            .hint("look at the service before you act, or run the same command again: it deploys only what differs");
+    } else {
+        failure = failure.left(unused);
     }
-    failure.left(unused)
+    if let (true, (_, Some(kind))) = (passing, tools.shutdown.asked()) {
+        failure.kind = kind;
+    }
+    failure
 }
 
 fn refused(error: ServiceError, what: String) -> Failure {

@@ -3,13 +3,15 @@
 use super::begin::Beginning;
 use super::prepare::Prepared;
 use super::undo::{Undone, undo};
-use super::watch::{Lost, serving};
+use super::watch::{Lost, running, serving};
 use crate::config::settings::{DeploySettings, OnFailure};
 use crate::ecs::diagnosis::{Diagnosis, Known, LogTail, diagnose, log_wanted};
 use crate::ecs::observation::{Observation, revision_name};
 use crate::ecs::rollout::{Doubt, Loss, RollbackCause, WaitingOn};
+use crate::ecs::service::ServiceError;
 use crate::failure::{Failure, Kind};
 use crate::name::ServiceName;
+use crate::shutdown::Urgency;
 use crate::stage::Tools;
 
 /// Lines of a failed container's log that are asked for.
@@ -25,21 +27,34 @@ impl Lost {
         begun: &Beginning,
     ) -> Failure {
         let place = prepared.place(&begun.ours.deployment);
-        let diagnosis = self.diagnose(prepared).await;
+        let diagnosis = tokio::select! {
+            diagnosis = self.diagnose(prepared) => diagnosis,
+            _ = tools.shutdown.reached(Urgency::WindDown) => Diagnosis::default(),
+        };
         let failure = describe(&self.loss, &prepared.name, self.elapsed.as_secs()).place(place);
         let failure = with_diagnosis(failure, &self.loss, diagnosis);
         let left = serving(&self.seen).unwrap_or_else(|| "unknown what serves".to_owned());
         if deploy.on_failure == OnFailure::Leave || !self.loss.leaves_new_revision() {
             return failure.left(left);
         }
+        let rolled_back = |failure: Failure| Failure {
+            kind: Kind::RolledBack,
+            ..failure
+        };
+        let refusal =
+            |error: &Option<ServiceError>| error.as_ref().map(|error| format!("rollback: {}", chain(error)));
         match undo(tools, prepared, &self, begun).await {
-            Undone::Asked(revision) => Failure {
-                kind: Kind::RolledBack,
-                ..failure
+            Undone::Back(revision, service) => {
+                rolled_back(failure).left(format!("`{revision}` is back; {}", running(&service)))
             }
-            .left(format!(
-                "{left}; ECS was asked to bring `{revision}` back and is doing it"
-            )),
+            Undone::UnderWay(revision, service) => {
+                let left = service.as_ref().map_or(left, running);
+                rolled_back(failure)
+                    .left(format!(
+                        "{left}; ECS was asked to bring `{revision}` back and was still at it when last seen"
+                    ))
+                    .hint("look at the service before you act: the rollback was not seen to end")
+            }
             Undone::NothingBefore => failure.left(format!(
                 "{left}; no revision completed before, so there is nothing to go back to"
             )),
@@ -48,7 +63,14 @@ impl Lost {
                     "{left}; the rollback was refused, so the service still wants `{}`",
                     begun.revision
                 ))
-                .evidence([format!("rollback: {}", chain(&error))]),
+                .evidence(refusal(&error)),
+            Undone::Unknown(revision, error) => failure
+                .left(format!(
+                    "{left}; unknown whether the service wants `{}` still or `{revision}` again: the answer to the \
+                     rollback was lost",
+                    begun.revision
+                ))
+                .evidence(refusal(&error)),
         }
     }
 

@@ -15,6 +15,7 @@ use crate::ecs::rollout::Ours;
 use crate::failure::{Failure, Kind};
 use crate::name::ServiceName;
 use crate::report::event::{Event, Phase};
+use crate::shutdown::Urgency;
 use futures_util::future::join_all;
 use prepare::Prepared;
 
@@ -45,10 +46,19 @@ pub struct Deployed {
 /// # Errors
 /// The failure of the first service that failed, with what is left serving.
 pub async fn deploy(tools: &Tools, plan: &DeployPlan) -> Result<Vec<Deployed>, Failure> {
-    let definitions = definitions::read(tools, &plan.deploy.source).await?;
-    let prepared = prepare::all(tools, plan, &definitions).await?;
+    let stopped =
+        |kind| Failure::new(kind, "stopped before any service was changed").left("nothing was changed");
+    let prepare = async {
+        let definitions = definitions::read(tools, &plan.deploy.source).await?;
+        prepare::all(tools, plan, &definitions).await
+    };
+    let prepared = tokio::select! {
+        biased;
+        kind = tools.shutdown.reached(Urgency::WindDown) => return Err(stopped(kind)),
+        prepared = prepare => prepared?,
+    };
     if let (_, Some(kind)) = tools.shutdown.asked() {
-        return Err(Failure::new(kind, "stopped before any service was changed").left("nothing was changed"));
+        return Err(stopped(kind));
     }
     let rolls = prepared
         .iter()
@@ -115,7 +125,7 @@ async fn verify(tools: &Tools, deploy: &DeploySettings, prepared: &Prepared) -> 
             });
             Ok(deployed)
         }
-        watch::End::Stopped(stopped) => Err(stopped.into_failure(prepared, &ours)),
+        watch::End::Stopped(stopped) => Err(stopped.into_failure_of_unchanged(prepared)),
         watch::End::Lost(lost) => Err(lost.into_failure_of_unchanged(prepared).await),
     }
 }
@@ -129,7 +139,10 @@ fn first_failure(results: Vec<Result<Deployed, Failure>>) -> Result<Vec<Deployed
         match (result, first.is_some()) {
             (Ok(done), _) => deployed.push(done),
             (Err(failure), false) => first = Some(failure),
-            (Err(failure), true) => others.push(format!("also failed: {}", failure.what)),
+            (Err(failure), true) => {
+                others.push(format!("also failed: {}", failure.what));
+                others.extend(failure.left.map(|left| format!("left there: {left}")));
+            }
         }
     }
     let Some(failure) = first else { return Ok(deployed) };
@@ -155,7 +168,7 @@ mod tests {
         let results = vec![
             Ok(done.clone()),
             Err(Failure::new(Kind::RolledBack, "web failed")),
-            Err(Failure::new(Kind::Superseded, "jobs was superseded")),
+            Err(Failure::new(Kind::Superseded, "jobs was superseded").left("`jobs:3` runs 1 task")),
         ];
         let failure = first_failure(results).unwrap_err();
         assert_eq!(
@@ -166,6 +179,7 @@ mod tests {
             failure.evidence,
             [
                 "also failed: jobs was superseded",
+                "left there: `jobs:3` runs 1 task",
                 "service `api` runs `api:3`, proven"
             ]
         );

@@ -1,40 +1,91 @@
 //! Bringing the last good revision back, when ECS does not do it by itself.
 
-use super::begin::{Beginning, point};
+use super::begin::{Beginning, Unpointed, point};
 use super::prepare::Prepared;
 use super::watch::Lost;
+use crate::clock::Pause;
 use crate::ecs::observation::{RolloutState, Service, revision_name};
 use crate::ecs::service::ServiceError;
+use crate::shutdown::Urgency;
 use crate::stage::Tools;
+use std::time::Duration;
+
+/// How long a rollback that slipway asked for is watched. The old tasks are stopped last, so it is a matter of
+/// seconds in most cases; with them gone it takes as long as a rollout.
+const WATCHED_FOR: Duration = Duration::from_secs(300);
+
+/// Between two looks at it.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(5);
 
 /// What came of the request to roll back.
 #[derive(Debug)]
 pub(super) enum Undone {
-    /// ECS was asked and agreed; the revision that comes back.
-    Asked(String),
+    /// The revision of before is what the service wants, with as many tasks running as it wants.
+    Back(String, Service),
+    /// ECS was asked and agreed, and was not seen to have done it; the last look, if there was one.
+    UnderWay(String, Option<Service>),
     /// There is no revision that completed before.
     NothingBefore,
     /// ECS refused.
-    Refused(ServiceError),
+    Refused(Option<ServiceError>),
+    /// ECS was asked, and may or may not have done it.
+    Unknown(String, Option<ServiceError>),
 }
 
 /// Asks ECS to roll our service deployment back; where it has none, or refuses, points the service at the revision
-/// that completed last.
+/// that completed last. Then watches for a while.
 pub(super) async fn undo(tools: &Tools, prepared: &Prepared, lost: &Lost, begun: &Beginning) -> Undone {
     let Some(previous) = last_completed(&prepared.service, &begun.revision) else {
         return Undone::NothingBefore;
     };
     let name = revision_name(&previous).to_owned();
     let ours = begun.ours.deployment.as_str();
-    if let Some(arn) = lost.watched.service_deployment()
-        && prepared.ecs.stop_and_roll_back(arn).await.is_ok()
+    let asked = match lost.watched.service_deployment() {
+        Some(arn) => prepared.ecs.stop_and_roll_back(arn).await.is_ok(),
+        None => false,
+    };
+    if !asked
+        && let Err(Unpointed { error, doubt }) =
+            point(tools, &prepared.ecs, &previous, false, Some(ours)).await
     {
-        return Undone::Asked(name);
+        return if doubt {
+            Undone::Unknown(name, error)
+        } else {
+            Undone::Refused(error)
+        };
     }
-    match point(tools, &prepared.ecs, &previous, false, Some(ours)).await {
-        Ok(_) => Undone::Asked(name),
-        Err(error) => Undone::Refused(error),
+    watch(tools, prepared, &previous, name).await
+}
+
+/// Looks until the revision of before is back, for [`WATCHED_FOR`] at most, or until a stop is asked for.
+async fn watch(tools: &Tools, prepared: &Prepared, previous: &str, name: String) -> Undone {
+    let start = tools.clock.now();
+    let mut last = None;
+    loop {
+        let seen = tokio::select! {
+            seen = prepared.ecs.describe() => seen,
+            _ = tools.shutdown.reached(Urgency::WindDown) => return Undone::UnderWay(name, last),
+        };
+        match seen {
+            Ok(service) if is_back(&service, previous) => return Undone::Back(name, service),
+            Ok(service) => last = Some(service),
+            // The next look may see it.
+            Err(_) => {}
+        }
+        let late = tools.clock.now().saturating_sub(start) >= WATCHED_FOR;
+        if late || tools.clock.pause(BETWEEN_LOOKS, &tools.shutdown).await == Pause::Stopped {
+            return Undone::UnderWay(name, last);
+        }
     }
+}
+
+/// The service wants the revision again, and as many of its tasks run as it wants.
+fn is_back(service: &Service, previous: &str) -> bool {
+    service.primary().is_some_and(|primary| {
+        primary.task_definition == previous
+            && primary.rollout != Some(RolloutState::Failed)
+            && primary.running >= service.desired
+    })
 }
 
 /// The task definition of the deployment that had completed before our update; none if it is ours, which a forced
@@ -52,7 +103,7 @@ fn last_completed(service: &Service, ours: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::last_completed;
+    use super::{is_back, last_completed};
     use crate::ecs::rollout::tests::build;
 
     #[test]
@@ -69,5 +120,16 @@ mod tests {
         );
         second.deployments.pop();
         assert_eq!(last_completed(&second, "web:3"), None);
+    }
+
+    #[test]
+    fn a_revision_is_back_when_it_is_wanted_and_enough_of_its_tasks_run() {
+        let before = build::before(2);
+        let previous = before.task_definition.clone();
+        assert!(is_back(&before, &previous));
+        assert!(!is_back(&build::service(2), &previous), "ours is the primary one");
+        let mut starting = before;
+        starting.deployments[0].running = 1;
+        assert!(!is_back(&starting, &previous));
     }
 }

@@ -4,7 +4,7 @@ use super::Deployed;
 use super::prepare::Prepared;
 use crate::clock::Pause;
 use crate::config::settings::DeploySettings;
-use crate::ecs::observation::{Observation, revision_name};
+use crate::ecs::observation::{Observation, Service, revision_name};
 use crate::ecs::rollout::{Baseline, Loss, Ours, Rollout, Verdict, WaitingOn};
 use crate::ecs::service::Watched;
 use crate::failure::{Failure, Kind};
@@ -123,11 +123,33 @@ impl Stopped {
             .left(format!("ECS goes on with deployment {}{waiting}{serving}", ours.deployment))
             .hint("run the same command again to watch and prove it: nothing is deployed twice when nothing differs")
     }
+
+    /// The same where nothing had been changed.
+    pub(super) fn into_failure_of_unchanged(self, prepared: &Prepared) -> Failure {
+        let what = format!("stopped while service `{}` was being proven", prepared.name);
+        let serving = self
+            .seen
+            .as_ref()
+            .and_then(serving)
+            .unwrap_or_else(|| "unknown what serves".to_owned());
+        Failure::new(self.kind, what)
+            .place(format!(
+                "service `{}` in cluster `{}`",
+                prepared.name, prepared.cluster
+            ))
+            .left(format!(
+                "nothing was changed: the service already had this revision; {serving}"
+            ))
+    }
 }
 
 /// What runs, by deployment: `` `web:41` runs 2 tasks, `web:42` runs 1 task ``.
 pub(super) fn serving(seen: &Observation) -> Option<String> {
-    let service = seen.seen_service()?;
+    seen.seen_service().map(running)
+}
+
+/// The same of a service.
+pub(super) fn running(service: &Service) -> String {
     let runs: Vec<String> = service
         .deployments
         .iter()
@@ -141,11 +163,11 @@ pub(super) fn serving(seen: &Observation) -> Option<String> {
             )
         })
         .collect();
-    Some(if runs.is_empty() {
+    if runs.is_empty() {
         "no task runs".to_owned()
     } else {
         runs.join(", ")
-    })
+    }
 }
 
 /// Tells the proof and sums up.
