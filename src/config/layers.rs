@@ -4,6 +4,7 @@ use super::checkout;
 use super::written::{Document, Environment, Given, Layers};
 use crate::aws::AwsSettings;
 use crate::image::endpoint::EngineEnv;
+use crate::secret::Secret;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -108,7 +109,10 @@ fn find_folder(path: &Path) -> Result<PathBuf, LayerError> {
 fn read_document(path: &Path) -> Result<Document, LayerError> {
     let place = path.display().to_string();
     match std::fs::read_to_string(path) {
-        Ok(text) => Ok(Document { place, text }),
+        Ok(text) => Ok(Document {
+            place,
+            text: Secret::new(text),
+        }),
         Err(source) => Err(LayerError::ReadFile { path: place, source }),
     }
 }
@@ -170,7 +174,7 @@ mod tests {
         assert!(layers.file.is_none() && layers.folder.is_absolute());
         fs::write(folder.path().join("slipway.toml"), "region = 'x'").unwrap();
         let layers = read(Some(folder.path()), None, Environment::default(), Vec::new()).unwrap();
-        assert_eq!(layers.file.unwrap().text, "region = 'x'");
+        assert_eq!(layers.file.unwrap().text.expose(), "region = 'x'");
     }
 
     #[test]

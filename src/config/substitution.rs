@@ -19,7 +19,8 @@ impl Variables<'_> {
     /// Replaces every `${...}`; `$${` stands for a plain `${`.
     ///
     /// # Errors
-    /// The first variable that is unknown or has no value here, and why.
+    /// The first variable that is unknown or has no value here, and why. The text may be a secret, so that only names
+    /// of known variables are repeated.
     pub fn expand(&self, text: &str) -> Result<String, String> {
         let mut out = String::new();
         let mut rest = text;
@@ -34,9 +35,7 @@ impl Variables<'_> {
             out.push_str(before);
             let inside = after.get(2..).unwrap_or_default();
             let Some((name, tail)) = inside.split_once('}') else {
-                return Err(format!(
-                    "`{after}` has no closing brace; `$${{` stands for a plain `${{`"
-                ));
+                return Err("a `${` has no closing brace; `$${` stands for a plain `${`".to_owned());
             };
             out.push_str(&self.value(name)?);
             rest = tail;
@@ -54,7 +53,11 @@ impl Variables<'_> {
             _ => match name.strip_prefix("env:") {
                 Some(variable) => self.environment.value(variable).map(str::to_owned),
                 None if name.starts_with("CODEBUILD_") => self.environment.value(name).map(str::to_owned),
-                None => return Err(format!("`${{{name}}}` is no variable; there are {NAMES}")),
+                None => {
+                    return Err(format!(
+                        "a `${{...}}` names no variable; there are {NAMES}; `$${{` stands for a plain `${{`"
+                    ));
+                }
             },
         };
         value.ok_or_else(|| format!("`${{{name}}}` has no value here: {}", why_missing(name)))
@@ -200,17 +203,14 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_or_unclosed_variable_is_refused() {
+    fn an_unknown_or_unclosed_variable_is_refused_and_the_text_is_not_repeated() {
         let none = Checkout::default();
-        assert!(
-            expand(&[], &none, "${sha}")
-                .unwrap_err()
-                .starts_with("`${sha}` is no variable; there are")
-        );
-        assert!(
-            expand(&[], &none, "a ${commit")
-                .unwrap_err()
-                .contains("no closing brace")
-        );
+        for (text, why) in [
+            ("pass${canary}word", "names no variable; there are `${commit}`"),
+            ("pass${canary", "no closing brace"),
+        ] {
+            let problem = expand(&[], &none, text).unwrap_err();
+            assert!(problem.contains(why) && !problem.contains("canary"), "{problem}");
+        }
     }
 }

@@ -177,8 +177,8 @@ impl FromIterator<(String, String)> for Environment {
 pub struct Document {
     /// The file as the user knows it.
     pub place: String,
-    /// What is in it.
-    pub text: String,
+    /// What is in it: environment values of services too.
+    pub text: Secret<String>,
 }
 
 /// What a git checkout says about itself.
@@ -207,7 +207,8 @@ pub struct Layers {
 
 #[cfg(test)]
 mod tests {
-    use super::{Environment, Origin, Problem};
+    use super::{Document, Environment, Origin, Problem};
+    use crate::secret::Secret;
 
     #[test]
     fn a_problem_names_its_place_then_its_key() {
@@ -230,11 +231,16 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_never_prints_its_values() {
+    fn neither_the_environment_nor_the_file_prints_its_values() {
         let environment: Environment = [("NPM_TOKEN".to_owned(), "canary".to_owned())]
             .into_iter()
             .collect();
         assert!(!format!("{environment:?}").contains("canary"));
         assert_eq!(environment.value("NPM_TOKEN"), Some("canary"));
+        let file = Document {
+            place: "slipway.toml".to_owned(),
+            text: Secret::new("canary".to_owned()),
+        };
+        assert!(!format!("{file:?}").contains("canary"));
     }
 }

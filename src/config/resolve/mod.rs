@@ -58,7 +58,7 @@ pub fn resolve(layers: &Layers, needs: Needs, read_file: ReadFile<'_>) -> Result
                 file: file.place.clone(),
                 line,
             };
-            let (table, wrong) = document::parse(&file.text, &place);
+            let (table, wrong) = document::parse(file.text.expose(), &place);
             problems.extend(wrong);
             table
         }

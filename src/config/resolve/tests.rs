@@ -5,6 +5,7 @@ use crate::config::keys::{KEYS, Section};
 use crate::config::settings::{Builder, DefinitionsSource, OnFailure, RepositoryTarget, Settings, Until};
 use crate::config::written::{Checkout, Document, Given, Layers};
 use crate::name::Tag;
+use crate::secret::Secret;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -38,7 +39,7 @@ fn layers(file: &str, variables: &[(&str, &str)], flags: &[(&'static str, &str)]
         folder: PathBuf::from("/shop"),
         file: (!file.is_empty()).then(|| Document {
             place: "slipway.toml".to_owned(),
-            text: file.to_owned(),
+            text: Secret::new(file.to_owned()),
         }),
         environment: variables
             .iter()
@@ -210,8 +211,9 @@ repository = "x"
             "slipway.toml:5: image.web.plattform: unknown key; did you mean `platform`?",
             "slipway.toml:6: image.web.tags: expected a list of strings, found an integer in it",
             "slipway.toml:7: image.web.no-cache: expected `true` or `false`, found a string",
-            "slipway.toml:8: image.web.args.A: `${sha}` is no variable; there are `${commit}`, `${short-commit}`, \
-             `${branch}`, `${build}`, `${env:NAME}`, `${CODEBUILD_...}`",
+            "slipway.toml:8: image.web.args.A: a `${...}` names no variable; there are `${commit}`, \
+             `${short-commit}`, `${branch}`, `${build}`, `${env:NAME}`, `${CODEBUILD_...}`; `$${` stands for a plain \
+             `${`",
             "slipway.toml:8: image.web.args.B: `${build}` has no value here: CODEBUILD_BUILD_NUMBER is not set",
             "slipway.toml:9: image.web.secrets: secret `npm`: the variable `NPM_TOKEN` is not set",
             "slipway.toml:12: deploy.timeout: expected a string, found an integer",
