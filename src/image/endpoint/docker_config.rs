@@ -4,6 +4,7 @@ use crate::image::daemon::RegistryAuth;
 use crate::secret::Secret;
 use base64::Engine as _;
 use serde::Deserialize;
+use serde_json::error::Category;
 use std::collections::BTreeMap;
 
 /// The name under which Docker keeps the credentials of Docker Hub.
@@ -65,13 +66,38 @@ pub(super) struct ContextMeta {
     pub(super) skip_tls_verify: bool,
 }
 
+/// Where a text of Docker's is not of the form that Docker writes. serde's own words would repeat the value that it
+/// stumbled over, which may be a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{problem} at line {line} column {column}")]
+pub struct Misread {
+    problem: &'static str,
+    line: usize,
+    column: usize,
+}
+
+impl Misread {
+    fn of(error: &serde_json::Error) -> Self {
+        Self {
+            problem: match error.classify() {
+                Category::Syntax => "this is no JSON",
+                Category::Eof => "the JSON breaks off",
+                Category::Data => "a value of another type than Docker writes",
+                Category::Io => "it cannot be read",
+            },
+            line: error.line(),
+            column: error.column(),
+        }
+    }
+}
+
 impl DockerConfig {
     /// Reads `config.json`.
     ///
     /// # Errors
     /// The place in the text that is no JSON or of the wrong type.
-    pub fn parse(text: &[u8]) -> Result<Self, serde_json::Error> {
-        serde_json::from_slice(text)
+    pub fn parse(text: &[u8]) -> Result<Self, Misread> {
+        serde_json::from_slice(text).map_err(|error| Misread::of(&error))
     }
 
     /// Where the credentials of a registry are, in Docker's order: its own helper, the store, the file.
@@ -142,7 +168,7 @@ pub fn registry_of(key: &str) -> &str {
 }
 
 /// Reads a context's `meta.json`.
-pub(super) fn parse_context(text: &[u8]) -> Result<ContextMeta, serde_json::Error> {
+pub(super) fn parse_context(text: &[u8]) -> Result<ContextMeta, Misread> {
     #[derive(Deserialize)]
     struct Meta {
         #[serde(rename = "Endpoints")]
@@ -159,7 +185,8 @@ pub(super) fn parse_context(text: &[u8]) -> Result<ContextMeta, serde_json::Erro
         #[serde(default, rename = "SkipTLSVerify")]
         skip_tls_verify: bool,
     }
-    let docker = serde_json::from_slice::<Meta>(text)?.endpoints.docker;
+    let meta: Meta = serde_json::from_slice(text).map_err(|error| Misread::of(&error))?;
+    let docker = meta.endpoints.docker;
     Ok(ContextMeta {
         host: docker.host,
         skip_tls_verify: docker.skip_tls_verify,
@@ -242,6 +269,30 @@ mod tests {
             assert_eq!(stored(&config, nobody), None, "{nobody}");
         }
         assert!(!format!("{config:?}").contains("bWU6"));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_placed_and_never_quoted() {
+        for (text, why) in [
+            (
+                r#"{"auths": {"r": "canary"}}"#,
+                "a value of another type than Docker writes",
+            ),
+            (
+                r#"{"auths": {"r": {"auth": 4711}}}"#,
+                "a value of another type than Docker writes",
+            ),
+            (r#"{"auths": {"r": {"auth": "canary"#, "the JSON breaks off"),
+            ("auth: canary", "this is no JSON"),
+        ] {
+            let error = DockerConfig::parse(text.as_bytes()).unwrap_err();
+            let shown = format!("{error} {error:?}");
+            assert!(
+                shown.starts_with(why) && shown.contains(" at line 1 column "),
+                "{shown}"
+            );
+            assert!(!shown.contains("canary") && !shown.contains("4711"), "{shown}");
+        }
     }
 
     #[test]

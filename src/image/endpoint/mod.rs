@@ -6,7 +6,7 @@ mod address;
 mod docker_config;
 
 pub use address::{Address, AddressError, Choice, choose};
-pub use docker_config::{DockerConfig, Source, TOKEN_USER, registry_of};
+pub use docker_config::{DockerConfig, Misread, Source, TOKEN_USER, registry_of};
 
 use super::daemon::RegistryAuth;
 use crate::secret::Secret;
@@ -90,18 +90,18 @@ pub enum EndpointError {
     BadContext {
         /// Its file.
         path: PathBuf,
-        /// The cause.
+        /// The place in it.
         #[source]
-        source: serde_json::Error,
+        source: Misread,
     },
     /// Docker's configuration is no valid JSON.
     #[error("Docker's configuration `{}` cannot be understood", path.display())]
     BadConfig {
         /// The file.
         path: PathBuf,
-        /// The cause; it quotes no values.
+        /// The place in it; quotes no values.
         #[source]
-        source: serde_json::Error,
+        source: Misread,
     },
     /// A file cannot be read.
     #[error("cannot read `{}`", path.display())]
