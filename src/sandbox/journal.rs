@@ -21,8 +21,15 @@ const SECRET_HEADERS: &[&str] = &[
     "proxy-authorization",
 ];
 
-/// Query parameters that carry credentials: presigned URLs.
-const SECRET_PARAMETERS: &[&str] = &["x-amz-signature", "x-amz-security-token", "x-amz-credential"];
+/// Parameters that carry credentials: of presigned URLs, and of the forms with which a client asks STS for a role.
+const SECRET_PARAMETERS: &[&str] = &[
+    "x-amz-signature",
+    "x-amz-security-token",
+    "x-amz-credential",
+    "webidentitytoken",
+    "samlassertion",
+    "tokencode",
+];
 
 /// Members of JSON documents that carry credentials (GetAuthorizationToken, Docker's login answers).
 const SECRET_MEMBERS: &[&str] = &[
@@ -164,6 +171,7 @@ fn show_headers(headers: &HeaderMap) -> Value {
 fn show_body(body: &Body) -> Value {
     match body {
         Body::Empty => Value::String(String::new()),
+        Body::Text(text) if text.starts_with("Action=") => Value::String(without_secret_parameters(text)),
         Body::Text(text) => Value::String(clean(text)),
         Body::Binary { bytes, sha256 } => json!({ "bytes": bytes, "sha256": sha256 }),
     }
@@ -205,18 +213,23 @@ fn without_secrets(path: &str) -> String {
     let Some((path, query)) = path.split_once('?') else {
         return path.to_owned();
     };
+    format!("{path}?{}", without_secret_parameters(query))
+}
+
+/// A query, or a form, the values of secret parameters removed.
+fn without_secret_parameters(query: &str) -> String {
     let parameters = query.split('&').map(|parameter| match parameter.split_once('=') {
         Some((name, _)) if SECRET_PARAMETERS.contains(&name.to_ascii_lowercase().as_str()) => {
             format!("{name}={REMOVED}")
         }
         Some(_) | None => parameter.to_owned(),
     });
-    format!("{path}?{}", parameters.collect::<Vec<_>>().join("&"))
+    parameters.collect::<Vec<_>>().join("&")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Body, Entry, Journal};
+    use super::{Body, Entry, Journal, show_body};
     use http::HeaderMap;
     use serde_json::Value;
 
@@ -253,6 +266,15 @@ mod tests {
         assert_eq!(
             json["response"]["body"],
             r#"{"authorizationData":[{"authorizationToken":"[removed]","expiresAt":1.5}]}"#
+        );
+    }
+
+    #[test]
+    fn a_form_keeps_all_but_its_credentials() {
+        let form = "Action=AssumeRoleWithWebIdentity&WebIdentityToken=canary&RoleArn=r";
+        assert_eq!(
+            show_body(&Body::of(form.as_bytes())),
+            "Action=AssumeRoleWithWebIdentity&WebIdentityToken=[removed]&RoleArn=r"
         );
     }
 
