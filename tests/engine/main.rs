@@ -8,6 +8,7 @@
 mod bench;
 mod build;
 mod dryrun;
+mod canaries;
 mod image;
 mod leftovers;
 mod registry;

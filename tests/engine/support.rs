@@ -33,6 +33,18 @@ pub fn env() -> EngineEnv {
     }
 }
 
+/// The variables of this process that name the Engine, for a program that is started without its environment.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests choose the Engine as its own client does"
+)]
+pub fn docker_variables() -> Vec<(&'static str, std::ffi::OsString)> {
+    ["DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"]
+        .into_iter()
+        .filter_map(|name| Some((name, std::env::var_os(name)?)))
+        .collect()
+}
+
 pub async fn engine() -> Engine {
     Engine::connect(&env()).await.unwrap()
 }

@@ -6,7 +6,7 @@ use crate::config::settings::Builder;
 use crate::image::endpoint::registry_auth;
 use crate::image::files::{CHUNKS, Context, ContextError, Sent, survey};
 use crate::image::session::{Offer, Session, SessionError};
-use crate::image::transcript::{BuildMessage, BuildTranscript, dockerfile::base_images};
+use crate::image::transcript::{BuildMessage, BuildTranscript, dockerfile::base_images, secret_arguments};
 use crate::name::ImageRef;
 use crate::report::event::{Event, Tell};
 use crate::shutdown::{Shutdown, Urgency};
@@ -84,7 +84,9 @@ impl Engine {
             .await
             .map_err(|error| match error {
                 SessionError::Refused(400..=599) => Ended::NoBuildKit,
-                error => Ended::Failed(EngineError::OpenSession(error)),
+                error @ (SessionError::Ask(_) | SessionError::Refused(_) | SessionError::TakeOver(_)) => {
+                    Ended::Failed(EngineError::OpenSession(error))
+                }
             })?;
         let options = BuildImageOptions {
             version: BuilderVersion::BuilderBuildKit,
@@ -163,7 +165,8 @@ impl Engine {
                 request
             });
         }
-        let mut transcript = BuildTranscript::new(&request.image.name, &context.dockerfile_text);
+        let mut transcript = BuildTranscript::new(&request.image.name, &context.dockerfile_text)
+            .hiding(secret_arguments(&request.image.args));
         let mut gone = None;
         {
             let body = bollard::body_try_stream(ReceiverStream::new(body));

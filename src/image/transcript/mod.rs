@@ -10,4 +10,4 @@ mod redact;
 
 pub use build::{BuildFailure, BuildFault, BuildMessage, BuildTranscript, Log, Vertex};
 pub use push::{PushFailure, PushFault, PushMessage, PushTranscript};
-pub use redact::redact;
+pub use redact::{redact, secret_arguments};

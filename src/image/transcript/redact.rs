@@ -1,5 +1,9 @@
 //! Texts of the Engine and of registries without what looks like a credential.
 
+use crate::secret::Secret;
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
 const MASK: &str = "[secret]";
 
 /// The text with its authorisation headers, registry tokens, passwords in URLs and signatures of presigned URLs
@@ -28,6 +32,45 @@ pub fn redact(text: &str) -> String {
     }
     shown.pop();
     shown
+}
+
+/// Parts of names whose values are secrets, whatever they look like.
+const SECRET_NAMES: [&str; 7] = [
+    "TOKEN",
+    "SECRET",
+    "PASSWORD",
+    "PASSWD",
+    "KEY",
+    "CREDENTIAL",
+    "AUTH",
+];
+
+/// A shorter value stands by chance in too many texts.
+const LEAST_SECRET: usize = 6;
+
+/// The values of build arguments that are secrets by their names, the longest first.
+#[must_use]
+pub fn secret_arguments(arguments: &BTreeMap<String, String>) -> Vec<Secret<String>> {
+    let is_secret = |name: &str| {
+        let name = name.to_ascii_uppercase();
+        SECRET_NAMES.iter().any(|part| name.contains(part))
+    };
+    let mut values: Vec<&String> = arguments
+        .iter()
+        .filter(|(name, value)| value.len() >= LEAST_SECRET && is_secret(name))
+        .map(|(_, value)| value)
+        .collect();
+    values.sort_by_key(|value| Reverse(value.len()));
+    values.into_iter().cloned().map(Secret::new).collect()
+}
+
+/// Replaces every one of these values by `[secret]`.
+pub(super) fn hide(text: &mut String, values: &[Secret<String>]) {
+    for value in values {
+        if text.contains(value.expose()) {
+            *text = text.replace(value.expose(), MASK);
+        }
+    }
 }
 
 fn is_break(character: char) -> bool {

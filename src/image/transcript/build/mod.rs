@@ -6,8 +6,9 @@ mod lines;
 pub use fault::{BuildFailure, BuildFault};
 
 use super::dockerfile::line_of;
-use super::redact::redact;
+use super::redact::{hide, redact};
 use crate::report::event::{Event, StepState};
+use crate::secret::Secret;
 use fault::{exit_code_of, fault_of, parse_error_line, unwrap_text};
 use lines::Lines;
 use std::collections::BTreeMap;
@@ -61,6 +62,7 @@ pub struct Log {
 pub struct BuildTranscript {
     image: String,
     dockerfile: String,
+    hidden: Vec<Secret<String>>,
     steps: BTreeMap<String, Step>,
     /// The key of the classic builder's running step.
     classic: Option<String>,
@@ -86,6 +88,7 @@ impl BuildTranscript {
         Self {
             image: image.into(),
             dockerfile: dockerfile.into(),
+            hidden: Vec::new(),
             steps: BTreeMap::new(),
             classic: None,
             classic_text: Lines::default(),
@@ -95,8 +98,24 @@ impl BuildTranscript {
         }
     }
 
+    /// Hides values in the builder's own words: BuildKit names a step with its build arguments put in. What a step
+    /// prints is the build's own affair and stays as it is.
+    #[must_use]
+    pub fn hiding(mut self, values: Vec<Secret<String>>) -> Self {
+        self.hidden = values;
+        self
+    }
+
     /// Takes one message and says what to tell.
-    pub fn fold(&mut self, message: BuildMessage) -> Vec<Event> {
+    pub fn fold(&mut self, mut message: BuildMessage) -> Vec<Event> {
+        match &mut message {
+            BuildMessage::Vertex(vertex) => {
+                hide(&mut vertex.name, &self.hidden);
+                hide(&mut vertex.error, &self.hidden);
+            }
+            BuildMessage::Warning(text) | BuildMessage::Error(text) => hide(text, &self.hidden),
+            BuildMessage::Text(_) | BuildMessage::Log(_) | BuildMessage::ImageId(_) => {}
+        }
         match message {
             BuildMessage::Text(text) => {
                 let lines = self.classic_text.push(text.as_bytes());

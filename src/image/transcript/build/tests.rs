@@ -1,6 +1,7 @@
 //! Streams of both builders, as Engines send them.
 
 use super::{BuildFailure, BuildFault, BuildMessage, BuildTranscript, Log, Vertex};
+use crate::image::transcript::secret_arguments;
 use crate::report::event::{Event, StepState};
 use std::time::Duration;
 
@@ -51,6 +52,42 @@ fn log(name: &str, bytes: &[u8]) -> BuildMessage {
         vertex: format!("sha256:{name}"),
         bytes: bytes.to_vec(),
     })
+}
+
+#[test]
+fn secret_arguments_are_hidden_in_the_builders_words_and_not_in_what_a_step_prints() {
+    let arguments = [
+        ("NPM_TOKEN", "canary"),
+        ("npm_token_file", "canary-file"),
+        ("VERSION", "hello"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let hidden = secret_arguments(&arguments.into());
+    assert!(!format!("{hidden:?}").contains("canary"));
+    let mut transcript = BuildTranscript::new("web", DOCKERFILE).hiding(hidden);
+    let name = "[2/2] RUN echo hello canary-file canary";
+    let error =
+        "process \"/bin/sh -c echo hello canary-file canary\" did not complete successfully: exit code: 7";
+    let mut told: Vec<Event> = Vec::new();
+    for message in [
+        vertex(name, 1, None, ""),
+        log(name, b"printed: canary\n"),
+        vertex(name, 1, Some(2), error),
+        BuildMessage::Warning("canary".to_owned()),
+        BuildMessage::Error(error.to_owned()),
+    ] {
+        told.extend(transcript.fold(message));
+    }
+    let printed = told
+        .iter()
+        .position(|event| *event == line("printed: canary"))
+        .unwrap();
+    told.remove(printed);
+    let failure = transcript.finish().unwrap_err();
+    let shown = format!("{told:?} {:?} {}", failure.step, failure.error);
+    assert!(!shown.contains("canary"), "{shown}");
+    assert!(shown.contains("RUN echo hello [secret] [secret]"), "{shown}");
+    assert_eq!(failure.exit_code, Some(7));
 }
 
 const RUN: &str = "[2/2] RUN echo hello &&     exit 7";
