@@ -155,7 +155,13 @@ fn as_left_here(failure: Failure) -> Failure {
 fn no_sandbox(error: StartError) -> Failure {
     let hint = match &error {
         StartError::Bind { .. } => "end the program that holds the port, or choose another one",
-        _ => "real containers need a Docker Engine on this machine; `--simulated` does without",
+        StartError::Journal { .. } => "correct the path of `--journal`",
+        StartError::Spool(_) => {
+            "the folder for temporary files must be there, writable, and have space: see TMPDIR"
+        }
+        StartError::Runner(_) => {
+            "real containers need a Docker Engine on this machine; `--simulated` does without"
+        }
     };
     Failure::new(Kind::Input, "the sandbox did not start")
         .hint(hint)

@@ -35,15 +35,13 @@ pub async fn read_definitions(s3: &Client, source: &DefinitionsSource) -> Result
             (place, artifact)
         }
     };
-    let bytes = find_definitions(artifact).map_err(|source| match source {
-        ArchiveError::Read(source) => StoreError::ReadFile {
-            place: place.clone(),
-            source,
-        },
-        source => StoreError::Archive {
-            place: place.clone(),
-            source,
-        },
+    let bytes = find_definitions(artifact).map_err(|source| {
+        let place = place.clone();
+        if let ArchiveError::Read(source) = source {
+            StoreError::ReadFile { place, source }
+        } else {
+            StoreError::Archive { place, source }
+        }
     })?;
     Definitions::parse(&bytes).map_err(|source| StoreError::Definitions { place, source })
 }

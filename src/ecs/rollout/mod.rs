@@ -136,7 +136,7 @@ impl Rollout {
         let verdict = self.judge_look(elapsed, seen);
         match verdict {
             Verdict::Wait(last) if elapsed >= self.policy.timeout => Verdict::Lost(self.give_up(last)),
-            verdict => verdict,
+            Verdict::Wait(_) | Verdict::Healthy | Verdict::Lost(_) => verdict,
         }
     }
 

@@ -160,7 +160,9 @@ impl EngineError {
                 },
             },
             WireError::Connect { address, source } => Self::Unreachable { address, source },
-            error => Self::Talk(error),
+            error @ (WireError::TlsFiles(..) | WireError::Exchange(_) | WireError::Compose(_)) => {
+                Self::Talk(error)
+            }
         }
     }
 

@@ -70,7 +70,12 @@ pub(super) fn of_write(what: &str, error: WriteError) -> Failure {
         WriteError::NoSpace { .. } => {
             "free some space, and run again: nothing needs to be built or pushed twice"
         }
-        _ => "correct the path or its permissions, and run again",
+        WriteError::NoFileName { .. }
+        | WriteError::IsFolder { .. }
+        | WriteError::NoFolder { .. }
+        | WriteError::CreateIn { .. }
+        | WriteError::Write { .. }
+        | WriteError::Remove { .. } => "correct the path or its permissions, and run again",
     };
     Failure::new(Kind::Usage, format!("{what} cannot be written"))
         .because(error)

@@ -128,9 +128,10 @@ async fn push_tag(
             Ok(digest) => return Ok(digest),
             Err(error) => error,
         };
-        let fault = match &error {
-            EngineError::Push { failure, .. } => Some(failure.fault),
-            _ => None,
+        let fault = if let EngineError::Push { failure, .. } = &error {
+            Some(failure.fault)
+        } else {
+            None
         };
         match (
             after_failure(fault, pushes, matches!(to.home, Home::Ecr { .. })),

@@ -196,7 +196,13 @@ fn usable(service: &Service, name: &ServiceName, allow_zero: bool) -> Result<(),
     let refuse = |what: String| Failure::new(Kind::Refused, what);
     match &service.status {
         ServiceStatus::Active => {}
-        status => {
+        ServiceStatus::Unrecognised(status) => {
+            return Err(refuse(format!(
+                "service `{name}` has the status {status}, which slipway does not know"
+            ))
+            .hint("look at the service in the ECS console: only an ACTIVE one can be deployed to"));
+        }
+        status @ (ServiceStatus::Draining | ServiceStatus::Inactive) => {
             return Err(refuse(format!("service `{name}` is {status}: it was deleted"))
                 .hint("create the service again, or deploy to another one"));
         }
@@ -207,7 +213,7 @@ fn usable(service: &Service, name: &ServiceName, allow_zero: bool) -> Result<(),
             return Err(refuse(format!("service `{name}` is deployed by CodeDeploy (deployment controller CODE_DEPLOY)"))
                 .hint("use CodePipeline's CodeDeployToECS action, or move the service to ECS's own BLUE_GREEN strategy"));
         }
-        controller => {
+        controller @ (Controller::External | Controller::Unrecognised(_)) => {
             return Err(refuse(format!("service `{name}` has the deployment controller {controller}"))
                 .hint("its task sets belong to another program; only services with the controller ECS can be deployed"));
         }

@@ -187,7 +187,13 @@ impl Ecs {
         if let Some(record) = service.current() {
             let status = match record.status {
                 Status::RollbackInProgress => Status::RollbackSuccessful,
-                _ => Status::Successful,
+                Status::Pending
+                | Status::InProgress
+                | Status::Successful
+                | Status::Stopped
+                | Status::RollbackRequested
+                | Status::RollbackSuccessful
+                | Status::RollbackFailed => Status::Successful,
             };
             record.enter(now, status, None);
         }

@@ -70,7 +70,12 @@ impl Ecs {
             }
             Status::Pending => service.wake(ready),
             Status::RollbackRequested => return Some(Downfall::Stopped),
-            _ => {}
+            Status::InProgress
+            | Status::Successful
+            | Status::Stopped
+            | Status::RollbackInProgress
+            | Status::RollbackSuccessful
+            | Status::RollbackFailed => {}
         }
         None
     }

@@ -79,7 +79,9 @@ impl Task {
             Stage::Provisioning => "PRECREATED",
             Stage::Deprovisioning => "DETACHING",
             Stage::Stopped => "DELETED",
-            _ => "ATTACHED",
+            Stage::Pending | Stage::Activating | Stage::Running | Stage::Deactivating | Stage::Stopping => {
+                "ATTACHED"
+            }
         };
         let mut details = vec![json!({ "name": "subnetId", "value": "subnet-00000000000000001" })];
         if let Some(address) = self.address {
