@@ -91,7 +91,8 @@ async fn answer(mut stream: UnixStream, answers: Answers) {
     let length = body.len() + usize::from(!whole);
     let head = format!("HTTP/1.1 {status} X\r\nBuilder-Version: 2\r\nContent-Length: {length}\r\n\r\n");
     stream.write_all(head.as_bytes()).await.unwrap();
-    stream.write_all(body.as_bytes()).await.unwrap();
+    // A client that had enough goes away.
+    let _ = stream.write_all(body.as_bytes()).await;
 }
 
 fn request(folder: &Path, builder: Builder) -> BuildRequest {
@@ -216,6 +217,35 @@ async fn a_message_that_is_none_is_told_as_such() {
         matches!(pushed, Err(EngineError::Garbled { during: "push", .. })),
         "{pushed:?}"
     );
+}
+
+#[tokio::test]
+async fn an_answer_without_an_end_is_not_kept_in_memory() {
+    let endless: &str = "x".repeat(4 * 1024 * 1024).leak();
+    let name: ImageRef = "registry.invalid/test:v1".parse().unwrap();
+    for status in [200, 500] {
+        let folder = tempfile::tempdir().unwrap();
+        let answers = Answers {
+            push: (status, endless),
+            ..REFUSED
+        };
+        let engine = Engine::connect(&serve(folder.path(), answers)).await.unwrap();
+        let pushed = engine
+            .push("web", &name, None, &Tell::nobody(), &Shutdown::never())
+            .await;
+        match pushed {
+            Err(EngineError::Garbled {
+                during: "push",
+                source,
+            }) if status == 200 => {
+                assert_eq!(source.to_string(), "a message has more than 1048576 bytes");
+            }
+            Err(EngineError::Push { failure, .. }) if status == 500 => {
+                assert_eq!(failure.text.len(), 1024 * 1024);
+            }
+            other => panic!("{status}: {:?}", other.err().map(|error| error.to_string())),
+        }
+    }
 }
 
 #[tokio::test]

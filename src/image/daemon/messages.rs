@@ -121,10 +121,19 @@ pub(super) enum StreamError {
     /// The connection broke.
     #[error("the stream of messages was cut")]
     Cut(#[source] hyper::Error),
-    /// A line is no message; it is not quoted, since it could hold anything.
+    /// A line is no message.
     #[error("a message cannot be understood")]
     Message(#[source] serde_json::Error),
+    /// A line is longer than any message.
+    #[error("a message has more than {LONGEST_LINE} bytes")]
+    TooLong,
 }
+
+/// The longest message of a push: a status is a few hundred bytes.
+const LONGEST_LINE: usize = 1024 * 1024;
+
+/// The most of an answer that is read whole: a refusal, or a descriptor, is a few hundred bytes.
+const LONGEST_ANSWER: usize = 1024 * 1024;
 
 /// A body of one JSON document per line.
 pub(super) struct JsonLines {
@@ -154,6 +163,7 @@ impl JsonLines {
                 continue;
             }
             match self.body.frame().await {
+                Some(_) if self.buffer.len() > LONGEST_LINE => return Err(StreamError::TooLong),
                 Some(frame) => {
                     if let Ok(data) = frame.map_err(StreamError::Cut)?.into_data() {
                         self.buffer.extend_from_slice(&data);
@@ -171,9 +181,24 @@ impl JsonLines {
     }
 }
 
+/// An answer's body; what is too long for any answer is cut off.
+pub(super) async fn whole(mut body: Incoming) -> Result<Vec<u8>, StreamError> {
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        if let Ok(data) = frame.map_err(StreamError::Cut)?.into_data() {
+            bytes.extend_from_slice(&data);
+        }
+        if bytes.len() > LONGEST_ANSWER {
+            bytes.truncate(LONGEST_ANSWER);
+            break;
+        }
+    }
+    Ok(bytes)
+}
+
 /// The text of a refused request.
 pub(super) async fn refusal(body: Incoming) -> Result<String, StreamError> {
-    let bytes = body.collect().await.map_err(StreamError::Cut)?.to_bytes();
+    let bytes = whole(body).await?;
     Ok(match serde_json::from_slice::<Refusal>(&bytes) {
         Ok(refusal) => refusal.message,
         Err(_) => String::from_utf8_lossy(&bytes).trim().to_owned(),

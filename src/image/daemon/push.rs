@@ -3,7 +3,7 @@
 //! Both go over our own wire: bollard's messages of a push lack the layer and the digest, and its credentials are not
 //! in the URL-safe base64 that the Engine reads.
 
-use super::messages::{JsonLines, PushLine, StreamError, refusal};
+use super::messages::{JsonLines, PushLine, StreamError, refusal, whole};
 use super::{ANSWER_PATIENCE, Engine, EngineError, RegistryAuth, auth_header};
 use crate::image::transcript::{PushFailure, PushTranscript};
 use crate::name::{Digest, ImageRef};
@@ -11,7 +11,7 @@ use crate::report::event::Tell;
 use crate::shutdown::{Shutdown, Urgency};
 use bytes::Bytes;
 use http::{HeaderValue, Request};
-use http_body_util::{BodyExt as _, Empty};
+use http_body_util::Empty;
 use serde::Deserialize;
 use std::error::Error;
 
@@ -121,12 +121,9 @@ impl Engine {
                 .map_err(|error| gone(error.into()))?;
             return Ok(Err(PushFailure::of(&text)));
         }
-        let body = response
-            .into_body()
-            .collect()
+        let body = whole(response.into_body())
             .await
-            .map_err(|error| gone(error.into()))?
-            .to_bytes();
+            .map_err(|error| gone(error.into()))?;
         let told = serde_json::from_slice::<Distribution>(&body)
             .ok()
             .and_then(|answer| answer.descriptor.digest.parse().ok());
@@ -141,9 +138,9 @@ fn broken(error: StreamError) -> EngineError {
             during,
             source: source.into(),
         },
-        StreamError::Message(source) => EngineError::Garbled {
+        error @ (StreamError::Message(_) | StreamError::TooLong) => EngineError::Garbled {
             during,
-            source: source.into(),
+            source: error.into(),
         },
     }
 }
