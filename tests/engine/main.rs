@@ -9,6 +9,7 @@ mod bench;
 mod build;
 mod dryrun;
 mod canaries;
+mod endings;
 mod image;
 mod leftovers;
 mod registry;
