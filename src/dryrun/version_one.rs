@@ -12,6 +12,7 @@ use crate::name::{Digest, ImageRef};
 use crate::report::event::{Event, Phase, Tell};
 use crate::stage::Tools;
 use crate::stage::build::{self, BuildPlan};
+use aws_sdk_ecs::types::DeploymentRolloutState;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
@@ -281,7 +282,7 @@ async fn wait_until_healthy(tools: &Tools, settings: &Settings, cluster: &str) -
         for service in answer.services() {
             let name = service.service_name().unwrap_or_default();
             let state = service.deployments().first().and_then(|one| one.rollout_state());
-            match state.map(|state| state.as_str()) {
+            match state.map(DeploymentRolloutState::as_str) {
                 Some("COMPLETED") => {}
                 Some("FAILED") => return Err(not_healthy(tools, cluster, name).await),
                 _ => missing = Some(name.to_owned()),

@@ -7,8 +7,8 @@
 
 mod bench;
 mod build;
-mod dryrun;
 mod canaries;
+mod dryrun;
 mod endings;
 mod image;
 mod leftovers;

@@ -11,11 +11,11 @@ pub fn line(event: &Event, style: Style) -> Option<String> {
         Event::Note(text) => clean(text),
         Event::Warning(text) => format!("{} {}", style.odd("warning:"), clean(text)),
         Event::PhaseStarted { phase, of } => format!("{of}: {} started", phase.word()),
-        // "healthy" says it, with the time.
         Event::PhaseFinished {
-            phase: Phase::Deploy, ..
-        } => return None,
-        Event::PhaseFinished { phase, of, took } => {
+            phase: phase @ (Phase::Build | Phase::Push),
+            of,
+            took,
+        } => {
             format!("{of}: {} done in {}", phase.word(), duration(*took))
         }
         Event::ContextSent {
@@ -35,7 +35,11 @@ pub fn line(event: &Event, style: Style) -> Option<String> {
         Event::BuildLine { image, line } => {
             format!("{image}: {}", style.faint(&format!("| {}", clean(line))))
         }
-        Event::LayerProgress { .. } => return None,
+        // Of a deploy, "healthy" says it, with the time.
+        Event::LayerProgress { .. }
+        | Event::PhaseFinished {
+            phase: Phase::Deploy, ..
+        } => return None,
         Event::Pushed {
             image,
             reference,
