@@ -102,6 +102,24 @@ fn a_rollout_of_two_tasks_takes_as_long_as_one_on_fargate() {
 }
 
 #[test]
+fn a_task_that_serves_stays_until_it_is_replaced_however_young_its_deployment_is() {
+    let mut timeline = Timeline::new("");
+    let group = target_group(&mut timeline);
+    timeline.call("CreateService", service(1, balanced(&group, &json!({}))));
+    timeline.pass_until("registered 1 targets");
+    timeline.pass(5);
+    timeline.start_over();
+    timeline.update(json!({}));
+    timeline.pass(600);
+    let events = timeline.events();
+    let at = |wanted: &str| events.iter().position(|(_, text)| text.contains(wanted)).unwrap();
+    assert!(
+        at("registered 1 targets") < at("has stopped 1 running tasks"),
+        "{events:?}"
+    );
+}
+
+#[test]
 fn tasks_that_the_load_balancer_finds_unhealthy_trip_the_breaker() {
     let mut timeline = serving("[[fate]]\nrevision = 2\ntarget = 503", 1, &breaker());
     timeline.update(json!({}));

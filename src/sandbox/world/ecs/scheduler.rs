@@ -1,6 +1,7 @@
 //! The service scheduler: looks at a service, and starts, stops, completes or fails.
 
 use super::Ecs;
+use super::Timings;
 use super::events;
 use super::health::{Ailment, Health, assess, targets};
 use super::launch::{Launch, Origin};
@@ -82,13 +83,24 @@ impl Ecs {
 
     /// The tasks that are meant to run, oldest first, and what their checks say.
     fn see(&self, service: &Service, now: Duration, elb: &Elb) -> Vec<Seen> {
+        let primary = service.primary().map(|one| &one.number);
+        // The wait until a healthy target is believed holds back what it would replace; whoever is to be replaced
+        // serves already, and goes by the rules of healthy tasks.
+        let replaced = Timings {
+            target_notice: Duration::ZERO,
+            ..self.timings.clone()
+        };
         self.tasks_of(&service.key)
             .into_iter()
             .filter(|task| task.is_live())
-            .map(|task| Seen {
-                id: task.id.clone(),
-                deployment: task.deployment.clone().unwrap_or_default(),
-                health: assess(task, &targets(task, elb), now, service.grace, &self.timings),
+            .map(|task| {
+                let is_new = task.deployment.as_ref() == primary;
+                let timings = if is_new { &self.timings } else { &replaced };
+                Seen {
+                    id: task.id.clone(),
+                    deployment: task.deployment.clone().unwrap_or_default(),
+                    health: assess(task, &targets(task, elb), now, service.grace, timings),
+                }
             })
             .collect()
     }
