@@ -217,14 +217,15 @@ async fn sandbox(args: SandboxArgs, start: Start) -> Result<String, Failure> {
             .find_map(|name| start.environment.value(name))
             .map(str::to_owned)
     };
+    let region = region
+        .or_else(from_environment)
+        .unwrap_or_else(|| SANDBOX_REGION.to_owned());
     let timings = Timings::default();
     let options = Options {
         port: args.port,
         journal: args.journal,
         scenario: scenario(args.scenario.as_deref())?,
-        region: region
-            .or_else(from_environment)
-            .unwrap_or_else(|| SANDBOX_REGION.to_owned()),
+        region: region.clone(),
         tasks: if args.simulated {
             Tasks::Simulated
         } else {
@@ -245,7 +246,7 @@ async fn sandbox(args: SandboxArgs, start: Start) -> Result<String, Failure> {
     let written = write_data(&format!("{endpoint}\n"));
     if written.is_ok() {
         start.tell.tell(Event::Note(format!(
-            "the sandbox serves at {endpoint}; a signal stops it"
+            "the sandbox serves the region {region} at {endpoint}; a signal stops it"
         )));
         start.shutdown.reached(Urgency::WindDown).await;
     }
