@@ -2,6 +2,7 @@
 
 use crate::failure::{Failure, Kind};
 use futures_util::FutureExt;
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, PanicHookInfo};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -31,8 +32,12 @@ fn bug(info: &PanicHookInfo<'_>) -> Bug {
         place: info
             .location()
             .map_or_else(|| "an unknown place".to_owned(), ToString::to_string),
-        message: info.payload().downcast_ref::<&'static str>().copied(),
+        message: literal(info.payload()),
     }
+}
+
+fn literal(payload: &(dyn Any + Send)) -> Option<&'static str> {
+    payload.downcast_ref().copied()
 }
 
 /// Waits for a story; a panic in it is a failure.
@@ -65,7 +70,7 @@ fn failure(seen: Option<Bug>) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use super::{Bug, Bugs, Failure, Kind, caught, failure};
+    use super::{Bug, Bugs, Failure, Kind, caught, failure, literal};
 
     #[tokio::test]
     async fn a_panic_is_a_failure_that_says_where() {
@@ -82,6 +87,16 @@ mod tests {
         assert_eq!(failure.kind, Kind::Bug);
         assert_eq!(failure.place.as_deref(), Some("src/x.rs:1:2"));
         assert_eq!(failure.cause.as_deref(), Some("index out of bounds"));
+    }
+
+    #[test]
+    fn a_message_that_was_put_together_is_not_kept() {
+        let secret = "canary";
+        let payload = |panic: fn(&str)| std::panic::catch_unwind(|| panic(secret)).unwrap_err();
+        let made = payload(|secret| panic!("unknown token {secret}"));
+        assert_eq!(made.downcast_ref::<String>().unwrap(), "unknown token canary");
+        assert_eq!(literal(&*made), None);
+        assert_eq!(literal(&*payload(|_| panic!("no token"))), Some("no token"));
     }
 
     #[test]
