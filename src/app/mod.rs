@@ -33,7 +33,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let (manner, wrong) = usage::manner(&typed.cli.global, &environment);
     let reporter = Reporter::new(manner, Clock::System);
-    logs::start(manner.volume);
+    logs::start(&manner);
     let outcome = match wrong {
         Some(failure) => Err(failure),
         None => run(typed, environment, &reporter),
