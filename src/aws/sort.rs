@@ -185,24 +185,28 @@ impl CallError {
     /// The failure to show when nothing was changed yet. `what` is the act in the story's words.
     #[must_use]
     pub fn into_failure(self, what: impl Into<String>) -> Failure {
-        let failure = Failure::new(self.kind(), what);
-        let failure = match &self.sorted {
-            Sorted::Denied => failure.hint(format!("allow `{}` in the role's policy", self.action)),
-            Sorted::ExpiredCredentials => failure
-                .hint("the credentials have expired: sign in again, or raise the role's session duration"),
-            Sorted::NoCredentials => {
-                failure.hint("AWS does not accept these credentials: check which profile or role is used")
-            }
-            Sorted::Throttled => {
-                failure.hint("other tools share the account's request rate: run again in a minute")
-            }
-            Sorted::Transient => failure.hint("AWS had a passing problem: run again"),
-            Sorted::Unreachable => {
-                failure.hint("check the network, the region, and any VPC endpoint or proxy")
-            }
-            Sorted::Missing { .. } | Sorted::Refused { .. } => failure,
-        };
+        let mut failure = Failure::new(self.kind(), what);
+        failure.hints.extend(self.hint());
         failure.because(self)
+    }
+
+    /// What to do about it, where its sort says that much.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let hint = match &self.sorted {
+            Sorted::Denied => return Some(format!("allow `{}` in the role's policy", self.action)),
+            Sorted::ExpiredCredentials => {
+                "the credentials have expired: sign in again, or raise the role's session duration"
+            }
+            Sorted::NoCredentials => {
+                "AWS does not accept these credentials: check which profile or role is used"
+            }
+            Sorted::Throttled => "other tools share the account's request rate: run again in a minute",
+            Sorted::Transient => "AWS had a passing problem: run again",
+            Sorted::Unreachable => "check the network, the region, and any VPC endpoint or proxy",
+            Sorted::Missing { .. } | Sorted::Refused { .. } => return None,
+        };
+        Some(hint.to_owned())
     }
 
     /// The kind of failure that this is when nothing was changed yet.

@@ -193,20 +193,18 @@ fn call_hints(call: &CallError) -> Vec<String> {
                 ),
             ]
         }
-        Sorted::ExpiredCredentials => vec!["the credentials have expired: sign in again".to_owned()],
-        Sorted::NoCredentials => {
-            vec!["AWS does not accept these credentials: check which are used".to_owned()]
-        }
         Sorted::Refused { code, .. } if code.starts_with("KMS.") => {
             vec![
                 "check the KMS key: it must exist in the bucket's region, be enabled and symmetric"
                     .to_owned(),
             ]
         }
-        Sorted::Unreachable => {
-            vec!["check the network, the region, and any VPC endpoint or proxy".to_owned()]
-        }
-        Sorted::Throttled | Sorted::Transient => vec!["AWS had a passing problem: run again".to_owned()],
-        Sorted::Missing { .. } | Sorted::Refused { .. } => Vec::new(),
+        Sorted::Transient
+        | Sorted::Throttled
+        | Sorted::ExpiredCredentials
+        | Sorted::NoCredentials
+        | Sorted::Missing { .. }
+        | Sorted::Refused { .. }
+        | Sorted::Unreachable => call.hint().into_iter().collect(),
     }
 }
