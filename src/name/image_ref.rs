@@ -4,6 +4,9 @@ use super::{NameError, wrong};
 use std::fmt;
 use std::str::FromStr;
 
+/// The registry of a reference that names none.
+const DOCKER_HUB: &str = "docker.io";
+
 /// A registry host with an optional port: `123456789012.dkr.ecr.eu-west-1.amazonaws.com`, `localhost:5000`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RegistryHost(String);
@@ -255,6 +258,14 @@ impl ImageRef {
             Some(registry) => format!("{registry}/{}", self.repository),
             None => self.repository.to_string(),
         }
+    }
+
+    /// The registry's host; Docker Hub's, as Docker calls it, if the reference names none.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.registry
+            .as_ref()
+            .map_or(DOCKER_HUB, |registry| registry.as_str())
     }
 
     /// The same repository at a tag.

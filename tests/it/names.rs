@@ -26,6 +26,17 @@ fn parts(text: &str) -> (Option<String>, String, Option<String>, Option<String>)
 }
 
 #[test]
+fn a_reference_without_a_registry_is_docker_hubs() {
+    for (text, host) in [
+        ("web", "docker.io"),
+        ("shop/web:1", "docker.io"),
+        ("localhost:5000/web", "localhost:5000"),
+    ] {
+        assert_eq!(text.parse::<ImageRef>().unwrap().host(), host, "{text}");
+    }
+}
+
+#[test]
 fn a_colon_is_a_port_before_the_last_slash_and_a_tag_after_it() {
     let ecr = "000000000000.dkr.ecr.eu-west-1.amazonaws.com";
     let some = |text: &str| Some(text.to_owned());

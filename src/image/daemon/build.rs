@@ -128,12 +128,14 @@ impl Engine {
     ) -> Result<Option<http::HeaderValue>, EngineError> {
         let mut all = serde_json::Map::new();
         for base in base_images(&context.dockerfile_text) {
-            let registry = base.parse::<ImageRef>().ok().and_then(|name| name.registry);
-            let host = registry.map_or_else(|| "docker.io".to_owned(), |host| host.to_string());
-            if request.auth.contains_key(&host) {
+            // What is no reference is a matter for the builder.
+            let Ok(base) = base.parse::<ImageRef>() else {
+                continue;
+            };
+            if request.auth.contains_key(base.host()) {
                 continue;
             }
-            let auth = registry_auth(&self.env, &host)
+            let auth = registry_auth(&self.env, base.host())
                 .await
                 .map_err(EngineError::Locate)?;
             if let Some(auth) = auth {

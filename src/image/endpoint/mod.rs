@@ -9,8 +9,8 @@ pub use address::{Address, AddressError, Choice, choose};
 pub use docker_config::{DockerConfig, Misread, Source, TOKEN_USER, registry_of};
 
 use super::daemon::RegistryAuth;
+use crate::name::Digest;
 use crate::secret::Secret;
-use sha2::{Digest as _, Sha256};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -194,8 +194,9 @@ fn default_socket(env: &EngineEnv) -> PathBuf {
 
 fn from_context(env: &EngineEnv, name: &str) -> Result<Endpoint, EndpointError> {
     let folder = env.config_dir.clone().unwrap_or_default().join("contexts");
-    let id = hex(&Sha256::digest(name.as_bytes()));
-    let path = folder.join("meta").join(&id).join("meta.json");
+    let digest = Digest::of(name.as_bytes());
+    let id = digest.hex();
+    let path = folder.join("meta").join(id).join("meta.json");
     let Some(text) = read_if_there(&path)? else {
         return Err(EndpointError::NoContext {
             name: name.to_owned(),
@@ -205,7 +206,7 @@ fn from_context(env: &EngineEnv, name: &str) -> Result<Endpoint, EndpointError> 
     let meta =
         docker_config::parse_context(&text).map_err(|source| EndpointError::BadContext { path, source })?;
     let address = parse(&meta.host, || format!("the Docker context `{name}`"))?;
-    let tls_folder = folder.join("tls").join(&id).join("docker");
+    let tls_folder = folder.join("tls").join(id).join("docker");
     let tls = if address.is_tcp() && (address.wants_tls() || tls_folder.exists()) {
         if meta.skip_tls_verify {
             return Err(EndpointError::UnverifiedContext(name.to_owned()));
@@ -260,10 +261,6 @@ fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, EndpointError> {
             source,
         }),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The credentials that Docker's configuration has for a registry, asked of a credential helper where one is named.

@@ -1,7 +1,7 @@
 //! Finding endpoints and credentials on real files.
 
-use super::{Address, EndpointError, EngineEnv, hex, locate, registry_auth};
-use sha2::{Digest as _, Sha256};
+use super::{Address, EndpointError, EngineEnv, locate, registry_auth};
+use crate::name::Digest;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -14,7 +14,7 @@ fn env_in(folder: &Path) -> EngineEnv {
 }
 
 fn write_context(folder: &Path, name: &str, host: &str) -> String {
-    let id = hex(&Sha256::digest(name.as_bytes()));
+    let id = Digest::of(name.as_bytes()).hex().to_owned();
     let meta = folder.join("contexts/meta").join(&id);
     fs::create_dir_all(&meta).unwrap();
     let text = format!(r#"{{"Name":"{name}","Endpoints":{{"docker":{{"Host":"{host}"}}}}}}"#);

@@ -15,9 +15,6 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-/// The registry of a reference that names none.
-const DOCKER_HUB: &str = "docker.io";
-
 /// Where one image goes.
 #[derive(Debug)]
 pub(super) struct Destination<'a> {
@@ -56,10 +53,7 @@ impl Destination<'_> {
 
     /// The registry's host.
     pub(super) fn host(&self) -> &str {
-        self.repository
-            .registry
-            .as_ref()
-            .map_or(DOCKER_HUB, |host| host.as_str())
+        self.repository.host()
     }
 
     /// Credentials that are good for a push that starts at once; a registry that needs none has none.
