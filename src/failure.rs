@@ -219,17 +219,27 @@ impl Failure {
         if self.cause.is_some() {
             return self.cause.clone();
         }
-        let mut said = vec![self.what.clone()];
-        let mut link = Error::source(self);
-        while let Some(error) = link {
-            let text = error.to_string();
-            if !text.is_empty() && said.iter().all(|before| !before.contains(&text)) {
-                said.push(text);
-            }
-            link = error.source();
-        }
-        (said.len() > 1).then(|| said.split_off(1).join(": "))
+        let said = links(vec![self.what.clone()], Error::source(self));
+        (said.len() > 1).then(|| said[1..].join(": "))
     }
+}
+
+/// An error and what led to it in one text, outermost first, each link once.
+#[must_use]
+pub fn chain(error: &dyn Error) -> String {
+    links(vec![error.to_string()], error.source()).join(": ")
+}
+
+/// What was said, and what each further link adds to it.
+fn links(mut said: Vec<String>, mut link: Option<&(dyn Error + 'static)>) -> Vec<String> {
+    while let Some(error) = link {
+        let text = error.to_string();
+        if !text.is_empty() && said.iter().all(|before| !before.contains(&text)) {
+            said.push(text);
+        }
+        link = error.source();
+    }
+    said
 }
 
 impl fmt::Display for Failure {
@@ -248,8 +258,32 @@ impl Error for Failure {
 
 #[cfg(test)]
 mod tests {
-    use super::Kind;
+    use super::{Failure, Kind, chain};
     use std::collections::BTreeSet;
+    use std::io;
+
+    #[test]
+    fn a_chain_says_each_link_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("{what}")]
+        struct Act {
+            what: &'static str,
+            #[source]
+            why: io::Error,
+        }
+        let act = |what, why| Act {
+            what,
+            why: io::Error::other(why),
+        };
+        assert_eq!(
+            chain(&act("open the box", "it is shut")),
+            "open the box: it is shut"
+        );
+        assert_eq!(chain(&act("it is shut", "it is shut")), "it is shut");
+        let failure = Failure::new(Kind::Input, "no box").because(act("open the box", "it is shut"));
+        assert_eq!(failure.root_cause().as_deref(), Some("open the box: it is shut"));
+        assert_eq!(Failure::new(Kind::Input, "no box").root_cause(), None);
+    }
 
     #[test]
     fn every_kind_has_its_own_code_and_word() {

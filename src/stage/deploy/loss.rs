@@ -9,7 +9,7 @@ use crate::ecs::diagnosis::{Diagnosis, Known, LogTail, diagnose, log_wanted};
 use crate::ecs::observation::{Observation, revision_name};
 use crate::ecs::rollout::{Doubt, Loss, RollbackCause, WaitingOn};
 use crate::ecs::service::ServiceError;
-use crate::failure::{Failure, Kind};
+use crate::failure::{Failure, Kind, chain};
 use crate::name::ServiceName;
 use crate::shutdown::Urgency;
 use crate::stage::Tools;
@@ -157,16 +157,6 @@ fn with_diagnosis(failure: Failure, loss: &Loss, diagnosis: Diagnosis) -> Failur
     let cause = own.or(diagnosis.cause).or_else(|| failure.cause.clone());
     let failure = Failure { cause, ..failure }.evidence(diagnosis.evidence);
     diagnosis.hints.into_iter().fold(failure, Failure::hint)
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(error) = next {
-        text = format!("{text}: {error}");
-        next = error.source();
-    }
-    text
 }
 
 /// Each loss in words. The cause is ECS's own reason; a diagnosis knows a better one.
