@@ -194,7 +194,8 @@ fn environment(definition: &Value, changed: &Value) -> Vec<String> {
     let pairs = |from: &Value| -> Vec<(String, String)> {
         let entries = items(&from["environment"]).iter();
         entries
-            .filter_map(|entry| Some((text(&entry["name"])?, text(&entry["value"])?)))
+            // A variable may well be set to nothing.
+            .filter_map(|entry| Some((text(&entry["name"])?, entry["value"].as_str()?.to_owned())))
             .collect()
     };
     let mut variables: BTreeMap<String, String> = pairs(definition).into_iter().collect();
@@ -282,7 +283,7 @@ mod tests {
         let definition = json!({
             "name": "web", "image": "web:1",
             "entryPoint": ["/web"], "command": ["--port", "8080"],
-            "environment": [{"name": "B", "value": "2"}, {"name": "A", "value": "1"}],
+            "environment": [{"name": "B", "value": "2"}, {"name": "A", "value": "1"}, {"name": "C", "value": ""}],
             "user": "1000:1000", "workingDirectory": "/srv", "readonlyRootFilesystem": true,
             "cpu": 1, "memory": 64, "memoryReservation": 32, "stopTimeout": 5,
             "ulimits": [{"name": "nofile", "softLimit": 10, "hardLimit": 20}],
@@ -298,7 +299,7 @@ mod tests {
             ("/Image", json!("web@sha256:1")),
             ("/Entrypoint", json!(["/web"])),
             ("/Cmd", json!(["--port", "8080"])),
-            ("/Env", json!(["A=1", "B=2"])),
+            ("/Env", json!(["A=1", "B=2", "C="])),
             ("/User", json!("1000:1000")),
             ("/WorkingDir", json!("/srv")),
             ("/StopTimeout", json!(5)),
