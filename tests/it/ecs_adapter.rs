@@ -69,7 +69,7 @@ async fn a_hundred_tasks_are_described_per_call_and_all_pages_are_read() {
         })
     })
     .await;
-    let tasks = ecs.our_tasks("ecs-svc/2").await.unwrap();
+    let tasks = ecs.our_tasks("ecs-svc/2", true).await.unwrap();
     assert_eq!(tasks.len(), 250);
     assert_eq!((asked.times("ListTasks"), asked.times("DescribeTasks")), (4, 3));
     for body in asked.bodies("ListTasks") {
@@ -183,10 +183,10 @@ async fn service_deployments_that_are_denied_are_asked_for_once() {
     })
     .await;
     let mut watched = Watched::new("ecs-svc/2");
-    let first = ecs.look(&mut watched).await;
+    let first = ecs.look_closely(&mut watched).await;
     assert_eq!((first.blind.len(), first.blind[0].why), (1, BlindReason::Denied));
     assert!(first.tasks.is_some() && first.seen_service().is_some());
-    let second = ecs.look(&mut watched).await;
+    let second = ecs.look_closely(&mut watched).await;
     assert!(second.blind.is_empty());
     assert_eq!(asked.times("ListServiceDeployments"), 1);
 }

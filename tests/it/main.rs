@@ -4,6 +4,7 @@
 
 mod architecture;
 mod canaries;
+mod budget;
 mod cli;
 mod dependencies;
 mod deploy;
@@ -11,6 +12,7 @@ mod docs;
 mod ecs_adapter;
 mod endings;
 mod engine_stub;
+mod faults;
 mod golden;
 mod journals;
 mod names;

@@ -60,9 +60,14 @@ impl Rollout {
                 failed,
             }))
         };
+        let must_stay = !completed && self.policy.checked.is_empty() && service.load_balancers.is_empty();
         let tasks: Vec<&Task> = match &seen.tasks {
             Some(tasks) => tasks.iter().filter(|task| task.runs()).collect(),
             None if ours.running < desired => return to_start(ours.running),
+            // Nothing changed since the look that listed them.
+            None if must_stay && self.settles_in(elapsed).is_some() => {
+                return self.stable(elapsed, &[], service, completed);
+            }
             None => return Err(no_tasks(seen)),
         };
         self.wrong_digest(&tasks)?;

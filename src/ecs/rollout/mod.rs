@@ -154,6 +154,15 @@ impl Rollout {
             .collect()
     }
 
+    /// How long until every task that was seen running has run for [`STABLE_FOR`]; none if they all have.
+    #[must_use]
+    pub fn settles_in(&self, elapsed: Duration) -> Option<Duration> {
+        let youngest = self.memory.running_since.values().max()?;
+        (*youngest + STABLE_FOR)
+            .checked_sub(elapsed)
+            .filter(|left| !left.is_zero())
+    }
+
     /// Our deployment's id.
     #[must_use]
     pub fn deployment(&self) -> &str {

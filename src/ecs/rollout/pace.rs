@@ -1,17 +1,49 @@
-//! How often to look, and how closely: fast while things change, slow while nothing does.
+//! How often to look, and at what: fast while things change, slow while nothing does, and nothing that cannot matter.
 //!
-//! A quiet watch costs 6 looks a minute; a look is one or two calls, or five and one per target group when it lists
-//! tasks.
+//! A quiet watch costs about 10 calls a minute: one call a look, and our service deployment at every third look. Tasks
+//! are listed when enough of them run to end the wait, or when something failed.
 
-use crate::ecs::observation::{Deployment, Service};
+use crate::ecs::observation::{Deployment, DeploymentStatus, RolloutState, Service, Strategy};
 use std::time::Duration;
 
 /// Pauses after a look, by the number of looks since something changed, in seconds.
-const PAUSES: [u64; 6] = [2, 2, 3, 5, 8, 10];
+const PAUSES: [u64; 5] = [4, 6, 8, 8, 10];
 
-/// Looks after which tasks are listed although nothing changed: a crash between two looks can leave the counts as
-/// they were.
-const LOOKS_BETWEEN_LISTS: u32 = 3;
+/// The pause while tasks only have to stay as they are.
+const SETTLING: Duration = Duration::from_secs(10);
+
+/// Looks after which our service deployment is asked for although DescribeServices shows nothing of interest.
+const LOOKS_BETWEEN_SERVICE_DEPLOYMENTS: u32 = 3;
+
+/// Looks after which everything is looked at although nothing changed: a crash between two looks can leave the counts
+/// as they were.
+const LOOKS_BETWEEN_LISTS: u32 = 8;
+
+/// Between two glances at the one thing that is waited for.
+pub const GLANCE: Duration = Duration::from_secs(5);
+
+/// Glances in a row that may see nothing new; then a whole look is due.
+pub const GLANCES: u32 = 5;
+
+/// What a look asks for beside the service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Closeness {
+    /// Our service deployment.
+    pub service_deployment: bool,
+    /// Our running tasks, and their targets.
+    pub tasks: bool,
+    /// Our stopped tasks.
+    pub stopped: bool,
+}
+
+impl Closeness {
+    /// Everything.
+    pub const ALL: Self = Self {
+        service_deployment: true,
+        tasks: true,
+        stopped: true,
+    };
+}
 
 /// What of a service shows that something happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,11 +59,13 @@ pub struct Pace {
     last: Option<Fingerprint>,
     quiet: u32,
     since_list: u32,
+    since_service_deployment: u32,
+    settling: bool,
 }
 
 impl Pace {
-    /// Takes note of a look at the service, and says whether it must list the tasks too.
-    pub fn closely(&mut self, ours: &str, service: &Service) -> bool {
+    /// Takes note of a look at the service, and says what else it must ask for.
+    pub fn closely(&mut self, ours: &str, service: &Service) -> Closeness {
         let print = Fingerprint {
             deployments: service.deployments.clone(),
             newest_event: service.events.first().map(|event| event.id.clone()),
@@ -39,16 +73,44 @@ impl Pace {
         };
         let changed = self.last.as_ref() != Some(&print);
         self.quiet = if changed { 0 } else { self.quiet + 1 };
-        self.last = Some(print);
         self.since_list += 1;
-        let enough = service
-            .deployment(ours)
-            .is_some_and(|ours| ours.running >= service.desired);
-        let list = changed || enough || self.since_list > LOOKS_BETWEEN_LISTS;
-        if list {
+        let deployment = service.deployment(ours);
+        let before = self.last.as_ref().and_then(|last| find(&last.deployments, ours));
+        let fewer = match (before, deployment) {
+            (Some(before), Some(deployment)) => deployment.running < before.running,
+            (Some(_), None) => true,
+            (None, _) => false,
+        };
+        let failed = deployment.is_some_and(|deployment| deployment.failed > 0);
+        let overdue = self.since_list > LOOKS_BETWEEN_LISTS;
+        let trouble = fewer || (changed && failed) || overdue;
+        let enough = deployment.is_some_and(|ours| ours.running >= service.desired);
+        let tasks = trouble || (enough && (changed || !self.settling));
+        if tasks {
             self.since_list = 0;
         }
-        list
+        self.last = Some(print);
+        self.since_service_deployment += 1;
+        // A rolling update that goes on says all of it in DescribeServices.
+        let rolls = service.strategy == Strategy::Rolling
+            && deployment.is_some_and(|ours| {
+                ours.status == DeploymentStatus::Primary && ours.rollout == Some(RolloutState::InProgress)
+            });
+        let service_deployment =
+            trouble || !rolls || self.since_service_deployment > LOOKS_BETWEEN_SERVICE_DEPLOYMENTS;
+        if service_deployment {
+            self.since_service_deployment = 0;
+        }
+        Closeness {
+            service_deployment,
+            tasks,
+            stopped: trouble,
+        }
+    }
+
+    /// Says whether the tasks only have to stay as they are: then they are not listed until something changes.
+    pub const fn settling(&mut self, settling: bool) {
+        self.settling = settling;
     }
 
     /// How long to pause until the next look, at most until the deadline.
@@ -56,15 +118,23 @@ impl Pace {
     pub fn pause(&self, until_deadline: Duration) -> Duration {
         let last = PAUSES.len() - 1;
         let at = usize::try_from(self.quiet).unwrap_or(last).min(last);
-        let pause = Duration::from_secs(PAUSES[at]);
+        let pause = if self.settling {
+            SETTLING
+        } else {
+            Duration::from_secs(PAUSES[at])
+        };
         // At the deadline one last look is taken.
         pause.min(until_deadline.max(Duration::from_millis(1)))
     }
 }
 
+fn find<'a>(deployments: &'a [Deployment], id: &str) -> Option<&'a Deployment> {
+    deployments.iter().find(|deployment| deployment.id == id)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Pace;
+    use super::{Closeness, Pace};
     use crate::ecs::rollout::tests::build;
     use std::time::Duration;
 
@@ -78,24 +148,55 @@ mod tests {
             pace.closely("ecs-svc/2", &service);
             pauses.push(pace.pause(far).as_secs());
         }
-        assert_eq!(pauses, [2, 2, 3, 5, 8, 10, 10, 10]);
+        assert_eq!(pauses, [4, 6, 8, 8, 10, 10, 10, 10]);
         service.running += 1;
-        assert!(pace.closely("ecs-svc/2", &service));
-        assert_eq!(pace.pause(far), Duration::from_secs(2));
+        pace.closely("ecs-svc/2", &service);
+        assert_eq!(pace.pause(far), Duration::from_secs(4));
         assert_eq!(pace.pause(Duration::from_secs(1)), Duration::from_secs(1));
     }
 
     #[test]
-    fn tasks_are_listed_when_something_changed_or_the_end_is_near() {
+    fn tasks_are_listed_when_they_can_decide_or_something_failed() {
         let mut pace = Pace::default();
         let mut service = build::service(2);
-        let lists: Vec<bool> = (0..6).map(|_| pace.closely("ecs-svc/2", &service)).collect();
-        assert_eq!(lists, [true, false, false, false, true, false]);
+        let lists: Vec<bool> = (0..10)
+            .map(|_| pace.closely("ecs-svc/2", &service).tasks)
+            .collect();
+        let overdue = [
+            false, false, false, false, false, false, false, false, true, false,
+        ];
+        assert_eq!(lists, overdue);
         service.deployments[0].running = 2;
-        assert!(pace.closely("ecs-svc/2", &service));
-        assert!(
+        let enough = pace.closely("ecs-svc/2", &service);
+        assert!(enough.tasks && !enough.stopped, "every look may be the last one");
+        assert!(pace.closely("ecs-svc/2", &service).tasks);
+        pace.settling(true);
+        assert!(!pace.closely("ecs-svc/2", &service).tasks, "nothing changed");
+        service.deployments[0].running = 1;
+        assert_eq!(
             pace.closely("ecs-svc/2", &service),
-            "enough tasks run: every look is the last one"
+            Closeness::ALL,
+            "a task is gone"
         );
+        service.deployments[0].failed = 1;
+        assert!(pace.closely("ecs-svc/2", &service).stopped);
+        assert!(!pace.closely("ecs-svc/2", &service).stopped, "the same failure");
+    }
+
+    #[test]
+    fn the_service_deployment_is_asked_for_now_and_then_and_whenever_it_says_more() {
+        let mut pace = Pace::default();
+        let mut service = build::service(2);
+        let asks: Vec<bool> = (0..5)
+            .map(|_| pace.closely("ecs-svc/2", &service).service_deployment)
+            .collect();
+        assert_eq!(asks, [false, false, false, true, false]);
+        service.strategy = "CANARY".into();
+        assert!(pace.closely("ecs-svc/2", &service).service_deployment);
+        service = build::service(2);
+        service.deployments[0].rollout = None;
+        assert!(pace.closely("ecs-svc/2", &service).service_deployment);
+        service.deployments.remove(0);
+        assert!(pace.closely("ecs-svc/2", &service).service_deployment);
     }
 }

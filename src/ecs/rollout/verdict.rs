@@ -91,6 +91,15 @@ pub enum WaitingOn {
 }
 
 impl WaitingOn {
+    /// Whether one call shows if this is still so.
+    #[must_use]
+    pub const fn shows_at_a_glance(&self) -> bool {
+        matches!(
+            self,
+            Self::ContainerHealth { .. } | Self::Targets { .. } | Self::Digest { .. }
+        )
+    }
+
     /// Whether giving up while waiting for this means that nothing can be said of the rollout.
     #[must_use]
     pub const fn is_blind(&self) -> bool {

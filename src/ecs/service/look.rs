@@ -5,7 +5,8 @@ use crate::aws::sort::{CallError, Sorted};
 use crate::ecs::observation::{
     Blind, BlindReason, Observation, Presence, Service, ServiceDeployment, TargetGroup, Task,
 };
-use crate::ecs::rollout::pace::Pace;
+use crate::ecs::rollout::WaitingOn;
+use crate::ecs::rollout::pace::{Closeness, Pace};
 use aws_sdk_ecs::types::DesiredStatus;
 
 /// Service deployments that are listed to find ours; it is among the newest.
@@ -43,6 +44,15 @@ impl Watched {
 impl Ecs {
     /// Looks once. Never fails: what could not be seen is in [`Observation::blind`].
     pub async fn look(&self, watched: &mut Watched) -> Observation {
+        self.look_at(watched, None).await
+    }
+
+    /// A look at everything, for a diagnosis or a proof.
+    pub async fn look_closely(&self, watched: &mut Watched) -> Observation {
+        self.look_at(watched, Some(Closeness::ALL)).await
+    }
+
+    async fn look_at(&self, watched: &mut Watched, closeness: Option<Closeness>) -> Observation {
         let mut blind = Vec::new();
         let service = match self.describe().await {
             Ok(service) => service,
@@ -63,10 +73,14 @@ impl Ecs {
                 };
             }
         };
-        let closely = watched.pace.closely(&watched.deployment, &service);
-        let service_deployment = self.our_service_deployment(watched, &mut blind).await;
-        let (tasks, target_groups) = if closely {
-            let tasks = self.our_tasks(&watched.deployment).await;
+        let closeness = closeness.unwrap_or_else(|| watched.pace.closely(&watched.deployment, &service));
+        let service_deployment = if closeness.service_deployment {
+            self.our_service_deployment(watched, &mut blind).await
+        } else {
+            None
+        };
+        let (tasks, target_groups) = if closeness.tasks {
+            let tasks = self.our_tasks(&watched.deployment, closeness.stopped).await;
             let tasks = tasks.map_err(|error| blind.push(blind_call(&error))).ok();
             (tasks, self.target_groups(&service, &mut blind).await)
         } else {
@@ -82,12 +96,31 @@ impl Ecs {
         }
     }
 
-    /// A look at everything, for a diagnosis or a proof.
-    pub async fn look_closely(&self, watched: &mut Watched) -> Observation {
-        let pace = std::mem::take(&mut watched.pace);
-        let seen = self.look(watched).await;
-        watched.pace = pace;
-        seen
+    /// Whether a glance at what is waited for sees what the last look saw. One call; true where it fails, since the
+    /// next look will tell. False where no single call shows it.
+    pub async fn is_still(&self, waiting_on: &WaitingOn, seen: &Observation) -> bool {
+        match waiting_on {
+            WaitingOn::Targets { target_group, .. } => {
+                let last = seen.target_groups.iter().find(|group| group.arn == *target_group);
+                match self.target_group(target_group).await {
+                    Ok(group) => last == Some(&group),
+                    Err(_) => true,
+                }
+            }
+            WaitingOn::ContainerHealth { .. } | WaitingOn::Digest { .. } => {
+                let running = seen.tasks.iter().flatten().filter(|task| task.runs());
+                let running: Vec<&Task> = running.take(TASKS_PER_CALL).collect();
+                let ids = running.iter().map(|task| task.id.clone()).collect();
+                match self.describe_tasks(ids).await {
+                    Ok(tasks) => {
+                        let tasks: Vec<Task> = tasks.iter().map(convert::task).collect();
+                        tasks.len() == running.len() && running.into_iter().all(|task| tasks.contains(task))
+                    }
+                    Err(_) => true,
+                }
+            }
+            _ => false,
+        }
     }
 
     async fn our_service_deployment(
@@ -160,34 +193,33 @@ impl Ecs {
             .map(convert::service_deployment))
     }
 
-    /// Every task that a deployment started, running and stopped. ListTasks refuses `startedBy` beside any other
+    /// Every task that a deployment started and that runs, and the stopped ones if they are wanted. ListTasks refuses `startedBy` beside any other
     /// filter and would then leave stopped tasks out, so the service's tasks are listed and ours picked from them.
     ///
     /// # Errors
     /// [`CallError`] when a call fails; a part of the tasks would be misleading.
-    pub async fn our_tasks(&self, deployment: &str) -> Result<Vec<Task>, CallError> {
+    pub async fn our_tasks(&self, deployment: &str, stopped: bool) -> Result<Vec<Task>, CallError> {
         let mut arns = Vec::new();
-        for status in [DesiredStatus::Running, DesiredStatus::Stopped] {
-            self.list_tasks(status, &mut arns).await?;
+        self.list_tasks(DesiredStatus::Running, &mut arns).await?;
+        if stopped {
+            self.list_tasks(DesiredStatus::Stopped, &mut arns).await?;
         }
         let mut tasks = Vec::new();
         for part in arns.chunks(TASKS_PER_CALL) {
-            let answer = self
-                .aws
-                .ecs
-                .describe_tasks()
-                .cluster(&self.cluster)
-                .set_tasks(Some(part.to_vec()))
-                .send()
-                .await
-                .map_err(CallError::of("ecs:DescribeTasks"))?;
-            let ours = answer
-                .tasks()
+            let described = self.describe_tasks(part.to_vec()).await?;
+            let ours = described
                 .iter()
                 .filter(|task| task.started_by() == Some(deployment));
             tasks.extend(ours.map(convert::task));
         }
         Ok(tasks)
+    }
+
+    async fn describe_tasks(&self, tasks: Vec<String>) -> Result<Vec<aws_sdk_ecs::types::Task>, CallError> {
+        let call = self.aws.ecs.describe_tasks().cluster(&self.cluster);
+        let answer = call.set_tasks(Some(tasks)).send().await;
+        let answer = answer.map_err(CallError::of("ecs:DescribeTasks"))?;
+        Ok(answer.tasks.unwrap_or_default())
     }
 
     async fn list_tasks(&self, status: DesiredStatus, arns: &mut Vec<String>) -> Result<(), CallError> {
@@ -213,27 +245,28 @@ impl Ecs {
     async fn target_groups(&self, service: &Service, blind: &mut Vec<Blind>) -> Vec<TargetGroup> {
         let mut groups = Vec::new();
         for attachment in &service.load_balancers {
-            let answer = self
-                .aws
-                .elb
-                .describe_target_health()
-                .target_group_arn(&attachment.target_group)
-                .send()
-                .await
-                .map_err(CallError::of("elasticloadbalancing:DescribeTargetHealth"));
-            match answer {
-                Ok(answer) => groups.push(TargetGroup {
-                    arn: attachment.target_group.clone(),
-                    targets: answer
-                        .target_health_descriptions()
-                        .iter()
-                        .map(convert::target)
-                        .collect(),
-                }),
+            match self.target_group(&attachment.target_group).await {
+                Ok(group) => groups.push(group),
                 Err(error) => blind.push(blind_call(&error)),
             }
         }
         groups
+    }
+
+    async fn target_group(&self, arn: &str) -> Result<TargetGroup, CallError> {
+        let call = self.aws.elb.describe_target_health().target_group_arn(arn);
+        let answer = call
+            .send()
+            .await
+            .map_err(CallError::of("elasticloadbalancing:DescribeTargetHealth"))?;
+        Ok(TargetGroup {
+            arn: arn.to_owned(),
+            targets: answer
+                .target_health_descriptions()
+                .iter()
+                .map(convert::target)
+                .collect(),
+        })
     }
 }
 

@@ -5,6 +5,7 @@ use super::prepare::Prepared;
 use crate::clock::Pause;
 use crate::config::settings::DeploySettings;
 use crate::ecs::observation::{Observation, Service, revision_name};
+use crate::ecs::rollout::pace::{GLANCE, GLANCES};
 use crate::ecs::rollout::{Baseline, Loss, Ours, Rollout, Verdict, WaitingOn};
 use crate::ecs::service::Watched;
 use crate::failure::{Failure, Kind};
@@ -88,21 +89,65 @@ pub(super) async fn watch(
                         elapsed,
                         what_for,
                     });
-                    told = Some(waiting_on);
+                }
+                told = Some(waiting_on.clone());
+                let settles = match &waiting_on {
+                    WaitingOn::TasksToStay { .. } => rollout.settles_in(elapsed),
+                    _ => None,
+                };
+                let left = deploy.timeout.saturating_sub(elapsed);
+                let pause = watched
+                    .pace
+                    .pause(settles.map_or(left, |settles| settles.min(left)));
+                watched
+                    .pace
+                    .settling(settles.is_some_and(|settles| settles > pause));
+                let until = tools.clock.now() + left;
+                if wait(tools, prepared, &waiting_on, &seen, pause, until).await == Pause::Stopped {
+                    let kind = tools.shutdown.asked().1.unwrap_or(Kind::Terminated);
+                    return End::Stopped(Stopped {
+                        kind,
+                        waiting_on: told,
+                        seen: Some(seen),
+                    });
                 }
             }
         }
         last = Some(seen);
-        let pause = watched.pace.pause(deploy.timeout.saturating_sub(elapsed));
+    }
+}
+
+/// Pauses; while the thing that is waited for shows itself by one call, glances at it until it changes or a whole look
+/// is due.
+async fn wait(
+    tools: &Tools,
+    prepared: &Prepared,
+    waiting_on: &WaitingOn,
+    seen: &Observation,
+    pause: Duration,
+    until: Duration,
+) -> Pause {
+    if !waiting_on.shows_at_a_glance() {
+        return tools.clock.pause(pause, &tools.shutdown).await;
+    }
+    for _ in 0..GLANCES {
+        let left = until.saturating_sub(tools.clock.now());
+        let pause = GLANCE.min(left.max(Duration::from_millis(1)));
         if tools.clock.pause(pause, &tools.shutdown).await == Pause::Stopped {
-            let kind = tools.shutdown.asked().1.unwrap_or(Kind::Terminated);
-            return End::Stopped(Stopped {
-                kind,
-                waiting_on: told,
-                seen: last,
-            });
+            return Pause::Stopped;
+        }
+        if tools.clock.now() >= until {
+            return Pause::Passed;
+        }
+        let still = tokio::select! {
+            still = prepared.ecs.is_still(waiting_on, seen) => still,
+            _ = tools.shutdown.reached(Urgency::WindDown) => return Pause::Stopped,
+        };
+        if !still {
+            return Pause::Passed;
         }
     }
+    Pause::Passed
 }
 
 impl Stopped {

@@ -42,7 +42,7 @@ pub fn image(version: u8) -> String {
 
 pub struct Bench {
     /// Serves as long as the bench lives.
-    pub _sandbox: Sandbox,
+    pub sandbox: Sandbox,
     pub tools: Tools,
     pub switch: ShutdownSwitch,
     pub events: Arc<Mutex<Vec<Event>>>,
@@ -146,7 +146,7 @@ impl Bench {
             .await
             .unwrap();
         Self {
-            _sandbox: sandbox,
+            sandbox,
             tools,
             switch,
             events,
@@ -251,6 +251,29 @@ impl Bench {
             .await
             .unwrap();
         answer.services().first().unwrap().clone()
+    }
+
+    /// Asks the world itself, past the wire and its faults; the journal does not show it.
+    pub fn ask(&self, operation: &str, input: &Value) -> Value {
+        let answer = self
+            .sandbox
+            .world()
+            .visit(|world, now| world.ecs.call(now, operation, input, &mut world.elb, &world.ecr));
+        answer.unwrap()
+    }
+
+    /// The operations that were asked for over the wire, in order, as `service:Operation`.
+    pub fn journal(&self) -> Vec<String> {
+        let text = std::fs::read_to_string(self.folder.path().join("journal.jsonl")).unwrap();
+        let operation = |line: &str| {
+            let entry: Value = serde_json::from_str(line).unwrap();
+            format!(
+                "{}:{}",
+                entry["service"].as_str().unwrap(),
+                entry["operation"].as_str().unwrap()
+            )
+        };
+        text.lines().map(operation).collect()
     }
 
     /// `family:revision` that the service names.
