@@ -177,8 +177,11 @@ impl CallError {
             action,
             sorted: sort(symptom(&error)),
             request_id: error.request_id().map(str::to_owned),
-            // The SDK's wrapper says only "service error"; what it wraps says more.
-            source: error.into_source().unwrap_or_else(Into::into),
+            source: match answer(&error) {
+                Some(answer) => answer.into(),
+                // The SDK's wrapper says only "dispatch failure"; what it wraps says more.
+                None => error.into_source().unwrap_or_else(Into::into),
+            },
         }
     }
 
@@ -220,6 +223,16 @@ impl CallError {
             }
         }
     }
+}
+
+/// AWS's own words, `Code: message`; the SDK shows errors that it does not model as Rust values.
+fn answer<E: ProvideErrorMetadata>(error: &SdkError<E, Response>) -> Option<String> {
+    let (code, message) = (error.code()?, error.message().unwrap_or_default());
+    Some(if message.is_empty() {
+        code.to_owned()
+    } else {
+        format!("{code}: {message}")
+    })
 }
 
 fn symptom<E: ProvideErrorMetadata + Error + 'static>(error: &SdkError<E, Response>) -> Symptom<'_> {
