@@ -113,9 +113,10 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// A path, made absolute from the folder.
+    /// A path, made absolute from the folder, without the `.` that people need not read.
     pub fn path(&self, section: &str, name: &str) -> Option<PathBuf> {
-        self.text(section, name).map(|path| self.folder.join(path.value))
+        let path = self.folder.join(self.text(section, name)?.value);
+        Some(path.components().collect())
     }
 
     /// A text that means something else.

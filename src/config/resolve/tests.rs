@@ -70,6 +70,17 @@ fn problems(layers: &Layers, needs: Needs) -> Vec<String> {
     problems.iter().map(ToString::to_string).collect()
 }
 
+#[test]
+fn paths_are_told_without_dots_that_mean_nothing() {
+    let web = settings(&layers("", &[], &[("--repository", "shop/web")]), BUILD)
+        .images
+        .remove(0);
+    assert_eq!(
+        (web.context.as_os_str(), web.dockerfile.as_os_str()),
+        ("/shop".as_ref(), "/shop/Dockerfile".as_ref())
+    );
+}
+
 const SHOP: &str = r#"
 region = "eu-west-1"
 [image.web]
