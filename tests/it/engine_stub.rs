@@ -12,7 +12,7 @@ use slipway::image::daemon::{BuildRequest, BuiltImage, Engine, EngineError};
 use slipway::image::endpoint::EngineEnv;
 use slipway::image::transcript::{BuildFault, PushFault};
 use slipway::name::ImageRef;
-use slipway::report::event::{Event, Tell};
+use slipway::report::event::{Event, StepState, Tell};
 use slipway::secret::Secret;
 use slipway::shutdown::Shutdown;
 use std::collections::BTreeMap;
@@ -188,11 +188,14 @@ async fn a_stream_that_is_cut_is_an_engine_that_went_away() {
         ),
         ..REFUSED
     };
-    let (built, _) = built(answers, Builder::Classic).await;
+    let (built, told) = built(answers, Builder::Classic).await;
     assert!(
         matches!(built, Err(EngineError::Gone { during: "build", .. })),
         "{built:?}"
     );
+    let ended =
+        |event: &Event| matches!(event, Event::BuildStep { state, .. } if *state != StepState::Started);
+    assert!(!told.iter().any(ended), "nobody knows how it ended: {told:?}");
 }
 
 #[tokio::test]

@@ -199,7 +199,10 @@ impl Engine {
             Ok(Ok(_) | Err(ContextError::Cut)) | Err(_) => {}
             Ok(Err(error)) => return Err(Ended::Failed(EngineError::Context(error))),
         }
-        transcript.close().into_iter().for_each(|event| tell.tell(event));
+        // How a step ended that was under way when the Engine went away, nobody knows.
+        if gone.is_none() {
+            transcript.close().into_iter().for_each(|event| tell.tell(event));
+        }
         match (transcript.finish(), gone) {
             (_, Some(error @ (DockerError::JsonDataError { .. } | DockerError::JsonSerdeError { .. }))) => {
                 Err(Ended::Failed(EngineError::Garbled {

@@ -57,6 +57,9 @@ pub struct Log {
     pub bytes: Vec<u8>,
 }
 
+/// How BuildKit unpacks a context that was streamed to it.
+const UNPACK: &str = "copy /context /";
+
 /// Folds the messages of one build.
 #[derive(Debug)]
 pub struct BuildTranscript {
@@ -166,7 +169,7 @@ impl BuildTranscript {
         step.ended |= ends;
         let rest = if ends { step.lines.rest() } else { None };
         // The builder's own housekeeping is no step of the Dockerfile.
-        let housekeeping = vertex.name.starts_with("[internal]");
+        let housekeeping = vertex.name.starts_with("[internal]") || vertex.name == UNPACK;
         let mut events = Vec::new();
         if starts && !vertex.cached && !housekeeping {
             events.push(self.step(&vertex.name, StepState::Started));

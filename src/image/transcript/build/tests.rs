@@ -90,6 +90,18 @@ fn secret_arguments_are_hidden_in_the_builders_words_and_not_in_what_a_step_prin
     assert_eq!(failure.exit_code, Some(7));
 }
 
+#[test]
+fn unpacking_the_context_is_told_only_when_it_fails() {
+    let unpack = "copy /context /";
+    let (events, _) = told(vec![vertex(unpack, 1, None, ""), vertex(unpack, 1, Some(2), "")]);
+    assert!(events.is_empty(), "{events:?}");
+    let (events, built) = told(vec![vertex(unpack, 1, Some(2), "no space left on device")]);
+    assert_eq!(
+        (events.len(), built.unwrap_err().step.as_deref()),
+        (1, Some(unpack))
+    );
+}
+
 const RUN: &str = "[2/2] RUN echo hello &&     exit 7";
 
 #[test]
