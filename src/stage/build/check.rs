@@ -3,9 +3,10 @@
 use super::BuildPlan;
 use crate::artifact::outputs::{OutputError, check_variables};
 use crate::artifact::write::check_target;
+use crate::config::settings::RepositoryTarget;
 use crate::failure::{Failure, Kind};
-use crate::name::ContainerName;
-use std::collections::BTreeMap;
+use crate::name::{ContainerName, Tag};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Whether the plan agrees with itself. Looks at nothing but the plan.
@@ -33,6 +34,7 @@ pub(super) fn agrees(plan: &BuildPlan) -> Result<(), Failure> {
         return Err(usage("no image names a container".to_owned())
             .hint("imagedefinitions.json maps containers to images: set `containers`"));
     }
+    refuse_shared_tag(plan)?;
     let outputs = &plan.outputs;
     if outputs.image_detail.is_some() && plan.images.len() != 1 {
         let images = plan.images.len();
@@ -43,6 +45,36 @@ pub(super) fn agrees(plan: &BuildPlan) -> Result<(), Failure> {
             .map_err(|error| usage(error.to_string()).hint("rename one of the two images"))?;
     }
     refuse_shared_path(plan).map_err(usage)
+}
+
+/// Two images under one tag: the second push would take it from the first, or be refused.
+fn refuse_shared_tag(plan: &BuildPlan) -> Result<(), Failure> {
+    let mut seen: BTreeMap<(String, Option<&Tag>), &str> = BTreeMap::new();
+    for image in &plan.images {
+        let repository = match &image.repository {
+            RepositoryTarget::Ecr(name) => name.to_string(),
+            RepositoryTarget::Full(name) => name.name(),
+        };
+        // Those without tags get the same one, with the time.
+        let tags: BTreeSet<Option<&Tag>> = if image.tags.is_empty() {
+            BTreeSet::from([None])
+        } else {
+            image.tags.iter().map(Some).collect()
+        };
+        for tag in tags {
+            if let Some(other) = seen.insert((repository.clone(), tag), &image.name) {
+                let tag = tag.map_or_else(|| "the default tag".to_owned(), |tag| format!("tag `{tag}`"));
+                let what = format!(
+                    "images `{other}` and `{}` would both be {tag} of repository `{repository}`",
+                    image.name
+                );
+                return Err(Failure::new(Kind::Usage, what)
+                    .left("nothing was done")
+                    .hint("give each image a `repository` or `tags` of its own"));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Two outputs at one path would overwrite each other.
@@ -107,7 +139,7 @@ pub(super) mod tests {
             name: name.to_owned(),
             context: "/context".into(),
             dockerfile: "/context/Dockerfile".into(),
-            repository: RepositoryTarget::Ecr("shop/web".parse().unwrap()),
+            repository: RepositoryTarget::Ecr(format!("shop/{}", name.to_lowercase()).parse().unwrap()),
             containers: vec![name.parse().unwrap()],
             target: None,
             platform: None,
@@ -144,6 +176,17 @@ pub(super) mod tests {
         without.containers.clear();
         let mut claimed = image("worker");
         claimed.containers = vec!["web".parse().unwrap()];
+        let tagged = |name: &str, tags: &[&str]| {
+            let mut image = image(name);
+            image.repository = RepositoryTarget::Ecr("shop/all".parse().unwrap());
+            image.tags = tags.iter().map(|tag| tag.parse().unwrap()).collect();
+            image
+        };
+        let apart = plan(vec![
+            tagged("web", &["web", "web"]),
+            tagged("worker", &["worker"]),
+        ]);
+        assert!(agrees(&apart).is_ok());
         let mut detailed = plan(vec![image("web"), image("worker")]);
         detailed.outputs.image_detail = Some("/out/imageDetail.json".into());
         let mut sourced = plan(vec![image("a_b"), image("a-b")]);
@@ -151,6 +194,14 @@ pub(super) mod tests {
         let mut shared = plan(vec![image("web")]);
         shared.outputs.metadata = Some("/out/imagedefinitions.json".into());
         for (plan, says) in [
+            (
+                plan(vec![tagged("web", &[]), tagged("worker", &[])]),
+                "images `web` and `worker` would both be the default tag of repository `shop/all`",
+            ),
+            (
+                plan(vec![tagged("web", &["1", "2"]), tagged("worker", &["3", "2"])]),
+                "images `web` and `worker` would both be tag `2` of repository `shop/all`",
+            ),
             (plan(Vec::new()), "there is no image to build"),
             (
                 plan(vec![twice]),
