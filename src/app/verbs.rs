@@ -2,7 +2,7 @@
 
 use super::signals::Signals;
 use super::unwritten;
-use crate::aws::Aws;
+use crate::aws::AwsOnDemand;
 use crate::cli::{Cli, SandboxArgs, Stage, Typed, Verb, completions};
 use crate::clock::Clock;
 use crate::config::layers::{self, LayerError};
@@ -73,19 +73,19 @@ async fn perform(verb: Verb, start: Start) -> Result<String, Failure> {
     match verb {
         Verb::Build(args) => {
             let settings = settle(&start, args.path.as_deref(), BUILD)?;
-            let tools = tools(&start, &settings).await?;
+            let tools = tools(&start, &settings);
             Ok(image_lines([&build_stage(&tools, settings).await?]))
         }
         Verb::Deploy(args) => {
             let settings = settle(&start, args.path.as_deref(), DEPLOY)?;
-            let tools = tools(&start, &settings).await?;
+            let tools = tools(&start, &settings);
             Ok(service_lines(&deploy_stage(&tools, settings).await?))
         }
         Verb::Run(args) => {
             let mut settings = settle(&start, args.path.as_deref(), BOTH)?;
             // What this run builds is what it deploys, wherever other deploys read from.
             settings.deploy.source = DefinitionsSource::File(settings.outputs.imagedefinitions.clone());
-            let tools = tools(&start, &settings).await?;
+            let tools = tools(&start, &settings);
             let _built: Built = build_stage(&tools, settings.clone()).await?;
             Ok(service_lines(&deploy_stage(&tools, settings).await?))
         }
@@ -160,15 +160,14 @@ pub fn misconfigured(problems: Vec<String>) -> Failure {
     failure.left("nothing was done")
 }
 
-async fn tools(start: &Start, settings: &Settings) -> Result<Tools, Failure> {
-    let aws = Box::pin(Aws::connect(layers::aws(settings.region.clone()))).await;
-    Ok(Tools {
-        aws: aws.map_err(crate::aws::ConnectError::into_failure)?,
+fn tools(start: &Start, settings: &Settings) -> Tools {
+    Tools {
+        aws: AwsOnDemand::new(layers::aws(settings.region.clone())),
         clock: Clock::System,
         shutdown: start.shutdown.clone(),
         tell: start.tell.clone(),
         engine: layers::engine(&start.environment),
-    })
+    }
 }
 
 async fn build_stage(tools: &Tools, settings: Settings) -> Result<Built, Failure> {

@@ -13,7 +13,9 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_credential_types::provider::error::CredentialsError;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::OnceCell;
 
 /// Attempts of one call, the first one included. The SDK's standard mode waits up to 1, 2, 4, ... seconds between them
 /// (20 at most), so a far end that is down is given up after about half a minute.
@@ -153,6 +155,44 @@ impl fmt::Debug for Aws {
         f.debug_struct("Aws")
             .field("region", &self.region)
             .finish_non_exhaustive()
+    }
+}
+
+/// AWS, with region and credentials looked for when it is first asked for: a build that stays outside AWS needs neither.
+#[derive(Debug, Clone)]
+pub struct AwsOnDemand {
+    settings: AwsSettings,
+    aws: Arc<OnceCell<Aws>>,
+}
+
+impl AwsOnDemand {
+    /// The AWS of these settings; nothing is looked for yet.
+    #[must_use]
+    pub fn new(settings: AwsSettings) -> Self {
+        Self {
+            settings,
+            aws: Arc::default(),
+        }
+    }
+
+    /// The clients, the same ones each time.
+    ///
+    /// # Errors
+    /// The [`Failure`] of a region or of credentials that are missing.
+    pub async fn get(&self) -> Result<&Aws, Failure> {
+        self.aws
+            .get_or_try_init(|| Box::pin(Aws::connect(self.settings.clone())))
+            .await
+            .map_err(ConnectError::into_failure)
+    }
+}
+
+impl From<Aws> for AwsOnDemand {
+    fn from(aws: Aws) -> Self {
+        Self {
+            settings: AwsSettings::default(),
+            aws: Arc::new(OnceCell::new_with(Some(aws))),
+        }
     }
 }
 

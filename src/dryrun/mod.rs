@@ -208,7 +208,7 @@ impl Inside<'_> {
         .await
         .map_err(ConnectError::into_failure)?;
         Ok(Tools {
-            aws,
+            aws: aws.into(),
             clock: self.clock.clone(),
             shutdown: self.request.shutdown.clone(),
             tell: of_passing_files(self.request.tell.clone()),
@@ -290,8 +290,9 @@ impl Inside<'_> {
         let started = tools.clock.now();
         let mut told = false;
         let until = tools.clock.now() + SETTLE;
+        let Ok(aws) = tools.aws.get().await else { return };
         while tools.clock.now() < until {
-            let mut call = tools.aws.ecs.describe_services().cluster(&cluster);
+            let mut call = aws.ecs.describe_services().cluster(&cluster);
             for service in &settings.services {
                 call = call.services(service.name.as_str());
             }

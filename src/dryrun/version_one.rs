@@ -2,6 +2,7 @@
 
 use super::{DryRunRequest, DryRunVerb, NOTHING_LEFT, cluster_of, seed};
 use crate::artifact::store::{self, StoreError};
+use crate::aws::Aws;
 use crate::clock::Pause;
 use crate::config::settings::{ImageSettings, Outputs, ServiceSettings, Settings};
 use crate::ecs::diagnosis::{Diagnosis, Known, LogTail, diagnose, log_wanted};
@@ -51,7 +52,9 @@ pub async fn put_in_place(
         DryRunVerb::Build | DryRunVerb::Deploy => images_before(tools, settings, request).await?,
     };
     let cluster = cluster_of(settings);
-    seed::cluster(&tools.aws, &cluster).await.map_err(not_seeded)?;
+    seed::cluster(tools.aws.get().await?, &cluster)
+        .await
+        .map_err(not_seeded)?;
     let mut front_port = None;
     for service in &settings.services {
         let port = put_service(tools, settings, &cluster, service, &images).await?;
@@ -156,7 +159,7 @@ async fn images_before(
     settings: &Settings,
     request: &DryRunRequest,
 ) -> Result<(BTreeMap<String, ImageRef>, bool), Failure> {
-    let definitions = store::read_definitions(&tools.aws.s3, &settings.deploy.source)
+    let definitions = store::read_definitions(&tools.aws.get().await?.s3, &settings.deploy.source)
         .await
         .map_err(StoreError::into_failure)?;
     let images = definitions
@@ -199,9 +202,8 @@ async fn put_service(
         dry_run.port,
         &dry_run.health_command,
     );
-    seed::log_groups(&tools.aws, &definition)
-        .await
-        .map_err(not_seeded)?;
+    let aws = tools.aws.get().await?;
+    seed::log_groups(aws, &definition).await.map_err(not_seeded)?;
     let revision = register(tools, cluster, service, &definition).await?;
     let behind = dry_run.port.and_then(|port| {
         Some(seed::Behind {
@@ -214,7 +216,7 @@ async fn put_service(
         Some(behind) => {
             let port = free_port()?;
             Some(
-                seed::front_door(&tools.aws, &service.name, behind, port)
+                seed::front_door(aws, &service.name, behind, port)
                     .await
                     .map_err(not_seeded)?,
             )
@@ -223,7 +225,7 @@ async fn put_service(
     };
     let desired = dry_run.desired_count.unwrap_or(2);
     let front = door.as_ref().zip(behind.as_ref());
-    seed::service(&tools.aws, cluster, &service.name, &revision, desired, front)
+    seed::service(aws, cluster, &service.name, &revision, desired, front)
         .await
         .map_err(not_seeded)?;
     Ok(door.map(|door| door.port))
@@ -243,7 +245,7 @@ async fn register(
     };
     let document =
         TaskDefinition::parse(definition.to_string().as_bytes()).map_err(|error| refused().because(error))?;
-    Ecs::new(tools.aws.clone(), cluster, service.name.as_str())
+    Ecs::new(tools.aws.get().await?.clone(), cluster, service.name.as_str())
         .register(&document)
         .await
         .map_err(|error| refused().because(error))
@@ -270,8 +272,9 @@ fn free_port() -> Result<u16, Failure> {
 async fn wait_until_healthy(tools: &Tools, settings: &Settings, cluster: &str) -> Result<(), Failure> {
     let until = tools.clock.now() + PATIENCE;
     let mut missing = None;
+    let aws = tools.aws.get().await?;
     while tools.clock.now() < until {
-        let mut call = tools.aws.ecs.describe_services().cluster(cluster);
+        let mut call = aws.ecs.describe_services().cluster(cluster);
         for service in &settings.services {
             call = call.services(service.name.as_str());
         }
@@ -284,7 +287,7 @@ async fn wait_until_healthy(tools: &Tools, settings: &Settings, cluster: &str) -
             let state = service.deployments().first().and_then(|one| one.rollout_state());
             match state.map(DeploymentRolloutState::as_str) {
                 Some("COMPLETED") => {}
-                Some("FAILED") => return Err(not_healthy(tools, cluster, name).await),
+                Some("FAILED") => return Err(not_healthy(aws, cluster, name).await),
                 _ => missing = Some(name.to_owned()),
             }
         }
@@ -301,12 +304,12 @@ async fn wait_until_healthy(tools: &Tools, settings: &Settings, cluster: &str) -
             return Err(Failure::new(kind, "stopped while version 1 was put in place").left(NOTHING_LEFT));
         }
     }
-    Err(not_healthy(tools, cluster, &missing.unwrap_or_default()).await)
+    Err(not_healthy(aws, cluster, &missing.unwrap_or_default()).await)
 }
 
 /// Why version 1 is not healthy, found out as for any rollout.
-async fn not_healthy(tools: &Tools, cluster: &str, service: &str) -> Failure {
-    let found = diagnosis(&Ecs::new(tools.aws.clone(), cluster, service)).await;
+async fn not_healthy(aws: &Aws, cluster: &str, service: &str) -> Failure {
+    let found = diagnosis(&Ecs::new(aws.clone(), cluster, service)).await;
     let failure = Failure::new(
         Kind::RolloutFailed,
         format!("version 1 of service `{service}` did not become healthy in the sandbox"),

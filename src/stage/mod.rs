@@ -1,6 +1,6 @@
 //! The stories: what a stage does, from its inputs to its proof.
 
-use crate::aws::Aws;
+use crate::aws::AwsOnDemand;
 use crate::clock::Clock;
 use crate::image::endpoint::EngineEnv;
 use crate::report::event::Tell;
@@ -12,8 +12,8 @@ pub mod deploy;
 /// What every story carries.
 #[derive(Debug, Clone)]
 pub struct Tools {
-    /// AWS clients, made from one configuration.
-    pub aws: Aws,
+    /// AWS clients, made from one configuration when a story first needs them.
+    pub aws: AwsOnDemand,
     /// Tells the time and pauses.
     pub clock: Clock,
     /// Asked at safe points.

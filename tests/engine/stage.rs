@@ -5,14 +5,20 @@
     reason = "a test ends at the first thing that is not as it should be"
 )]
 
-use crate::support::{Busybox, Images, Registry, Told, env, request, unique};
+use crate::support::{Busybox, Images, Registry, Told, context, env, request, unique};
 use slipway::artifact::imagedefinitions::Definitions;
-use slipway::aws::{Aws, AwsSettings, StaticKeys};
+use slipway::artifact::store::read_definitions;
+use slipway::aws::{AwsOnDemand, AwsSettings, StaticKeys};
 use slipway::clock::Clock;
-use slipway::config::settings::{Builder, ImageSettings, Outputs, RepositoryTarget};
+use slipway::config::settings::{
+    ArtifactTarget, Builder, DefinitionsSource, ImageSettings, Outputs, RepositoryTarget,
+};
 use slipway::failure::Kind;
 use slipway::image::endpoint::EngineEnv;
 use slipway::report::event::Event;
+use slipway::sandbox::scenario::Scenario;
+use slipway::sandbox::server::{Options, Sandbox, Tasks};
+use slipway::sandbox::world::ecs::Timings;
 use slipway::shutdown::{Shutdown, switch};
 use slipway::stage::Tools;
 use slipway::stage::build::{BuildPlan, build};
@@ -21,6 +27,10 @@ use std::path::Path;
 
 /// Tools whose AWS must not be asked: nothing listens there.
 async fn tools(told: &Told, shutdown: Shutdown) -> Tools {
+    tools_at("http://127.0.0.1:9", told, shutdown)
+}
+
+fn tools_at(endpoint: &str, told: &Told, shutdown: Shutdown) -> Tools {
     let keys = StaticKeys {
         access_key_id: "AKID".to_owned().into(),
         secret_access_key: "secret".to_owned().into(),
@@ -28,11 +38,11 @@ async fn tools(told: &Told, shutdown: Shutdown) -> Tools {
     };
     let settings = AwsSettings {
         region: Some("eu-west-1".to_owned()),
-        endpoint: Some("http://127.0.0.1:9".to_owned()),
+        endpoint: Some(endpoint.to_owned()),
         credentials: Some(keys),
     };
     Tools {
-        aws: Aws::connect(settings).await.unwrap(),
+        aws: AwsOnDemand::new(settings),
         clock: Clock::System,
         shutdown,
         tell: told.tell(),
@@ -224,4 +234,122 @@ async fn a_registry_that_does_not_exist_fails_the_push_after_a_few_tries() {
         Some("no image was pushed whole, and no output was written")
     );
     assert!(names_in(out.path()).is_empty());
+}
+
+/// ECR and S3, and no tasks.
+async fn sandbox() -> Sandbox {
+    Sandbox::start(Options {
+        port: 0,
+        journal: None,
+        scenario: Scenario::default(),
+        region: "eu-west-1".to_owned(),
+        tasks: Tasks::Simulated,
+        timings: Timings::default(),
+        clock: Clock::System,
+        docker_host: None,
+    })
+    .await
+    .unwrap()
+}
+
+#[tokio::test]
+async fn a_repository_of_ecr_is_created_only_when_asked_and_its_tags_stay_what_they_are() {
+    let sandbox = sandbox().await;
+    let root = context(&[("Dockerfile", "FROM scratch\nCOPY file /\n"), ("file", "one")]);
+    let out = tempfile::tempdir().unwrap();
+    let host = sandbox.endpoint().trim_start_matches("http://").to_owned();
+    let _images = Images(vec![format!("{host}/shop/web:v1")]);
+    let mut web = image("web", root.path(), "unused.invalid/web");
+    web.repository = RepositoryTarget::Ecr("shop/web".parse().unwrap());
+    web.tags = vec!["v1".parse().unwrap()];
+    let mut plan = BuildPlan {
+        images: vec![web],
+        outputs: outputs(out.path()),
+    };
+    let tools = tools_at(sandbox.endpoint(), &Told::default(), Shutdown::never());
+    let missing = build(&tools, &plan).await.unwrap_err();
+    assert_eq!(
+        (missing.kind, missing.what.as_str(), missing.left.as_deref()),
+        (
+            Kind::Registry,
+            "the ECR repository `shop/web` does not exist",
+            Some("nothing was built")
+        )
+    );
+
+    plan.images[0].create_repository = true;
+    let first = build(&tools, &plan).await.unwrap();
+    let again = build(&tools, &plan).await.unwrap();
+    assert_eq!(
+        first.images, again.images,
+        "the same image under its tag is no failure"
+    );
+
+    fs::write(root.path().join("file"), "two").unwrap();
+    let taken = build(&tools, &plan).await.unwrap_err();
+    assert_eq!(taken.kind, Kind::Registry);
+    assert!(
+        taken.what.ends_with("is immutable and is another image already"),
+        "{taken:?}"
+    );
+    assert!(names_in(out.path()).is_empty());
+    sandbox.stop().await;
+}
+
+#[tokio::test]
+async fn an_artifact_is_stored_whole_or_no_file_is_left_that_says_so() {
+    let sandbox = sandbox().await;
+    let root = context(&[
+        ("Dockerfile", "FROM scratch\nCOPY file /\n"),
+        ("file", "artifact"),
+    ]);
+    let out = tempfile::tempdir().unwrap();
+    let host = sandbox.endpoint().trim_start_matches("http://").to_owned();
+    let _images = Images(vec![format!("{host}/shop/stored:v1")]);
+    let mut web = image("web", root.path(), "unused.invalid/web");
+    web.repository = RepositoryTarget::Ecr("shop/stored".parse().unwrap());
+    web.tags = vec!["v1".parse().unwrap()];
+    web.create_repository = true;
+    let mut outputs = outputs(out.path());
+    outputs.artifact = Some(ArtifactTarget {
+        bucket: "artifacts".to_owned(),
+        key: "web/build.zip".to_owned(),
+        kms_key: Some("11111111-2222-3333-4444-555555555555".to_owned()),
+    });
+    let plan = BuildPlan {
+        images: vec![web],
+        outputs,
+    };
+    let told = Told::default();
+    let tools = tools_at(sandbox.endpoint(), &told, Shutdown::never());
+    let refused = build(&tools, &plan).await.unwrap_err();
+    assert_eq!(
+        (refused.kind, refused.what.as_str()),
+        (
+            Kind::Refused,
+            "the bucket of `s3://artifacts/web/build.zip` does not exist"
+        )
+    );
+    let text = refused.to_string();
+    assert!(
+        text.contains("NoSuchBucket: The specified bucket does not exist\n"),
+        "{text}"
+    );
+    let left = refused.left.unwrap();
+    assert!(
+        left.starts_with("pushed and kept: ") && left.ends_with("; no output was written"),
+        "{left}"
+    );
+    assert!(names_in(out.path()).is_empty());
+
+    let s3 = &tools.aws.get().await.unwrap().s3;
+    s3.create_bucket().bucket("artifacts").send().await.unwrap();
+    let built = build(&tools, &plan).await.unwrap();
+    let source = DefinitionsSource::S3 {
+        bucket: "artifacts".to_owned(),
+        key: "web/build.zip".to_owned(),
+    };
+    let stored = read_definitions(s3, &source).await.unwrap();
+    assert_eq!(stored.entries()[0].image, built.images[0].reference);
+    sandbox.stop().await;
 }

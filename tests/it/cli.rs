@@ -210,14 +210,20 @@ fn a_log_format_that_does_not_exist_is_a_problem() {
 
 #[test]
 fn without_a_region_or_credentials_nothing_is_done() {
-    let bench = Bench::new();
+    let stale = "imagedefinitions.json";
+    let bench = Bench::new().file("Dockerfile", "FROM scratch").file(stale, "[]");
     let no_region = bench.run("build --repository web");
+    assert!(
+        !bench.folder.path().join(stale).exists(),
+        "nothing stale is left to deploy"
+    );
     assert_eq!(no_region.status.code(), Some(2));
     assert!(
         stderr(&no_region).starts_with("error: no AWS region is set\n"),
         "{}",
         stderr(&no_region)
     );
+    assert!(stderr(&no_region).contains("left: nothing was built\n"));
     let no_keys = bench.run("build --repository web --region eu-west-1");
     assert_eq!(no_keys.status.code(), Some(2));
     assert!(
@@ -225,6 +231,23 @@ fn without_a_region_or_credentials_nothing_is_done() {
         "{}",
         stderr(&no_keys)
     );
+}
+
+#[test]
+fn a_build_for_a_registry_outside_aws_needs_neither_region_nor_credentials() {
+    let bench = Bench::new()
+        .file("Dockerfile", "FROM scratch")
+        .variable("DOCKER_HOST", "unix:///nonexistent/docker.sock");
+    let no_engine = bench.run("build --repository localhost:5000/web");
+    assert_eq!(no_engine.status.code(), Some(20));
+    assert!(
+        stderr(&no_engine).starts_with("error: no Docker Engine runs here"),
+        "{}",
+        stderr(&no_engine)
+    );
+    let stored = bench.run("build --repository localhost:5000/web --artifact s3://bucket/key");
+    assert_eq!(stored.status.code(), Some(2), "{}", stderr(&stored));
+    assert!(stderr(&stored).starts_with("error: no AWS region is set\n"));
 }
 
 #[test]
@@ -386,7 +409,7 @@ fn a_closed_stderr_changes_no_exit_code() {
         ("build", 2),
         ("build --log-format json", 2),
         ("biuld", 2),
-        ("build -v --repository web --region eu-west-1", 2),
+        ("build -v --repository web --region eu-west-1", 3),
         ("completions bash", 0),
     ] {
         let output = with_closed(line, |command, pipe| {

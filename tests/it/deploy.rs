@@ -129,7 +129,7 @@ async fn run(
     let events = Arc::new(Mutex::new(Vec::new()));
     let heard = events.clone();
     let tools = Tools {
-        aws,
+        aws: aws.into(),
         clock: Clock::Virtual(VirtualClock::starting_at(Duration::ZERO)),
         shutdown: view,
         tell: Tell::new(move |event| {

@@ -92,13 +92,7 @@ async fn another_deployment_that_replaces_ours_is_named() {
     let plan = bench.version_two();
     let somebody = async {
         heard.recv().await.unwrap();
-        let call = bench
-            .tools
-            .aws
-            .ecs
-            .update_service()
-            .cluster(CLUSTER)
-            .service(SERVICE);
+        let call = bench.aws.ecs.update_service().cluster(CLUSTER).service(SERVICE);
         call.task_definition(&foreign).send().await.unwrap();
     };
     let (outcome, ()) = tokio::join!(slipway::stage::deploy::deploy(&tools, &plan), somebody);
@@ -211,7 +205,6 @@ async fn services_of_other_controllers_are_refused() {
 async fn an_inactive_service_is_refused() {
     let bench = Bench::with_service("", Setup::default()).await;
     bench
-        .tools
         .aws
         .ecs
         .delete_service()

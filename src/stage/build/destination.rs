@@ -6,10 +6,11 @@ use crate::config::settings::{ImageSettings, RepositoryTarget};
 use crate::failure::Failure;
 use crate::image::daemon::RegistryAuth;
 use crate::image::endpoint::registry_auth;
-use crate::name::{ImageRef, Tag};
+use crate::name::{ImageRef, Repository, Tag};
 use crate::registry::ecr::{Ecr, EcrRepository, IfMissing};
 use crate::stage::Tools;
-use futures_util::future::try_join_all;
+use futures_util::FutureExt as _;
+use futures_util::future::{ready, try_join_all};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use time::OffsetDateTime;
@@ -71,66 +72,89 @@ impl Destination<'_> {
     }
 }
 
-/// Finds the repository of every image, and creates those that are to be created.
+/// A repository of ECR, as the settings write it.
+struct EcrPlace<'a> {
+    /// The account, where it is written.
+    account: Option<&'a str>,
+    /// The region, where it is written.
+    region: Option<&'a str>,
+    name: &'a Repository,
+}
+
+/// The ECR repository that is meant, or the name of one elsewhere.
+fn place(target: &RepositoryTarget) -> Result<EcrPlace<'_>, &ImageRef> {
+    let (full, parts) = match target {
+        RepositoryTarget::Ecr(name) => {
+            return Ok(EcrPlace {
+                account: None,
+                region: None,
+                name,
+            });
+        }
+        RepositoryTarget::Full(full) => (full, full.registry.as_ref().and_then(|host| host.ecr_parts())),
+    };
+    let (account, region) = parts.ok_or(full)?;
+    Ok(EcrPlace {
+        account: Some(account),
+        region: Some(region),
+        name: &full.repository,
+    })
+}
+
+/// Finds the repository of every image, and creates those that are to be created. Images in one region share its token,
+/// and AWS is asked only for repositories in ECR.
 pub(super) async fn find_all<'a>(
     tools: &Tools,
     plan: &'a BuildPlan,
 ) -> Result<Vec<Destination<'a>>, Failure> {
-    let regions = regions(tools, plan);
-    let found = plan.images.iter().map(|image| find(tools, &regions, image));
+    let mut regions: BTreeMap<String, Ecr> = BTreeMap::new();
+    let mut found = Vec::new();
+    for image in &plan.images {
+        let place = match place(&image.repository) {
+            Ok(place) => place,
+            Err(elsewhere) => {
+                found.push(ready(other(tools, image, elsewhere)).boxed());
+                continue;
+            }
+        };
+        let aws = tools.aws.get().await?;
+        let region = place.region.unwrap_or_else(|| aws.region());
+        let ecr = regions
+            .entry(region.to_owned())
+            .or_insert_with(|| Ecr::new(&aws.ecr, tools.clock.clone()).in_region(region))
+            .clone();
+        found.push(in_ecr(tools, image, place, ecr, region.to_owned()).boxed());
+    }
     try_join_all(found).await
 }
 
-/// One [`Ecr`] for each region that a repository is in, so that images share its token.
-fn regions(tools: &Tools, plan: &BuildPlan) -> BTreeMap<String, Ecr> {
-    let own = Ecr::new(&tools.aws.ecr, tools.clock.clone());
-    let mut regions = BTreeMap::from([(tools.aws.region().to_owned(), own.clone())]);
-    for image in &plan.images {
-        if let RepositoryTarget::Full(name) = &image.repository
-            && let Some((_, region)) = name.registry.as_ref().and_then(|host| host.ecr_parts())
-        {
-            regions
-                .entry(region.to_owned())
-                .or_insert_with(|| own.in_region(region));
-        }
-    }
-    regions
+fn other<'a>(tools: &Tools, image: &'a ImageSettings, name: &ImageRef) -> Result<Destination<'a>, Failure> {
+    Ok(Destination {
+        image,
+        repository: ImageRef {
+            tag: None,
+            digest: None,
+            ..name.clone()
+        },
+        tags: tags(image, &tools.clock),
+        home: Home::Other,
+    })
 }
 
-async fn find<'a>(
+async fn in_ecr<'a>(
     tools: &Tools,
-    regions: &BTreeMap<String, Ecr>,
     image: &'a ImageSettings,
+    place: EcrPlace<'_>,
+    ecr: Ecr,
+    region: String,
 ) -> Result<Destination<'a>, Failure> {
-    let (region, account, name) = match &image.repository {
-        RepositoryTarget::Ecr(name) => (tools.aws.region(), None, name),
-        RepositoryTarget::Full(full) => match full.registry.as_ref().and_then(|host| host.ecr_parts()) {
-            Some((account, region)) => (region, Some(account), &full.repository),
-            None => {
-                return Ok(Destination {
-                    image,
-                    repository: ImageRef {
-                        tag: None,
-                        digest: None,
-                        ..full.clone()
-                    },
-                    tags: tags(image, &tools.clock),
-                    home: Home::Other,
-                });
-            }
-        },
-    };
-    let ecr = regions
-        .get(region)
-        .cloned()
-        .unwrap_or_else(|| Ecr::new(&tools.aws.ecr, tools.clock.clone()).in_region(region));
     let if_missing = if image.create_repository {
         IfMissing::Create
     } else {
         IfMissing::Refuse
     };
     let repository = ecr
-        .find_repository(name, account, if_missing)
+        .find_repository(place.name, place.account, if_missing)
         .await
         .map_err(|error| {
             failures::of_ecr(error).place(format!("image `{}`, region `{region}`", image.name))

@@ -2,10 +2,14 @@
 
 use super::destination::Destination;
 use crate::artifact::outputs::ImageRecord;
+use crate::artifact::store::StoreError;
 use crate::artifact::write::WriteError;
+use crate::aws::sort::Sorted;
+use crate::config::settings::ImageSettings;
 use crate::failure::{Failure, Kind};
 use crate::image::daemon::EngineError;
 use crate::image::endpoint::EndpointError;
+use crate::image::files::ContextError;
 use crate::image::transcript::{BuildFailure, BuildFault, PushFailure, PushFault};
 use crate::name::{Digest, ImageRef, Tag};
 use crate::registry::ecr::EcrError;
@@ -77,9 +81,29 @@ pub(super) fn of_write(what: &str, error: WriteError) -> Failure {
         | WriteError::Write { .. }
         | WriteError::Remove { .. } => "correct the path or its permissions, and run again",
     };
-    Failure::new(Kind::Usage, format!("{what} cannot be written"))
+    // Not a usage error, of which nothing was done: the images are pushed.
+    Failure::new(Kind::Unclear, format!("{what} cannot be written"))
         .because(error)
         .hint(hint)
+}
+
+/// The artifact was not stored after the images were pushed, so a bucket's wrong name is no longer a usage error, of
+/// which nothing was done.
+pub(super) fn of_artifact(error: StoreError, left: &str) -> Failure {
+    let maybe_there = match &error {
+        StoreError::NotAsWritten { .. } | StoreError::Call { act: "verify", .. } => true,
+        StoreError::Call { source, .. } => source.sorted == Sorted::Unreachable,
+        _ => false,
+    };
+    let mut failure = error.into_failure();
+    if failure.kind == Kind::Usage {
+        failure.kind = Kind::Refused;
+    }
+    if maybe_there {
+        failure.left(format!("{left}; the artifact may be in S3"))
+    } else {
+        failure.left(left)
+    }
 }
 
 /// Docker's configuration could not be used.
@@ -123,6 +147,15 @@ pub(super) fn of_push(error: EngineError, to: &Destination<'_>) -> Failure {
     ))
 }
 
+/// An image was not built.
+pub(super) fn of_image(error: EngineError, image: &ImageSettings) -> Failure {
+    let failure = of_engine(error);
+    if failure.place.is_some() {
+        return failure;
+    }
+    failure.place(format!("image `{}`", image.name))
+}
+
 /// The Engine did not do what was asked.
 pub(super) fn of_engine(error: EngineError) -> Failure {
     let what = error.to_string();
@@ -144,7 +177,10 @@ pub(super) fn of_engine(error: EngineError) -> Failure {
         }
         EngineError::BadApiVersion(_) => Failure::new(Kind::Usage, what).hint("unset DOCKER_API_VERSION"),
         EngineError::Negotiate(source) => Failure::new(Kind::FarEnd, what).because(source),
-        EngineError::Context(source) => Failure::new(Kind::Input, what).because(source),
+        EngineError::Context(source) => {
+            let hint = context_hint(&source);
+            Failure::new(Kind::Input, what).because(source).hint(hint)
+        }
         EngineError::SecretsNeedBuildKit { .. } | EngineError::NoBuildKit => Failure::new(Kind::Usage, what)
             .hint("let `builder` be `auto`, on an Engine of 20.10 or later with BuildKit"),
         EngineError::OpenSession(source) => Failure::new(Kind::FarEnd, what).because(source),
@@ -163,6 +199,24 @@ pub(super) fn of_engine(error: EngineError) -> Failure {
             of_push_failure(what, *failure)
         }
         EngineError::Stopped { by, .. } => Failure::new(by, what),
+    }
+}
+
+fn context_hint(error: &ContextError) -> &'static str {
+    match error {
+        ContextError::ReadContext { .. } | ContextError::NotAFolder(_) => {
+            "`context` is a folder that slipway may read"
+        }
+        ContextError::NoDockerfile(_)
+        | ContextError::ReadDockerfile { .. }
+        | ContextError::DockerfileName(_) => "`dockerfile` is a file that slipway may read",
+        ContextError::ReadIgnoreFile { .. } => "make it a file that can be read, or remove it",
+        ContextError::BadIgnoreFile { .. } => "correct that line; `\\` before a `[` takes its meaning away",
+        ContextError::ReadEntry { .. } => "make it readable, or leave it out with `.dockerignore`",
+        ContextError::Shrank(_) => {
+            "leave files that are being written out with `.dockerignore`, and run again"
+        }
+        ContextError::Cut => "look at the Engine's log, and run again",
     }
 }
 

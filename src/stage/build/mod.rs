@@ -73,6 +73,9 @@ pub async fn build(tools: &Tools, plan: &BuildPlan) -> Result<Built, Failure> {
     check::can_begin(plan)?;
     let unbuilt = |failure: Failure| failure.left("nothing was built");
     let destinations = destination::find_all(tools, plan).await.map_err(unbuilt)?;
+    if plan.outputs.artifact.is_some() {
+        tools.aws.get().await.map_err(unbuilt)?;
+    }
     let engine = Engine::connect(&tools.engine)
         .await
         .map_err(failures::of_engine)
@@ -135,7 +138,7 @@ async fn build_one<'a>(
     let built = engine
         .build(&request, &tools.tell, &shutdown)
         .await
-        .map_err(failures::of_engine)?;
+        .map_err(|error| failures::of_image(error, image))?;
     finish(tools, Phase::Build, image, started);
     Ok(Ready {
         destination,

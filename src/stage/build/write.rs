@@ -6,7 +6,7 @@ use crate::artifact::imagedefinitions::{Definitions, FILE_NAME};
 use crate::artifact::outputs::{self, IMAGE_DETAIL, ImageRecord, OutputError};
 use crate::artifact::store::put_artifact;
 use crate::artifact::write::{WriteError, remove_stale as remove, write_atomically};
-use crate::config::settings::Outputs;
+use crate::config::settings::{ArtifactTarget, Outputs};
 use crate::failure::{Failure, Kind};
 use crate::report::event::Event;
 use crate::stage::Tools;
@@ -33,45 +33,59 @@ struct Output<'a> {
     text: String,
 }
 
-/// Writes every output, or none, then the artifact in S3.
+/// Writes every output and stores the artifact in S3, or leaves no file.
 pub(super) async fn outputs(
     tools: &Tools,
     plan: &BuildPlan,
     records: &[ImageRecord],
 ) -> Result<Vec<PathBuf>, Failure> {
-    let left = || failures::left_pushed(records);
     let outputs = render(plan, records)?;
     let written = write_all(&outputs)
         .map_err(|(what, error)| failures::of_write(what, error).left(failures::left_pushed(records)))?;
+    let stored = match &plan.outputs.artifact {
+        Some(target) => Some(store(tools, target, &outputs, records).await.inspect_err(|_| {
+            // Whatever finds the files would take the run for one that ended well.
+            remove_all(&outputs);
+        })?),
+        None => None,
+    };
     for output in &outputs {
         tools.tell.tell(Event::Wrote {
             what: output.what.to_owned(),
             place: output.path.display().to_string(),
         });
     }
-    if let Some(target) = &plan.outputs.artifact {
-        let files: Vec<(&str, &[u8])> = outputs
-            .iter()
-            .filter(|output| matches!(output.what, FILE_NAME | IMAGE_DETAIL))
-            .map(|output| (output.what, output.text.as_bytes()))
-            .collect();
-        let zip = pack(&files).map_err(|error| {
-            Failure::new(Kind::Bug, "the artifact could not be packed")
-                .because(error)
-                .left(left())
-        })?;
-        let place = put_artifact(&tools.aws.s3, target, zip).await.map_err(|error| {
-            let left = left();
-            error.into_failure().left(format!(
-                "{left}; the files are written here, only the artifact is missing"
-            ))
-        })?;
+    if let Some(place) = stored {
         tools.tell.tell(Event::Wrote {
             what: "the artifact".to_owned(),
             place,
         });
     }
     Ok(written)
+}
+
+/// Stores the artifact, and says where.
+async fn store(
+    tools: &Tools,
+    target: &ArtifactTarget,
+    outputs: &[Output<'_>],
+    records: &[ImageRecord],
+) -> Result<String, Failure> {
+    let left = || failures::left_pushed(records);
+    let files: Vec<(&str, &[u8])> = outputs
+        .iter()
+        .filter(|output| matches!(output.what, FILE_NAME | IMAGE_DETAIL))
+        .map(|output| (output.what, output.text.as_bytes()))
+        .collect();
+    let zip = pack(&files).map_err(|error| {
+        Failure::new(Kind::Bug, "the artifact could not be packed")
+            .because(error)
+            .left(left())
+    })?;
+    let aws = tools.aws.get().await?;
+    put_artifact(&aws.s3, target, zip)
+        .await
+        .map_err(|error| failures::of_artifact(error, &left()))
 }
 
 /// Every text before any file, so that a text that cannot be made leaves no file.
@@ -114,14 +128,18 @@ fn render<'a>(plan: &'a BuildPlan, records: &[ImageRecord]) -> Result<Vec<Output
         .collect())
 }
 
+/// Removes what was written, imagedefinitions.json first. The error that led here is the one to tell.
+fn remove_all(outputs: &[Output<'_>]) {
+    for written in outputs.iter().rev() {
+        let _ = remove(written.path);
+    }
+}
+
 /// Writes in order; if one cannot be written, those before it are removed again.
 fn write_all(outputs: &[Output<'_>]) -> Result<Vec<PathBuf>, (&'static str, WriteError)> {
     for (number, output) in outputs.iter().enumerate() {
         if let Err(error) = write_atomically(output.path, output.text.as_bytes()) {
-            for written in &outputs[..number] {
-                // The first error is the one to tell; a file that stays is not imagedefinitions.json.
-                let _ = remove(written.path);
-            }
+            remove_all(&outputs[..number]);
             return Err((output.what, error));
         }
     }

@@ -13,7 +13,12 @@ pub(super) type Images = BTreeMap<ContainerName, ImageRef>;
 
 /// Reads imagedefinitions.json from a file or S3, by itself or in a zip.
 pub(super) async fn read(tools: &Tools, source: &DefinitionsSource) -> Result<Images, Failure> {
-    let definitions = read_definitions(&tools.aws.s3, source)
+    let aws = tools
+        .aws
+        .get()
+        .await
+        .map_err(|failure| failure.left("nothing was changed"))?;
+    let definitions = read_definitions(&aws.s3, source)
         .await
         .map_err(|error| error.into_failure().left("nothing was changed"))?;
     let entries = definitions.entries().iter();

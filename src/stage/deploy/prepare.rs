@@ -64,16 +64,14 @@ async fn prepare(
             .left(UNCHANGED)
             .hint("give `--cluster`, or `cluster` in the `[deploy]` table of slipway.toml")
     })?;
-    let place = format!(
-        "service `{name}` in cluster `{cluster}`, region {}",
-        tools.aws.region()
-    );
-    let ecs = Ecs::new(tools.aws.clone(), &cluster, name.as_str());
+    let aws = tools.aws.get().await?;
+    let place = format!("service `{name}` in cluster `{cluster}`, region {}", aws.region());
+    let ecs = Ecs::new(aws.clone(), &cluster, name.as_str());
     let before = async {
         let service = ecs
             .describe()
             .await
-            .map_err(|error| cannot_ask(error, &name, tools.aws.region()))?;
+            .map_err(|error| cannot_ask(error, &name, aws.region()))?;
         usable(&service, &name, deploy.allow_zero)?;
         let arn = service
             .primary()
@@ -81,7 +79,7 @@ async fn prepare(
         let running = ecs
             .task_definition(arn)
             .await
-            .map_err(|error| cannot_ask(error, &name, tools.aws.region()))?;
+            .map_err(|error| cannot_ask(error, &name, aws.region()))?;
         let base = match &settings.task_definition {
             Some(path) => read_file(path).await?.with_tags_of(&running),
             None => running.clone(),

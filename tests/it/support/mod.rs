@@ -44,6 +44,7 @@ pub struct Bench {
     /// Serves as long as the bench lives.
     pub sandbox: Sandbox,
     pub tools: Tools,
+    pub aws: Aws,
     pub switch: ShutdownSwitch,
     pub events: Arc<Mutex<Vec<Event>>>,
     pub folder: tempfile::TempDir,
@@ -123,23 +124,19 @@ impl Bench {
         let heard = events.clone();
         let (switch, view) = shutdown::switch();
         let tools = Tools {
-            aws,
+            aws: aws.clone().into(),
             clock,
             shutdown: view,
             tell: Tell::new(move |event| heard.lock().unwrap().push(event)),
             engine: EngineEnv::default(),
         };
-        tools
-            .aws
-            .ecs
+        aws.ecs
             .create_cluster()
             .cluster_name(CLUSTER)
             .send()
             .await
             .unwrap();
-        tools
-            .aws
-            .logs
+        aws.logs
             .create_log_group()
             .log_group_name("/ecs/shop")
             .send()
@@ -148,6 +145,7 @@ impl Bench {
         Self {
             sandbox,
             tools,
+            aws,
             switch,
             events,
             folder,
@@ -169,7 +167,7 @@ impl Bench {
     /// Registers a task definition and returns its ARN.
     pub async fn register(&self, definition: &Value) -> String {
         let document = TaskDefinition::parse(definition.to_string().as_bytes()).unwrap();
-        Ecs::new(self.tools.aws.clone(), CLUSTER, SERVICE)
+        Ecs::new(self.aws.clone(), CLUSTER, SERVICE)
             .register(&document)
             .await
             .unwrap()
@@ -177,7 +175,7 @@ impl Bench {
 
     /// A registered task definition, as it would be registered again.
     pub async fn registered(&self, revision: &str) -> String {
-        let ecs = Ecs::new(self.tools.aws.clone(), CLUSTER, SERVICE);
+        let ecs = Ecs::new(self.aws.clone(), CLUSTER, SERVICE);
         String::from_utf8(ecs.task_definition(revision).await.unwrap().to_json()).unwrap()
     }
 
@@ -196,7 +194,6 @@ impl Bench {
             .build()
             .unwrap();
         let mut call = self
-            .tools
             .aws
             .ecs
             .create_service()
@@ -241,7 +238,6 @@ impl Bench {
 
     pub async fn service(&self) -> Service {
         let answer = self
-            .tools
             .aws
             .ecs
             .describe_services()
@@ -291,7 +287,6 @@ impl Bench {
     /// How many revisions of the family were ever registered.
     pub async fn revisions(&self) -> usize {
         let answer = self
-            .tools
             .aws
             .ecs
             .list_task_definitions()
