@@ -330,10 +330,10 @@ async fn an_artifact_is_stored_whole_or_no_file_is_left_that_says_so() {
             "the bucket of `s3://artifacts/web/build.zip` does not exist"
         )
     );
-    let text = refused.to_string();
+    let cause = refused.root_cause().unwrap();
     assert!(
-        text.contains("NoSuchBucket: The specified bucket does not exist\n"),
-        "{text}"
+        cause.ends_with("NoSuchBucket: The specified bucket does not exist"),
+        "{cause}"
     );
     let left = refused.left.unwrap();
     assert!(
