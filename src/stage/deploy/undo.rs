@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn a_revision_is_back_when_it_is_wanted_and_enough_of_its_tasks_run() {
         let before = build::before(2);
-        let previous = before.task_definition.clone();
+        let previous = before.deployments[0].task_definition.clone();
         assert!(is_back(&before, &previous));
         assert!(!is_back(&build::service(2), &previous), "ours is the primary one");
         let mut starting = before;
