@@ -287,7 +287,7 @@ fn of_push_failure(what: String, failure: PushFailure) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use super::{of_ecr, of_engine};
+    use super::{ContextError, WriteError, of_ecr, of_engine, of_image, of_write};
     use crate::failure::Kind;
     use crate::image::daemon::EngineError;
     use crate::image::transcript::{BuildFailure, BuildFault, PushFailure, PushFault};
@@ -353,5 +353,28 @@ mod tests {
             "{:?}",
             failure.hints
         );
+    }
+
+    #[test]
+    fn a_context_that_cannot_be_used_says_which_image_and_what_to_do() {
+        let web = crate::stage::build::check::tests::image("web");
+        let error = EngineError::Context(ContextError::ReadEntry {
+            path: "/context/key".into(),
+            source: std::io::ErrorKind::PermissionDenied.into(),
+        });
+        let failure = of_image(error, &web);
+        assert_eq!(
+            (failure.kind, failure.place.as_deref()),
+            (Kind::Input, Some("image `web`"))
+        );
+        assert!(failure.hints[0].contains(".dockerignore"), "{:?}", failure.hints);
+    }
+
+    #[test]
+    fn an_output_that_cannot_be_written_after_the_push_is_no_usage_error() {
+        let source = std::io::ErrorKind::StorageFull.into();
+        let path = "/out/imagedefinitions.json".into();
+        let failure = of_write("imagedefinitions.json", WriteError::NoSpace { path, source });
+        assert_eq!(failure.kind, Kind::Unclear);
     }
 }
