@@ -60,6 +60,15 @@ impl Clock {
         }
     }
 
+    /// Waits until the clock shows `instant`, beside something that may take too long. A virtual clock never gets there:
+    /// it stands still while something else is awaited.
+    pub async fn reaches(&self, instant: Duration) {
+        match self {
+            Self::System => tokio::time::sleep(instant.saturating_sub(self.now())).await,
+            Self::Virtual(_) => std::future::pending().await,
+        }
+    }
+
     /// Waits for `time` to pass, or until a stop is asked for.
     pub async fn pause(&self, time: Duration, shutdown: &Shutdown) -> Pause {
         match self {

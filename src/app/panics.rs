@@ -55,8 +55,7 @@ fn failure(seen: Option<Bug>) -> Failure {
     let failure = Failure::new(Kind::Bug, "slipway stopped on a bug of its own")
         .left("what was going on was abandoned: look before you act")
         .hint(format!(
-            "please report it with the command line, at {}/issues: slipway {}, {}",
-            env!("CARGO_PKG_REPOSITORY"),
+            "please report it with the command line: slipway {}, {}",
             env!("CARGO_PKG_VERSION"),
             std::env::consts::OS,
         ));

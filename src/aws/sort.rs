@@ -202,7 +202,7 @@ impl CallError {
                 "the credentials have expired: sign in again, or raise the role's session duration"
             }
             Sorted::NoCredentials => {
-                "AWS does not accept these credentials: check which profile or role is used"
+                "AWS does not accept these credentials: check which profile or role is used, the region, and the clock"
             }
             Sorted::Throttled => "other tools share the account's request rate: run again in a minute",
             Sorted::Transient => "AWS had a passing problem: run again",

@@ -3,8 +3,8 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test")]
 
 mod architecture;
-mod canaries;
 mod budget;
+mod canaries;
 mod cli;
 mod dependencies;
 mod deploy;

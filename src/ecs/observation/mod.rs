@@ -297,6 +297,21 @@ impl Task {
 }
 
 impl Observation {
+    /// A look that got no answer at all.
+    #[must_use]
+    pub fn unanswered() -> Self {
+        Self {
+            service: Presence::Unseen,
+            service_deployment: None,
+            tasks: None,
+            target_groups: Vec::new(),
+            blind: vec![Blind {
+                action: "ecs:DescribeServices".to_owned(),
+                why: BlindReason::Transient,
+            }],
+        }
+    }
+
     /// The service, if this look saw it.
     #[must_use]
     pub fn seen_service(&self) -> Option<&Service> {

@@ -14,6 +14,9 @@ use crate::shutdown::Urgency;
 use crate::stage::Tools;
 use std::time::Duration;
 
+/// How long the look at the deadline may take.
+const LAST_LOOK: Duration = Duration::from_secs(30);
+
 /// How a watch ended.
 #[derive(Debug)]
 pub(super) enum End {
@@ -59,6 +62,8 @@ pub(super) async fn watch(
     loop {
         let seen = tokio::select! {
             seen = prepared.ecs.look(&mut watched) => seen,
+            // A call that hangs must not outlast the deadline by all its retries.
+            () = tools.clock.reaches(start + deploy.timeout + LAST_LOOK) => Observation::unanswered(),
             kind = tools.shutdown.reached(Urgency::WindDown) => {
                 return End::Stopped(Stopped { kind, waiting_on: told, seen: last });
             }
@@ -141,6 +146,7 @@ async fn wait(
         }
         let still = tokio::select! {
             still = prepared.ecs.is_still(waiting_on, seen) => still,
+            () = tools.clock.reaches(until) => return Pause::Passed,
             _ = tools.shutdown.reached(Urgency::WindDown) => return Pause::Stopped,
         };
         if !still {

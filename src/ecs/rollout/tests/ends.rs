@@ -382,3 +382,14 @@ fn the_same_error_with_other_ids_is_the_same_failure() {
         "container web exited with code 137 (OutOfMemoryError: Container killed due to memory usage)"
     );
 }
+
+#[test]
+fn a_deadline_without_an_answer_cannot_tell() {
+    let mut rollout = rollout(policy());
+    let _ = rollout.judge(Duration::from_secs(10), &look(service(2)));
+    let verdict = rollout.judge(Duration::from_secs(10_000), &Observation::unanswered());
+    assert!(
+        matches!(verdict, Verdict::Lost(Loss::CannotTell(Doubt::Blind { .. }))),
+        "{verdict:?}"
+    );
+}
