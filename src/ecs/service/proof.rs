@@ -3,15 +3,8 @@
 use super::Ecs;
 use crate::ecs::rollout::Expected;
 use crate::name::{Digest, ImageRef, RegistryHost};
+use crate::registry::manifest::platform_digests;
 use aws_sdk_ecr::types::ImageIdentifier;
-use serde_json::Value;
-use std::collections::BTreeSet;
-
-/// Media types of image indexes: OCI's and Docker's.
-const INDEXES: [&str; 2] = [
-    "application/vnd.oci.image.index.v1+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-];
 
 impl Ecs {
     /// The digests that a running container may report for an image: the one that is deployed, or a platform's
@@ -24,7 +17,12 @@ impl Ecs {
         let manifest = self.manifest(image, &deployed).await;
         let manifest = manifest.filter(|manifest| Digest::of(manifest.as_bytes()) == deployed);
         Some(Expected {
-            platforms: manifest.as_deref().map(platforms).unwrap_or_default(),
+            platforms: manifest
+                .as_deref()
+                .map(platform_digests)
+                .unwrap_or_default()
+                .into_iter()
+                .collect(),
             resolved: manifest.is_some(),
             deployed,
         })
@@ -71,44 +69,5 @@ impl Ecs {
             .await;
         let events = answer.ok().and_then(|answer| answer.events).unwrap_or_default();
         events.into_iter().filter_map(|event| event.message).collect()
-    }
-}
-
-/// The manifests that an index names; none for any other manifest.
-fn platforms(manifest: &str) -> BTreeSet<Digest> {
-    let Ok(manifest) = serde_json::from_str::<Value>(manifest) else {
-        return BTreeSet::new();
-    };
-    let media_type = manifest.get("mediaType").and_then(Value::as_str);
-    // OCI leaves the media type of an index optional; only an index has `manifests`.
-    if media_type.is_some_and(|media_type| !INDEXES.contains(&media_type)) {
-        return BTreeSet::new();
-    }
-    let entries = manifest.get("manifests").and_then(Value::as_array);
-    entries
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| entry.get("digest")?.as_str()?.parse().ok())
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::platforms;
-    use crate::name::Digest;
-    use serde_json::json;
-
-    #[test]
-    fn an_index_names_its_platforms_and_a_manifest_names_none() {
-        let digest = Digest::of(b"linux/amd64");
-        let entry = json!([{"digest": digest.as_str(), "platform": {"os": "linux"}}]);
-        for media_type in [json!("application/vnd.oci.image.index.v1+json"), json!(null)] {
-            let index = json!({"schemaVersion": 2, "mediaType": media_type, "manifests": entry});
-            let found = platforms(&index.to_string());
-            assert!(found.len() == 1 && found.contains(&digest));
-        }
-        let manifest = json!({"mediaType": "application/vnd.oci.image.manifest.v1+json", "layers": entry});
-        assert!(platforms(&manifest.to_string()).is_empty());
-        assert!(platforms("no json").is_empty());
     }
 }
