@@ -48,6 +48,7 @@ pub struct Bench {
     pub switch: ShutdownSwitch,
     pub events: Arc<Mutex<Vec<Event>>>,
     pub folder: tempfile::TempDir,
+    journal: PathBuf,
 }
 
 /// How the service is set up.
@@ -97,9 +98,10 @@ impl Bench {
     async fn empty(scenario: &str, journal: Option<PathBuf>) -> Self {
         let clock = Clock::Virtual(VirtualClock::starting_at(Duration::from_secs(1_767_225_600)));
         let folder = tempfile::tempdir().unwrap();
+        let journal = journal.unwrap_or_else(|| folder.path().join("journal.jsonl"));
         let sandbox = Sandbox::start(Options {
             port: 0,
-            journal,
+            journal: Some(journal.clone()),
             scenario: Scenario::parse(scenario).unwrap(),
             region: "eu-west-1".to_owned(),
             tasks: Tasks::Simulated,
@@ -148,6 +150,7 @@ impl Bench {
             aws,
             switch,
             events,
+            journal,
             folder,
         }
     }
@@ -260,7 +263,7 @@ impl Bench {
 
     /// The operations that were asked for over the wire, in order, as `service:Operation`.
     pub fn journal(&self) -> Vec<String> {
-        let text = std::fs::read_to_string(self.folder.path().join("journal.jsonl")).unwrap();
+        let text = std::fs::read_to_string(&self.journal).unwrap();
         let operation = |line: &str| {
             let entry: Value = serde_json::from_str(line).unwrap();
             format!(
