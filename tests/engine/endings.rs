@@ -56,11 +56,10 @@ async fn a_registry_that_refuses_ends_with_11_and_says_what_to_allow() {
     let scenario = "[[fault]]\nservice = \"registry\"\naction = \"access-denied\"\n";
     let (output, told, _) = build("FROM scratch\nCOPY Dockerfile /\n", scenario);
     assert_eq!(output.status.code(), Some(11), "{told}");
-    for line in [
-        "\nerror: the push of `",
-        "\n  cause: denied: ",
-        "`ecr:PutImage` on the repository",
-    ] {
+    for line in ["\nerror: the push of `", "`ecr:PutImage` on the repository"] {
         assert!(told.contains(line), "`{line}` is not in:\n{told}");
     }
+    // The engine's own words: the containerd store tells the status, the other one what the registry said.
+    let causes = ["\n  cause: denied: ", ": 403 Forbidden\n"];
+    assert!(causes.iter().any(|cause| told.contains(cause)), "{told}");
 }
