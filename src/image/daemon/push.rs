@@ -10,8 +10,10 @@ use crate::name::{Digest, ImageRef};
 use crate::report::event::Tell;
 use crate::shutdown::{Shutdown, Urgency};
 use bytes::Bytes;
-use http::{HeaderValue, Request};
+use http::request::Builder;
+use http::{HeaderValue, Request, Response};
 use http_body_util::Empty;
+use hyper::body::Incoming;
 use serde::Deserialize;
 use std::error::Error;
 
@@ -56,17 +58,7 @@ impl Engine {
         };
         let request = Request::post(format!("/images/{}/push?tag={tag}", name.name()))
             .header("X-Registry-Auth", registry_header(auth));
-        let response = self
-            .wire
-            .send(request, Empty::<Bytes>::new())
-            .await
-            .map_err(|error| gone(error.into()))?;
-        if !response.status().is_success() {
-            let text = refusal(response.into_body())
-                .await
-                .map_err(|error| gone(error.into()))?;
-            return Err(failed(PushFailure::of(&text)));
-        }
+        let response = self.accepted(request).await.map_err(gone)?.map_err(failed)?;
         let mut transcript = PushTranscript::new(image, tag.as_str());
         let mut lines = JsonLines::new(response.into_body());
         while let Some(line) = lines.next::<PushLine>().await.map_err(broken)? {
@@ -99,6 +91,18 @@ impl Engine {
         }
     }
 
+    /// Sends a request without a body; an answer that is no success is the registry's, or the Engine's, refusal.
+    async fn accepted(
+        &self,
+        request: Builder,
+    ) -> Result<Result<Response<Incoming>, PushFailure>, Box<dyn Error + Send + Sync>> {
+        let response = self.wire.send(request, Empty::<Bytes>::new()).await?;
+        if response.status().is_success() {
+            return Ok(Ok(response));
+        }
+        Ok(Err(PushFailure::of(&refusal(response.into_body()).await?)))
+    }
+
     async fn distribution(
         &self,
         name: &ImageRef,
@@ -110,17 +114,10 @@ impl Engine {
         };
         let request = Request::get(format!("/distribution/{name}/json"))
             .header("X-Registry-Auth", registry_header(auth));
-        let response = self
-            .wire
-            .send(request, Empty::<Bytes>::new())
-            .await
-            .map_err(|error| gone(error.into()))?;
-        if !response.status().is_success() {
-            let text = refusal(response.into_body())
-                .await
-                .map_err(|error| gone(error.into()))?;
-            return Ok(Err(PushFailure::of(&text)));
-        }
+        let response = match self.accepted(request).await.map_err(gone)? {
+            Ok(response) => response,
+            Err(refused) => return Ok(Err(refused)),
+        };
         let body = whole(response.into_body())
             .await
             .map_err(|error| gone(error.into()))?;
