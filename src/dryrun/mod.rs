@@ -22,6 +22,7 @@ use crate::shutdown::Shutdown;
 use crate::stage::Tools;
 use crate::stage::build::{self, BuildPlan, Built};
 use crate::stage::deploy::{self, DeployPlan, Deployed};
+use aws_sdk_ecs::operation::describe_services::builders::DescribeServicesFluentBuilder;
 use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
@@ -292,11 +293,9 @@ impl Inside<'_> {
         let until = tools.clock.now() + SETTLE;
         let Ok(aws) = tools.aws.get().await else { return };
         while tools.clock.now() < until {
-            let mut call = aws.ecs.describe_services().cluster(&cluster);
-            for service in &settings.services {
-                call = call.services(service.name.as_str());
-            }
-            let Ok(answer) = call.send().await else { return };
+            let Ok(answer) = services_of(aws, &cluster, settings).send().await else {
+                return;
+            };
             if answer
                 .services()
                 .iter()
@@ -357,6 +356,15 @@ fn outputs_in(folder: &Path, wanted: &Outputs) -> Outputs {
         env_file: place(&wanted.env_file, "slipway.env"),
         artifact: None,
     }
+}
+
+/// The call that describes every service of the run.
+fn services_of(aws: &Aws, cluster: &str, settings: &Settings) -> DescribeServicesFluentBuilder {
+    let names = settings.services.iter().map(|service| service.name.to_string());
+    aws.ecs
+        .describe_services()
+        .cluster(cluster)
+        .set_services(Some(names.collect()))
 }
 
 /// The same settings with every far end in the sandbox, and outputs in `folder`: repositories keep their path, clusters

@@ -1,6 +1,6 @@
 //! Puts version 1 in place: the service that the dry run rolls over.
 
-use super::{DryRunRequest, DryRunVerb, NOTHING_LEFT, cluster_of, seed};
+use super::{DryRunRequest, DryRunVerb, NOTHING_LEFT, cluster_of, seed, services_of};
 use crate::artifact::store::{self, StoreError};
 use crate::aws::Aws;
 use crate::clock::Pause;
@@ -274,13 +274,12 @@ async fn wait_until_healthy(tools: &Tools, settings: &Settings, cluster: &str) -
     let mut missing = None;
     let aws = tools.aws.get().await?;
     while tools.clock.now() < until {
-        let mut call = aws.ecs.describe_services().cluster(cluster);
-        for service in &settings.services {
-            call = call.services(service.name.as_str());
-        }
-        let answer = call.send().await.map_err(|error| {
-            Failure::new(Kind::FarEnd, "the sandbox did not describe its services").because(error)
-        })?;
+        let answer = services_of(aws, cluster, settings)
+            .send()
+            .await
+            .map_err(|error| {
+                Failure::new(Kind::FarEnd, "the sandbox did not describe its services").because(error)
+            })?;
         missing = None;
         for service in answer.services() {
             let name = service.service_name().unwrap_or_default();
