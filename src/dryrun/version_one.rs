@@ -333,7 +333,7 @@ async fn diagnosis(ecs: &Ecs) -> Diagnosis {
     let Some(first) = service.deployments.first() else {
         return Diagnosis::default();
     };
-    let seen = ecs.look_closely(&mut Watched::new(&first.id)).await;
+    let seen = ecs.look_closely(&mut Watched::new(&first.id)).await.seen;
     let mut logs = Vec::new();
     if let Some((task, container)) = log_wanted(&seen)
         && let Ok(definition) = ecs.task_definition(&first.task_definition).await

@@ -1,7 +1,8 @@
 //! Deploying to an ECS service: the task definition, the rollout and its judge.
 //!
-//! `task_definition`, `observation`, `rollout` and `diagnosis` decide; `service` talks to AWS.
+//! `task_definition`, `observation`, `answers`, `rollout` and `diagnosis` decide; `service` talks to AWS.
 
+pub mod answers;
 pub mod diagnosis;
 pub mod observation;
 pub mod rollout;

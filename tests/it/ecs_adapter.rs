@@ -166,7 +166,7 @@ async fn a_service_that_is_missing_is_told_from_one_that_cannot_be_seen() {
     .await;
     assert!(matches!(ecs.describe().await, Err(ServiceError::NoService)));
     assert_eq!(
-        ecs.look(&mut Watched::new("ecs-svc/2")).await.service,
+        ecs.look(&mut Watched::new("ecs-svc/2")).await.seen.service,
         Presence::Missing
     );
 }
@@ -183,10 +183,10 @@ async fn service_deployments_that_are_denied_are_asked_for_once() {
     })
     .await;
     let mut watched = Watched::new("ecs-svc/2");
-    let first = ecs.look_closely(&mut watched).await;
+    let first = ecs.look_closely(&mut watched).await.seen;
     assert_eq!((first.blind.len(), first.blind[0].why), (1, BlindReason::Denied));
     assert!(first.tasks.is_some() && first.seen_service().is_some());
-    let second = ecs.look_closely(&mut watched).await;
+    let second = ecs.look_closely(&mut watched).await.seen;
     assert!(second.blind.is_empty());
     assert_eq!(asked.times("ListServiceDeployments"), 1);
 }

@@ -10,6 +10,7 @@ pub use words::{
 };
 
 use crate::name::Digest;
+use serde::{Deserialize, Serialize};
 
 /// What one look saw.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +48,8 @@ pub struct Blind {
 }
 
 /// Why a look could not see something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum BlindReason {
     /// Access is denied: looking again will not help.
     Denied,

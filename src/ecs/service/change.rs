@@ -1,7 +1,9 @@
 //! The changes: UpdateService and StopServiceDeployment.
 
+use super::passthrough::{Captured, ReadAnswer};
 use super::{Begun, Ecs, ServiceError};
 use crate::aws::sort::CallError;
+use crate::ecs::answers::read;
 use crate::ecs::observation::Service;
 use aws_sdk_ecs::config::retry::RetryConfig;
 use aws_sdk_ecs::types::StopServiceDeploymentStopType;
@@ -16,8 +18,8 @@ impl Ecs {
     pub async fn update(&self, task_definition: &str, force: bool) -> Result<Begun, ServiceError> {
         const ACTION: &str = "ecs:UpdateService";
         let once = aws_sdk_ecs::config::Builder::new().retry_config(RetryConfig::disabled());
-        let answer = self
-            .aws
+        let body = Captured::default();
+        self.aws
             .ecs
             .update_service()
             .cluster(&self.cluster)
@@ -26,17 +28,14 @@ impl Ecs {
             .set_force_new_deployment(force.then_some(true))
             .customize()
             .config_override(once)
+            .interceptor(ReadAnswer::into(&body))
             .send()
             .await
             .map_err(CallError::of(ACTION))?;
-        let service = answer.service().map(super::convert::service);
-        service
-            .as_ref()
-            .and_then(|service| begun(service, task_definition))
-            .ok_or(ServiceError::Incomplete {
-                action: ACTION,
-                lacks: "deployment of the new revision",
-            })
+        begun(&read::service(&body.json()["service"]), task_definition).ok_or(ServiceError::Incomplete {
+            action: ACTION,
+            lacks: "deployment of the new revision",
+        })
     }
 
     /// Whether an update whose answer was lost took effect. `before` is the primary deployment's id before it.

@@ -1,21 +1,19 @@
 //! The ECS adapter: calls through the official SDK, answers turned into our own plain data.
 
+mod ask;
 mod change;
-mod convert;
 mod look;
 mod passthrough;
 mod proof;
 
-pub use look::Watched;
+pub use look::{Look, Watched};
 
+use super::answers::{DESCRIBE_SERVICES, read};
 use super::observation::Service;
 use super::task_definition::{TaskDefinition, TaskDefinitionError};
 use crate::aws::Aws;
 use crate::aws::sort::{CallError, Sorted};
 use passthrough::{Captured, ReadAnswer, SendDocument};
-
-/// The most services, tasks and service deployments that one call describes (DescribeTasks).
-const TASKS_PER_CALL: usize = 100;
 
 /// ECS as the deploy stage sees it: one cluster and one service.
 #[derive(Debug, Clone)]
@@ -72,26 +70,18 @@ impl Ecs {
     /// # Errors
     /// [`ServiceError::NoService`] when ECS does not know it.
     pub async fn describe(&self) -> Result<Service, ServiceError> {
-        const ACTION: &str = "ecs:DescribeServices";
-        let answer = self
-            .aws
-            .ecs
-            .describe_services()
-            .cluster(&self.cluster)
-            .services(&self.service)
-            .send()
-            .await
-            .map_err(CallError::of(ACTION))?;
-        if let Some(service) = answer.services().first() {
-            return Ok(convert::service(service));
+        let said =
+            ask::describe_services(&self.aws, &self.cluster, std::slice::from_ref(&self.service)).await?;
+        if let Some(service) = said["services"].get(0) {
+            return Ok(read::service(service));
         }
-        match answer.failures().first().and_then(|failure| failure.reason()) {
-            Some("MISSING") => Err(ServiceError::NoService),
-            _ => Err(ServiceError::Incomplete {
-                action: ACTION,
-                lacks: "service",
-            }),
+        if said["failures"][0]["reason"] == "MISSING" {
+            return Err(ServiceError::NoService);
         }
+        Err(ServiceError::Incomplete {
+            action: DESCRIBE_SERVICES,
+            lacks: "service",
+        })
     }
 
     /// Describes a task definition with its tags, losing nothing.

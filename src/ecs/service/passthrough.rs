@@ -18,6 +18,11 @@ impl Captured {
     pub(super) fn take(&self) -> Vec<u8> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
+
+    /// The last answer as JSON; null if there was none. The SDK has read it already, so it is JSON.
+    pub(super) fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.take()).unwrap_or_default()
+    }
 }
 
 /// Keeps the bytes of an answer, which has fields that the SDK does not know.

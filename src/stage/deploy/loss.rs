@@ -98,7 +98,7 @@ impl Lost {
         ) {
             return Diagnosis::default();
         }
-        let seen = prepared.ecs.look_closely(&mut self.watched).await;
+        let seen = prepared.ecs.look_closely(&mut self.watched).await.seen;
         if seen.seen_service().is_some() {
             self.seen = merge(seen, &self.seen);
         }

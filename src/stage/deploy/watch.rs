@@ -7,7 +7,7 @@ use crate::config::settings::DeploySettings;
 use crate::ecs::observation::{Observation, Service, revision_name};
 use crate::ecs::rollout::pace::{GLANCE, GLANCES};
 use crate::ecs::rollout::{Baseline, Loss, Ours, Rollout, Verdict, WaitingOn};
-use crate::ecs::service::Watched;
+use crate::ecs::service::{Look, Watched};
 use crate::failure::{Failure, Kind};
 use crate::report::event::Event;
 use crate::shutdown::Urgency;
@@ -60,29 +60,32 @@ pub(super) async fn watch(
     let mut told: Option<WaitingOn> = None;
     let mut last: Option<Observation> = None;
     loop {
-        let seen = tokio::select! {
-            seen = prepared.ecs.look(&mut watched) => seen,
+        let look = tokio::select! {
+            look = prepared.ecs.look(&mut watched) => look,
             // A call that hangs must not outlast the deadline by all its retries.
-            () = tools.clock.reaches(start + deploy.timeout + LAST_LOOK) => Observation::unanswered(),
+            () = tools.clock.reaches(start + deploy.timeout + LAST_LOOK) => {
+                Look { seen: Observation::unanswered(), answers: Vec::new() }
+            }
             kind = tools.shutdown.reached(Urgency::WindDown) => {
                 return End::Stopped(Stopped { kind, waiting_on: told, seen: last });
             }
         };
+        let seen = &look.seen;
         let elapsed = tools.clock.now().saturating_sub(start);
-        for event in rollout.news(&seen) {
+        for event in rollout.news(seen) {
             let message = event.message.clone();
             tools.tell.tell(Event::ServiceEvent {
                 service: prepared.name.clone(),
                 message,
             });
         }
-        match rollout.judge(elapsed, &seen) {
-            Verdict::Healthy => return End::Healthy(seen),
+        match rollout.judge(elapsed, seen) {
+            Verdict::Healthy => return End::Healthy(look.seen),
             Verdict::Lost(loss) => {
                 return End::Lost(Box::new(Lost {
                     loss,
                     elapsed,
-                    seen,
+                    seen: look.seen,
                     watched,
                 }));
             }
@@ -108,17 +111,17 @@ pub(super) async fn watch(
                     .pace
                     .settling(settles.is_some_and(|settles| settles > pause));
                 let until = tools.clock.now() + left;
-                if wait(tools, prepared, &waiting_on, &seen, pause, until).await == Pause::Stopped {
+                if wait(tools, prepared, &waiting_on, &watched, &look, pause, until).await == Pause::Stopped {
                     let kind = tools.shutdown.asked().1.unwrap_or(Kind::Terminated);
                     return End::Stopped(Stopped {
                         kind,
                         waiting_on: told,
-                        seen: Some(seen),
+                        seen: Some(look.seen),
                     });
                 }
             }
         }
-        last = Some(seen);
+        last = Some(look.seen);
     }
 }
 
@@ -128,7 +131,8 @@ async fn wait(
     tools: &Tools,
     prepared: &Prepared,
     waiting_on: &WaitingOn,
-    seen: &Observation,
+    watched: &Watched,
+    last: &Look,
     pause: Duration,
     until: Duration,
 ) -> Pause {
@@ -145,7 +149,7 @@ async fn wait(
             return Pause::Passed;
         }
         let still = tokio::select! {
-            still = prepared.ecs.is_still(waiting_on, seen) => still,
+            still = prepared.ecs.is_still(waiting_on, watched, last) => still,
             () = tools.clock.reaches(until) => return Pause::Passed,
             _ = tools.shutdown.reached(Urgency::WindDown) => return Pause::Stopped,
         };

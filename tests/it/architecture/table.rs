@@ -187,6 +187,7 @@ pub const RULES: &[Rule] = &[
     rule("config::settings", Layer::Decisions),
     rule("config::substitution", Layer::Decisions),
     rule("config::written", Layer::Decisions),
+    rule("ecs::answers", Layer::Decisions),
     rule("ecs::diagnosis", Layer::Decisions),
     rule("ecs::observation", Layer::Decisions),
     rule("ecs::rollout", Layer::Decisions),

@@ -1,0 +1,146 @@
+//! The read calls of a watch: each gives what the far end said, member by member as it said it.
+
+use super::passthrough::{Captured, ReadAnswer};
+use crate::aws::Aws;
+use crate::aws::sort::{CallError, Sorted};
+use crate::ecs::answers::{
+    Answer, DESCRIBE_SERVICE_DEPLOYMENTS, DESCRIBE_SERVICES, DESCRIBE_TARGET_HEALTH, DESCRIBE_TASKS,
+    LIST_SERVICE_DEPLOYMENTS, LIST_TASKS, Outcome,
+};
+use crate::ecs::observation::BlindReason;
+use aws_sdk_ecs::types::DesiredStatus;
+use aws_sdk_elasticloadbalancingv2::types::TargetHealthDescription;
+use serde_json::{Value, json};
+
+/// The most tasks that one DescribeTasks describes.
+pub(super) const TASKS_PER_CALL: usize = 100;
+
+/// Service deployments that are listed to find ours; it is among the newest.
+const DEPLOYMENTS_LISTED: i32 = 20;
+
+/// Which of a service's tasks are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Listed {
+    /// Those that are meant to run.
+    Running,
+    /// Those that are meant to stop, or have.
+    Stopped,
+}
+
+/// Sends a call of ECS and gives its answer's body as ECS wrote it.
+macro_rules! said {
+    ($action:expr, $call:expr) => {{
+        let body = Captured::default();
+        let sent = $call
+            .customize()
+            .interceptor(ReadAnswer::into(&body))
+            .send()
+            .await;
+        sent.map_err(CallError::of($action)).map(|_| body.json())
+    }};
+}
+
+/// DescribeServices of at most ten services of one cluster.
+pub(super) async fn describe_services(
+    aws: &Aws,
+    cluster: &str,
+    services: &[String],
+) -> Result<Value, CallError> {
+    let call = aws.ecs.describe_services().cluster(cluster);
+    said!(DESCRIBE_SERVICES, call.set_services(Some(services.to_vec())))
+}
+
+/// The newest service deployments of a service.
+pub(super) async fn list_service_deployments(
+    aws: &Aws,
+    cluster: &str,
+    service: &str,
+) -> Result<Value, CallError> {
+    let call = aws
+        .ecs
+        .list_service_deployments()
+        .cluster(cluster)
+        .service(service);
+    said!(LIST_SERVICE_DEPLOYMENTS, call.max_results(DEPLOYMENTS_LISTED))
+}
+
+/// DescribeServiceDeployments of at most twenty.
+pub(super) async fn describe_service_deployments(aws: &Aws, arns: &[String]) -> Result<Value, CallError> {
+    let call = aws.ecs.describe_service_deployments();
+    said!(
+        DESCRIBE_SERVICE_DEPLOYMENTS,
+        call.set_service_deployment_arns(Some(arns.to_vec()))
+    )
+}
+
+/// All pages of a service's tasks as one answer. ListTasks refuses `startedBy` beside any other filter and would then
+/// leave stopped tasks out, so ours are picked from the service's by what DescribeTasks says.
+pub(super) async fn list_tasks(
+    aws: &Aws,
+    cluster: &str,
+    service: &str,
+    listed: Listed,
+) -> Result<Value, CallError> {
+    let status = match listed {
+        Listed::Running => DesiredStatus::Running,
+        Listed::Stopped => DesiredStatus::Stopped,
+    };
+    let call = aws.ecs.list_tasks().cluster(cluster).service_name(service);
+    let mut pages = call.desired_status(status).into_paginator().send();
+    let mut arns: Vec<String> = Vec::new();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(CallError::of(LIST_TASKS))?;
+        arns.extend(page.task_arns.unwrap_or_default());
+    }
+    Ok(json!({ "taskArns": arns }))
+}
+
+/// DescribeTasks of at most [`TASKS_PER_CALL`] tasks of one cluster.
+pub(super) async fn describe_tasks(aws: &Aws, cluster: &str, tasks: &[String]) -> Result<Value, CallError> {
+    let call = aws.ecs.describe_tasks().cluster(cluster);
+    said!(DESCRIBE_TASKS, call.set_tasks(Some(tasks.to_vec())))
+}
+
+/// DescribeTargetHealth of one target group, in the shape in which the AWS CLI prints it: the API speaks XML.
+pub(super) async fn describe_target_health(aws: &Aws, group: &str) -> Result<Value, CallError> {
+    let call = aws.elb.describe_target_health().target_group_arn(group);
+    let answer = call.send().await.map_err(CallError::of(DESCRIBE_TARGET_HEALTH))?;
+    let targets: Vec<Value> = answer.target_health_descriptions().iter().map(target).collect();
+    Ok(json!({ "TargetHealthDescriptions": targets }))
+}
+
+fn target(from: &TargetHealthDescription) -> Value {
+    let (target, health) = (from.target(), from.target_health());
+    json!({
+        "Target": {
+            "Id": target.and_then(|target| target.id()),
+            "Port": target.and_then(|target| target.port()),
+        },
+        "TargetHealth": {
+            "State": health.and_then(|health| health.state()).map(|state| state.as_str()),
+            "Reason": health.and_then(|health| health.reason()).map(|reason| reason.as_str()),
+            "Description": health.and_then(|health| health.description()),
+        },
+    })
+}
+
+/// A call and what came of it.
+pub(super) fn answer(action: &str, asked: Value, said: Result<Value, CallError>) -> Answer {
+    Answer {
+        action: action.to_owned(),
+        asked,
+        outcome: match said {
+            Ok(said) => Outcome::Said(said),
+            Err(error) => Outcome::Failed(why(&error)),
+        },
+    }
+}
+
+fn why(error: &CallError) -> BlindReason {
+    match error.sorted {
+        Sorted::Denied => BlindReason::Denied,
+        Sorted::ExpiredCredentials | Sorted::NoCredentials => BlindReason::NoCredentials,
+        Sorted::Transient | Sorted::Throttled | Sorted::Unreachable => BlindReason::Transient,
+        Sorted::Missing { .. } | Sorted::Refused { .. } => BlindReason::Unsupported,
+    }
+}
