@@ -2,6 +2,8 @@
 //!
 //! Knows nothing of where secrets come from; `expose` is the one way to read one, so that `grep` finds every use.
 
+pub mod redact;
+
 use std::fmt;
 
 /// A secret value: it has no `Display`, and its `Debug` says `[secret]`.

@@ -6,8 +6,6 @@
 mod build;
 pub mod dockerfile;
 mod push;
-mod redact;
 
 pub use build::{BuildFailure, BuildFault, BuildMessage, BuildTranscript, Log, Vertex};
 pub use push::{PushFailure, PushFault, PushMessage, PushTranscript};
-pub use redact::{redact, secret_arguments};

@@ -1,8 +1,8 @@
 //! The messages of a push, folded into layer progress and the digest or the reason why there is none.
 
-use super::redact::redact;
 use crate::name::Digest;
 use crate::report::event::Event;
+use crate::secret::redact::redact;
 
 /// One message of a push.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

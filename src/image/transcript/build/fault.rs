@@ -1,6 +1,6 @@
 //! Why a build failed: the Engine's text cleaned, sorted, and with what it says of lines and exit codes.
 
-use crate::image::transcript::redact;
+use crate::secret::redact::redact;
 
 /// A build that failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

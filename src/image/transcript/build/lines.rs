@@ -1,6 +1,6 @@
 //! Pieces of output put together to lines.
 
-use crate::image::transcript::redact;
+use crate::secret::redact::redact;
 use std::collections::VecDeque;
 
 /// How many lines of a failed step are shown.

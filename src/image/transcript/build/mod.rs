@@ -6,9 +6,9 @@ mod lines;
 pub use fault::{BuildFailure, BuildFault};
 
 use super::dockerfile::line_of;
-use super::redact::{hide, redact};
 use crate::report::event::{Event, StepState};
 use crate::secret::Secret;
+use crate::secret::redact::{hide, redact};
 use fault::{exit_code_of, fault_of, parse_error_line, unwrap_text};
 use lines::Lines;
 use std::collections::BTreeMap;

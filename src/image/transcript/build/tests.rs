@@ -1,8 +1,8 @@
 //! Streams of both builders, as Engines send them.
 
 use super::{BuildFailure, BuildFault, BuildMessage, BuildTranscript, Log, Vertex};
-use crate::image::transcript::secret_arguments;
 use crate::report::event::{Event, StepState};
+use crate::secret::redact::secret_arguments;
 use std::time::Duration;
 
 const DOCKERFILE: &str = "FROM busybox\n# a comment\nRUN echo hello && \\\n    exit 7\n";

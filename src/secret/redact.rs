@@ -1,6 +1,6 @@
-//! Texts of the Engine and of registries without what looks like a credential.
+//! Texts of far ends without what looks like a credential.
 
-use crate::secret::Secret;
+use super::Secret;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
@@ -48,7 +48,7 @@ const SECRET_NAMES: [&str; 7] = [
 /// A shorter value stands by chance in too many texts.
 const LEAST_SECRET: usize = 6;
 
-/// The values of build arguments that are secrets by their names, the longest first.
+/// The values of named settings (build arguments, variables) that are secrets by their names, the longest first.
 #[must_use]
 pub fn secret_arguments(arguments: &BTreeMap<String, String>) -> Vec<Secret<String>> {
     let is_secret = |name: &str| {
@@ -65,7 +65,7 @@ pub fn secret_arguments(arguments: &BTreeMap<String, String>) -> Vec<Secret<Stri
 }
 
 /// Replaces every one of these values by `[secret]`.
-pub(super) fn hide(text: &mut String, values: &[Secret<String>]) {
+pub fn hide(text: &mut String, values: &[Secret<String>]) {
     for value in values {
         if text.contains(value.expose()) {
             *text = text.replace(value.expose(), MASK);
