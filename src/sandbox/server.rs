@@ -7,6 +7,7 @@ use super::listener::{Line, Loopback};
 use super::scenario::Scenario;
 use super::simulate::{self, Simulator};
 use super::wire::{self, Site, Spool};
+use super::world::acts::Acts;
 use super::world::ecs::Timings;
 use super::world::orders::{Fact, Order};
 use super::world::{World, WorldConfig};
@@ -187,6 +188,7 @@ impl Sandbox {
             timings: options.timings.clone(),
         });
         world.ecs.quirks = options.scenario.quirks.clone();
+        world.acts = Acts::new(options.scenario.acts.clone(), options.clock.now());
         let (shared, mut helpers, far) = Box::pin(start_runner(world, &options, &host)).await?;
         if matches!(options.clock, Clock::System) {
             helpers.push(tokio::spawn(shared.clone().keep_time()));

@@ -20,6 +20,7 @@ mod promises;
 mod responder;
 mod rolls;
 mod sandbox_support;
+mod scenarios;
 mod support;
 mod wire_apis;
 mod wire_registry;

@@ -1,13 +1,16 @@
 //! A scenario file (TOML): what goes wrong in the sandbox, and when.
 //!
 //! `[[fault]]` tables are of the wire (throttling, 5xx, lost answers), `[[fate]]` tables are of simulated tasks (crash,
-//! hang, unhealthy), the `[ecs]` table chooses between behaviours that ECS was seen to have.
+//! hang, unhealthy), `[[act]]` tables are of what somebody else does meanwhile, the `[ecs]` table chooses between behaviours that ECS was seen to have.
 
+pub mod acts;
 pub mod fates;
 pub mod faults;
 
+use super::world::acts::Act;
 use super::world::ecs::Quirks;
 use serde::Deserialize;
+use std::time::Duration;
 
 /// Everything that a scenario file says.
 #[derive(Debug, Clone, Default)]
@@ -16,6 +19,8 @@ pub struct Scenario {
     pub faults: faults::Faults,
     /// What simulated tasks do.
     pub fates: fates::Fates,
+    /// What somebody else does.
+    pub acts: Vec<Act>,
     /// How ECS behaves where observations differ.
     pub quirks: Quirks,
 }
@@ -29,6 +34,9 @@ pub enum ScenarioError {
     /// Faults that can not be.
     #[error("read the scenario's faults: {}", listed(.0))]
     Faults(Vec<faults::Problem>),
+    /// Acts that can not be.
+    #[error("read the scenario's acts: {}", .0.join("; "))]
+    Acts(Vec<String>),
 }
 
 fn listed(problems: &[faults::Problem]) -> String {
@@ -46,6 +54,7 @@ struct Written {
     /// Read by [`faults::Faults::read`], which knows its places and reports all problems at once.
     fault: Option<toml::Value>,
     fate: fates::Fates,
+    act: Vec<acts::Written>,
     ecs: WrittenQuirks,
 }
 
@@ -58,6 +67,7 @@ struct WrittenQuirks {
     draining_status: bool,
     reason_without_dot: bool,
     platform_digest: bool,
+    registration_ms: u32,
 }
 
 impl Scenario {
@@ -72,15 +82,18 @@ impl Scenario {
         if !problems.is_empty() {
             return Err(ScenarioError::Faults(problems));
         }
+        let acts = acts::read(written.act).map_err(ScenarioError::Acts)?;
         Ok(Self {
             faults,
             fates: written.fate,
+            acts,
             quirks: Quirks {
                 stale_describes: written.ecs.stale_describes,
                 rollback_mints_id: written.ecs.rollback_mints_id,
                 draining_status: written.ecs.draining_status,
                 reason_without_dot: written.ecs.reason_without_dot,
                 platform_digest: written.ecs.platform_digest,
+                registration: Duration::from_millis(written.ecs.registration_ms.into()),
             },
         })
     }

@@ -3,6 +3,7 @@
 //! Time is an argument (counted from the Unix epoch), ids are counters, maps are ordered: the same calls give the same
 //! answers. Tasks are run by somebody else: the world gives [`orders::Order`]s and learns [`orders::Fact`]s.
 
+pub mod acts;
 pub mod ecr;
 pub mod ecs;
 pub mod elb;
@@ -41,6 +42,8 @@ pub struct World {
     pub s3: s3::S3,
     /// Log groups, streams and events.
     pub logs: logs::Logs,
+    /// What somebody else is going to do.
+    pub acts: acts::Acts,
 }
 
 impl World {
@@ -53,6 +56,7 @@ impl World {
             ecr: ecr::Ecr::new(&config),
             s3: s3::S3::new(),
             logs: logs::Logs::new(&config),
+            acts: acts::Acts::default(),
             config,
         }
     }
@@ -68,15 +72,24 @@ impl World {
     /// The next instant at which something changes by itself.
     #[must_use]
     pub fn next_change(&self) -> Option<Duration> {
-        [self.ecs.next_change(), self.elb.next_change()]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.ecs.next_change(),
+            self.elb.next_change(),
+            self.acts.next_change(&self.ecs),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     fn step(&mut self, now: Duration) {
         self.elb.advance(now);
         self.ecs.advance(now, &mut self.elb, &self.ecr, &self.logs);
+        for deed in self.acts.take_due(now, &self.ecs) {
+            if let Err(error) = deed.carry_out(now, &mut self.ecs, &mut self.elb, &self.ecr) {
+                tracing::warn!(?deed, %error, "an act of the scenario was refused");
+            }
+        }
     }
 
     /// Takes the orders for whoever runs tasks and checks targets.

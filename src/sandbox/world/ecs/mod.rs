@@ -4,6 +4,7 @@
 //! container checks and the circuit breaker; standalone tasks; service deployments and revisions. Services of the
 //! controllers CODE_DEPLOY and EXTERNAL exist, but run nothing. What it does not imitate is refused by name.
 
+mod alarms;
 mod awslogs;
 mod breaker;
 mod clusters;
@@ -13,6 +14,7 @@ mod fargate;
 mod health;
 mod ids;
 mod launch;
+mod others;
 mod plan;
 mod progress;
 mod registration;
@@ -31,6 +33,8 @@ mod tasks;
 mod timings;
 mod updates;
 
+#[cfg(test)]
+mod act_tests;
 #[cfg(test)]
 mod api_tests;
 #[cfg(test)]
@@ -56,7 +60,7 @@ use clusters::Cluster;
 use ids::{Ids, Place};
 use serde_json::Value;
 use service::{Service, ServiceKey};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use task::Task;
 use task_definitions::TaskDefinitions;
@@ -77,6 +81,9 @@ pub struct Quirks {
     pub reason_without_dot: bool,
     /// Whether a container's `imageDigest` is the platform's manifest when the image is an index; otherwise the index.
     pub platform_digest: bool,
+    /// How long a registration is under way; another one of the family is refused meanwhile. A client that awaits its
+    /// answers never meets itself, so that the usual is no time at all.
+    pub registration: Duration,
 }
 
 /// The state of ECS.
@@ -94,6 +101,12 @@ pub struct Ecs {
     services: BTreeMap<ServiceKey, Service>,
     tasks: BTreeMap<TaskId, Task>,
     orders: Vec<Order>,
+    /// The CloudWatch alarms that are in ALARM.
+    alarms: BTreeSet<String>,
+    /// When clients updated each service, by its name.
+    updates: BTreeMap<String, Vec<Duration>>,
+    /// Until when somebody else registers revisions of a family all the time.
+    crowded: BTreeMap<String, Duration>,
 }
 
 impl Ecs {
@@ -111,14 +124,36 @@ impl Ecs {
             services: BTreeMap::new(),
             tasks: BTreeMap::new(),
             orders: Vec::new(),
+            alarms: BTreeSet::new(),
+            updates: BTreeMap::new(),
+            crowded: BTreeMap::new(),
         }
     }
 
-    /// Answers one operation (`RegisterTaskDefinition`, ...) with the JSON of its output shape.
+    /// Answers one operation (`RegisterTaskDefinition`, ...) of a client with the JSON of its output shape.
     ///
     /// # Errors
     /// The operation's declared errors; an unknown operation is refused by name.
     pub fn call(
+        &mut self,
+        now: Duration,
+        operation: &str,
+        input: &Value,
+        elb: &mut Elb,
+        ecr: &Ecr,
+    ) -> Result<Value, ApiError> {
+        let answer = self.perform(now, operation, input, elb, ecr)?;
+        if operation == "UpdateService" {
+            self.note_update(now, input);
+        }
+        Ok(answer)
+    }
+
+    /// The same for somebody who is no client: a scenario's act.
+    ///
+    /// # Errors
+    /// Those of [`Ecs::call`].
+    pub fn perform(
         &mut self,
         now: Duration,
         operation: &str,

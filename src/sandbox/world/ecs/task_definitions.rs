@@ -99,6 +99,7 @@ impl Ecs {
         let tags = list(input, "tags").to_vec();
         check_tags(&tags)?;
         let family = required(input, "family")?.to_owned();
+        self.take_turn(now, &family)?;
         let entries = self.definitions.families.entry(family.clone()).or_default();
         let revision = entries.len() + 1;
         let arn = self.place.arn(&format!("task-definition/{family}:{revision}"));

@@ -4,6 +4,7 @@ use super::Timings;
 use crate::name::Digest;
 use crate::sandbox::scenario::Scenario;
 use crate::sandbox::simulate::{Simulator, drive};
+use crate::sandbox::world::acts::Acts;
 use crate::sandbox::world::error::ApiError;
 use crate::sandbox::world::{World, WorldConfig};
 use serde_json::{Value, json};
@@ -35,6 +36,7 @@ impl Timeline {
             timings: timings.clone(),
         });
         world.ecs.quirks = scenario.quirks;
+        world.acts = Acts::new(scenario.acts, EPOCH);
         let mut timeline = Self {
             world,
             simulator: Simulator::new(scenario.fates, timings),

@@ -1,0 +1,53 @@
+//! What a scenario's acts have to know of ECS: who updated what, which services there are, who crowds a family.
+
+use super::Ecs;
+use super::request::{client, short};
+use super::service::ServiceStatus;
+use crate::sandbox::world::error::ApiError;
+use serde_json::Value;
+use std::time::Duration;
+
+impl Ecs {
+    /// Notes that a client's UpdateService was accepted.
+    pub(super) fn note_update(&mut self, now: Duration, input: &Value) {
+        let name = short(input["service"].as_str().unwrap_or_default()).to_owned();
+        self.updates.entry(name).or_default().push(now);
+    }
+
+    /// When a client's nth UpdateService of a service was accepted, counted from 1.
+    #[must_use]
+    pub fn updated(&self, service: &str, nth: usize) -> Option<Duration> {
+        self.updates.get(service)?.get(nth.checked_sub(1)?).copied()
+    }
+
+    /// The cluster that has a service of this name which is not gone; the first one by name.
+    #[must_use]
+    pub fn cluster_with(&self, service: &str) -> Option<&str> {
+        let mut keys = self
+            .services
+            .values()
+            .filter(|one| one.status != ServiceStatus::Inactive);
+        keys.find(|one| one.key.name == service)
+            .map(|one| one.key.cluster.as_str())
+    }
+
+    /// Lets registrations of a family be refused until an instant, as if somebody else registered all the time.
+    pub fn crowd_family(&mut self, family: &str, until: Duration) {
+        self.crowded.insert(family.to_owned(), until);
+    }
+
+    /// Refuses a registration while another one of the family is under way.
+    ///
+    /// # Errors
+    /// `ClientException`, as RegisterTaskDefinition words it.
+    pub(super) fn take_turn(&mut self, now: Duration, family: &str) -> Result<(), ApiError> {
+        if self.crowded.get(family).is_some_and(|until| now < *until) {
+            return Err(client(
+                "Too many concurrent attempts to create a new revision of the specified family.",
+            ));
+        }
+        self.crowded
+            .insert(family.to_owned(), now + self.quirks.registration);
+        Ok(())
+    }
+}
