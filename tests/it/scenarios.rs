@@ -23,3 +23,96 @@ async fn a_service_deployment_that_somebody_stops_is_no_success() {
     assert_eq!(failure.kind, Kind::RolledBack, "{}", Bench::rendered(&failure));
     assert_eq!(bench.revision().await, "shop:1");
 }
+
+#[tokio::test]
+async fn members_that_no_client_knows_are_no_reason_to_fail() {
+    let fault = "[[fault]]\naction = \"extra-members\"";
+    let bench = Bench::with_service(fault, Setup::default()).await;
+    let deployed = bench.deploy(&bench.version_two()).await.unwrap();
+    assert_eq!(deployed[0].revision, "shop:2");
+    let described = bench.registered(&bench.revision().await).await;
+    assert!(
+        described.contains("memberOfTomorrow"),
+        "the answers had more members: {described}"
+    );
+}
+
+#[tokio::test]
+async fn a_word_that_nobody_knows_is_never_a_success() {
+    for (member, operation) in [
+        ("deployments.rolloutState", "DescribeServices"),
+        ("deployments.status", "DescribeServices"),
+        ("tasks.lastStatus", "DescribeTasks"),
+    ] {
+        let scenario = format!(
+            "[[fault]]\nservice = \"ecs\"\noperation = \"{operation}\"\naction = \"unknown-word\"\nmember = \"{member}\"\nfrom = 40"
+        );
+        let bench = Bench::with_service(&scenario, Setup::default()).await;
+        while operations(&bench, operation) < 40 {
+            let (service, cluster) = (crate::support::SERVICE, crate::support::CLUSTER);
+            let call = bench
+                .aws
+                .ecs
+                .describe_services()
+                .cluster(cluster)
+                .services(service);
+            call.send().await.unwrap();
+            if operation == "DescribeTasks" {
+                let call = bench
+                    .aws
+                    .ecs
+                    .describe_tasks()
+                    .cluster(cluster)
+                    .tasks("1".repeat(32));
+                call.send().await.unwrap();
+            }
+        }
+        let outcome = bench.deploy(&bench.version_two()).await;
+        assert!(outcome.is_err(), "{member}: {outcome:?}");
+    }
+}
+
+fn operations(bench: &Bench, operation: &str) -> usize {
+    let asked = bench.journal();
+    asked.iter().filter(|one| one.ends_with(operation)).count()
+}
+
+#[tokio::test]
+async fn a_body_that_is_cut_is_an_error_of_the_connection_and_not_an_empty_answer() {
+    let fault = "[[fault]]\nservice = \"ecs\"\noperation = \"ListClusters\"\nnth = 1\naction = \"cut-body\"\n\
+                 [[fault]]\nservice = \"s3\"\noperation = \"GetObject\"\nnth = 1\naction = \"cut-body\"";
+    let sandbox = crate::sandbox_support::start(fault).await;
+    let config = crate::sandbox_support::config(&sandbox, crate::sandbox_support::REGION);
+    let ecs = aws_sdk_ecs::Client::new(&config);
+    ecs.create_cluster().cluster_name("prod").send().await.unwrap();
+    let error = ecs.list_clusters().send().await.unwrap_err();
+    assert!(error.as_service_error().is_none(), "{error:?}");
+    assert_eq!(ecs.list_clusters().send().await.unwrap().cluster_arns().len(), 1);
+
+    let s3 = aws_sdk_s3::Client::from_conf(
+        aws_sdk_s3::config::Builder::from(&config)
+            .force_path_style(true)
+            .build(),
+    );
+    s3.create_bucket()
+        .bucket("artifacts")
+        .create_bucket_configuration(
+            aws_sdk_s3::types::CreateBucketConfiguration::builder()
+                .location_constraint("eu-west-1".into())
+                .build(),
+        )
+        .send()
+        .await
+        .unwrap();
+    let bytes = vec![7_u8; 200_000];
+    let put = s3
+        .put_object()
+        .bucket("artifacts")
+        .key("a")
+        .body(bytes.clone().into());
+    put.send().await.unwrap();
+    let get = || s3.get_object().bucket("artifacts").key("a").send();
+    assert!(get().await.unwrap().body.collect().await.is_err());
+    assert_eq!(get().await.unwrap().body.collect().await.unwrap().to_vec(), bytes);
+    sandbox.stop().await;
+}

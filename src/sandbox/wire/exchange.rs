@@ -4,6 +4,7 @@ use super::super::journal;
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
+use futures_util::stream::{self, Stream, StreamExt as _};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use std::path::PathBuf;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
@@ -65,6 +66,8 @@ pub struct Reply {
     pub headers: HeaderMap,
     /// The body.
     pub content: Content,
+    /// Whether the connection ends in the middle of the body.
+    pub cut: bool,
 }
 
 /// The body of an answer.
@@ -112,6 +115,7 @@ impl Reply {
             status,
             headers: HeaderMap::new(),
             content: Content::Bytes(Bytes::new()),
+            cut: false,
         }
     }
 
@@ -155,8 +159,14 @@ impl Reply {
         let length = self.length();
         let body = match self.content {
             _ if head_only => Body::empty(),
+            Content::Bytes(bytes) if self.cut => {
+                Body::from_stream(cut(stream::iter([Ok(bytes.slice(..bytes.len() / 2))])))
+            }
             Content::Bytes(bytes) => Body::from(bytes),
             Content::File(stretch) => match open(&stretch).await {
+                Ok(file) if self.cut => {
+                    Body::from_stream(cut(ReaderStream::new(file.take(stretch.length / 2))))
+                }
                 Ok(file) => Body::from_stream(ReaderStream::new(file.take(stretch.length))),
                 Err(error) => {
                     tracing::error!(%error, "the sandbox lost a file");
@@ -177,6 +187,17 @@ impl Reply {
         }
         response
     }
+}
+
+/// The same stream with an end that breaks the connection, once what came before is sent.
+fn cut(
+    body: impl Stream<Item = std::io::Result<Bytes>> + Send + 'static,
+) -> impl Stream<Item = std::io::Result<Bytes>> + Send + 'static {
+    body.chain(stream::once(async {
+        // The connection sends what it has while it waits for more.
+        tokio::task::yield_now().await;
+        Err(std::io::ErrorKind::ConnectionAborted.into())
+    }))
 }
 
 async fn open(stretch: &Stretch) -> std::io::Result<tokio::fs::File> {

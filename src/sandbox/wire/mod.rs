@@ -4,6 +4,7 @@
 //! faults happen, and writes the journal.
 
 mod auth;
+mod change;
 mod checksum;
 mod exchange;
 mod json;
@@ -144,6 +145,13 @@ async fn decide_and_answer(site: &Site, head: &Head, ask: Ask, id: &str) -> Outc
             answer(site, head, ask, id).await
         }
         Some(Action::Stale) => answer_from_memory(site, head, ask, id).await,
+        Some(Action::Change(change)) => {
+            let outcome = answer(site, head, ask, id).await;
+            Outcome {
+                reply: outcome.reply.map(|reply| change::change(reply, &change)),
+                ..outcome
+            }
+        }
     }
 }
 
