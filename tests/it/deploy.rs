@@ -26,13 +26,14 @@ fn image() -> String {
 fn deployment(number: u32, status: &str, rollout: &str, running: u32, task_definition: &str) -> Value {
     json!({
         "id": format!("ecs-svc/{number}"), "status": status, "rolloutState": rollout, "desiredCount": running,
-        "runningCount": running, "taskDefinition": task_definition,
+        "runningCount": running, "pendingCount": 0, "taskDefinition": task_definition,
     })
 }
 
 fn service(deployments: &Value) -> Value {
     json!({
-        "serviceName": "web", "status": "ACTIVE", "desiredCount": 1, "runningCount": 1, "taskDefinition": OLD,
+        "serviceName": "web", "status": "ACTIVE", "desiredCount": 1, "runningCount": 1, "pendingCount": 0,
+        "taskDefinition": OLD, "loadBalancers": [],
         "deployments": deployments,
     })
 }

@@ -81,8 +81,15 @@ async fn a_hundred_tasks_are_described_per_call_and_all_pages_are_read() {
     }
 }
 
-fn service(deployments: &Value) -> Value {
-    json!({"serviceName": "web", "status": "ACTIVE", "desiredCount": 1, "deployments": deployments})
+fn service(deployment: &Value) -> Value {
+    let mut deployment = deployment.clone();
+    for count in ["desiredCount", "runningCount", "pendingCount"] {
+        deployment[count] = json!(0);
+    }
+    json!({
+        "serviceName": "web", "status": "ACTIVE", "desiredCount": 1, "runningCount": 0, "pendingCount": 0,
+        "loadBalancers": [], "deployments": [deployment],
+    })
 }
 
 #[tokio::test]
@@ -90,7 +97,7 @@ async fn an_update_is_sent_once_and_a_lost_answer_is_looked_up() {
     let (ecs, asked) = respond(|operation, _, _| match operation {
         "UpdateService" => Answer::Cut,
         _ => {
-            let ours = json!([{"id": "ecs-svc/2", "status": "PRIMARY", "taskDefinition": "arn:x/web:8"}]);
+            let ours = json!({"id": "ecs-svc/2", "status": "PRIMARY", "taskDefinition": "arn:x/web:8"});
             ok(json!({"services": [service(&ours)]}))
         }
     })
@@ -114,9 +121,24 @@ async fn an_update_is_sent_once_and_a_lost_answer_is_looked_up() {
 }
 
 #[tokio::test]
+async fn a_service_whose_counts_are_missing_is_not_believed() {
+    let (ecs, _) = respond(|_, _, _| {
+        let mut service = service(&json!({"id": "ecs-svc/1", "status": "PRIMARY"}));
+        service["desiredCount"] = Value::Null;
+        ok(json!({"services": [service]}))
+    })
+    .await;
+    let error = ecs.describe().await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the answer of `ecs:DescribeServices` has no desiredCount"
+    );
+}
+
+#[tokio::test]
 async fn an_answer_that_names_another_revision_is_no_beginning() {
     let (ecs, _) = respond(|_, _, _| {
-        let old = json!([{"id": "ecs-svc/1", "status": "PRIMARY", "taskDefinition": "arn:x/web:7"}]);
+        let old = json!({"id": "ecs-svc/1", "status": "PRIMARY", "taskDefinition": "arn:x/web:7"});
         ok(json!({"service": service(&old)}))
     })
     .await;
@@ -175,7 +197,7 @@ async fn a_service_that_is_missing_is_told_from_one_that_cannot_be_seen() {
 async fn service_deployments_that_are_denied_are_asked_for_once() {
     let (ecs, asked) = respond(|operation, _, _| match operation {
         "DescribeServices" => {
-            let ours = json!([{"id": "ecs-svc/2", "status": "PRIMARY", "rolloutState": "IN_PROGRESS"}]);
+            let ours = json!({"id": "ecs-svc/2", "status": "PRIMARY", "rolloutState": "IN_PROGRESS"});
             ok(json!({"services": [service(&ours)]}))
         }
         "ListTasks" => ok(json!({"taskArns": []})),

@@ -6,7 +6,7 @@
 pub mod read;
 
 use super::observation::{
-    Blind, BlindReason, Observation, Presence, Service, ServiceDeployment, TargetGroup, Task,
+    Blind, BlindReason, Observation, Presence, Revision, Service, ServiceDeployment, TargetGroup, Task,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -17,6 +17,8 @@ pub const DESCRIBE_SERVICES: &str = "ecs:DescribeServices";
 pub const LIST_SERVICE_DEPLOYMENTS: &str = "ecs:ListServiceDeployments";
 /// DescribeServiceDeployments.
 pub const DESCRIBE_SERVICE_DEPLOYMENTS: &str = "ecs:DescribeServiceDeployments";
+/// DescribeServiceRevisions.
+pub const DESCRIBE_SERVICE_REVISIONS: &str = "ecs:DescribeServiceRevisions";
 /// ListTasks.
 pub const LIST_TASKS: &str = "ecs:ListTasks";
 /// DescribeTasks.
@@ -66,10 +68,11 @@ pub fn observe(sought: Sought<'_>, answers: &[Answer]) -> Observation {
     let tasks = tasks(sought, answers, &mut blind);
     let target_groups = match &service {
         Presence::Seen(service) => target_groups(service, answers, &mut blind),
-        Presence::Missing | Presence::Unseen => Vec::new(),
+        Presence::Missing | Presence::Unreadable { .. } | Presence::Unseen => Vec::new(),
     };
     Observation {
         service_deployment: service_deployment(sought, answers, &mut blind),
+        revision: revision(sought, answers, &mut blind),
         service,
         tasks,
         target_groups,
@@ -135,7 +138,10 @@ fn presence(sought: Sought<'_>, answers: &[Answer], blind: &mut Vec<Blind>) -> P
                     })
                 };
                 if let Some(service) = found {
-                    presence = Presence::Seen(Box::new(read::service(service)));
+                    presence = match read::service(service) {
+                        Ok(service) => Presence::Seen(Box::new(service)),
+                        Err(read::Unreadable { member }) => Presence::Unreadable { member },
+                    };
                 } else if missing() {
                     presence = Presence::Missing;
                 } else {
@@ -170,6 +176,43 @@ fn service_deployment(
     found
 }
 
+/// The revision with our number.
+fn revision(sought: Sought<'_>, answers: &[Answer], blind: &mut Vec<Blind>) -> Option<Revision> {
+    let mut found = None;
+    for answer in of(answers, DESCRIBE_SERVICE_REVISIONS) {
+        match &answer.outcome {
+            Outcome::Failed(why) => missed(answer, *why, blind),
+            Outcome::Said(said) => {
+                let ours = read::list(&said["serviceRevisions"])
+                    .iter()
+                    .find(|each| is_number_of(&each["serviceRevisionArn"], sought.deployment));
+                found = ours.map(read::revision).or(found);
+            }
+        }
+    }
+    found
+}
+
+/// The ARN of the service revision that our deployment brings, for DescribeServiceRevisions: DescribeServices names the
+/// revisions at work, and a service deployment its target.
+#[must_use]
+pub fn revision_arn(sought: Sought<'_>, answers: &[Answer]) -> Option<String> {
+    let said = answers.iter().filter_map(|answer| match &answer.outcome {
+        Outcome::Said(said) => Some(said),
+        Outcome::Failed(_) => None,
+    });
+    let ours = |arn: &&Value| is_number_of(arn, sought.deployment);
+    said.flat_map(|said| {
+        let services = read::list(&said["services"]).iter();
+        let revisions = services.flat_map(|service| read::list(&service["currentServiceRevisions"]));
+        let at_work = revisions.map(|revision| &revision["arn"]);
+        let deployments = read::list(&said["serviceDeployments"]).iter();
+        at_work.chain(deployments.map(|deployment| &deployment["targetServiceRevision"]["arn"]))
+    })
+    .find(ours)
+    .and_then(read::text)
+}
+
 /// The tasks of our deployment; none unless the service's running tasks were listed and every listed task described,
 /// since a part of them would be misleading.
 fn tasks(sought: Sought<'_>, answers: &[Answer], blind: &mut Vec<Blind>) -> Option<Vec<Task>> {
@@ -200,7 +243,11 @@ fn tasks(sought: Sought<'_>, answers: &[Answer], blind: &mut Vec<Blind>) -> Opti
                 let ours = read::list(&said["tasks"])
                     .iter()
                     .filter(|task| task["startedBy"] == sought.deployment);
-                tasks.extend(ours.map(read::task));
+                for task in ours.map(read::task).filter(|task| !task.id.is_empty()) {
+                    // A task that is described twice is one task; the later answer knows more.
+                    tasks.retain(|known: &Task| known.id != task.id);
+                    tasks.push(task);
+                }
             }
         }
     }
@@ -209,13 +256,13 @@ fn tasks(sought: Sought<'_>, answers: &[Answer], blind: &mut Vec<Blind>) -> Opti
 
 fn target_groups(service: &Service, answers: &[Answer], blind: &mut Vec<Blind>) -> Vec<TargetGroup> {
     let mut groups = Vec::new();
-    for attachment in &service.load_balancers {
-        let asked = of(answers, DESCRIBE_TARGET_HEALTH)
-            .find(|answer| answer.asked["TargetGroupArn"] == attachment.target_group.as_str());
+    for group in service.target_groups() {
+        let asked =
+            of(answers, DESCRIBE_TARGET_HEALTH).find(|answer| answer.asked["TargetGroupArn"] == group);
         match asked.map(|answer| (answer, &answer.outcome)) {
             Some((answer, Outcome::Failed(why))) => missed(answer, *why, blind),
             Some((_, Outcome::Said(said))) => groups.push(TargetGroup {
-                arn: attachment.target_group.clone(),
+                arn: group.to_owned(),
                 targets: read::list(&said["TargetHealthDescriptions"])
                     .iter()
                     .map(read::target)

@@ -23,6 +23,17 @@ fn failed(action: &str, asked: Value, why: BlindReason) -> Answer {
     }
 }
 
+/// A service as DescribeServices shows it, with members added.
+fn described(name: &str, desired: u32, more: &Value) -> Value {
+    let mut service = json!({
+        "serviceName": name, "desiredCount": desired, "runningCount": 0, "pendingCount": 0, "deployments": [],
+        "loadBalancers": [],
+    });
+    let members = service.as_object_mut().unwrap();
+    members.extend(more.as_object().unwrap().clone());
+    service
+}
+
 fn of_two() -> Value {
     json!({ "cluster": "prod", "services": ["api", "web"] })
 }
@@ -33,7 +44,7 @@ fn one_answer_tells_of_every_service_that_it_was_asked_for() {
         DESCRIBE_SERVICES,
         of_two(),
         json!({
-            "services": [{ "serviceName": "api", "desiredCount": 1 }, { "serviceName": "web", "desiredCount": 7 }],
+            "services": [described("api", 1, &json!({})), described("web", 7, &json!({}))],
             "failures": [{ "arn": "arn:aws:ecs:r:0:service/prod/jobs", "reason": "MISSING" }],
         }),
     )];
@@ -128,7 +139,8 @@ fn our_service_deployment_is_the_one_with_our_number() {
 
 #[test]
 fn targets_are_asked_for_by_their_group() {
-    let service = json!({ "services": [{ "serviceName": "web", "loadBalancers": [{ "targetGroupArn": "tg" }, { "targetGroupArn": "other" }] }] });
+    let groups = json!({ "loadBalancers": [{ "targetGroupArn": "tg" }, { "targetGroupArn": "other" }] });
+    let service = json!({ "services": [described("web", 1, &groups)] });
     let answers = [
         said(DESCRIBE_SERVICES, of_two(), service),
         said(
@@ -171,4 +183,78 @@ fn an_answer_is_written_and_read_without_loss() {
     let text = serde_json::to_string(&denied).unwrap();
     assert!(text.ends_with(r#""failed":"no-credentials"}"#), "{text}");
     assert_eq!(serde_json::from_str::<Answer>(&text).unwrap(), denied);
+}
+
+#[test]
+fn a_service_that_lacks_what_a_verdict_rests_on_is_not_seen() {
+    let mut service = described("web", 1, &json!({}));
+    service.as_object_mut().unwrap().remove("desiredCount");
+    let look = observe(
+        OURS,
+        &[said(
+            DESCRIBE_SERVICES,
+            of_two(),
+            json!({ "services": [service] }),
+        )],
+    );
+    assert_eq!(
+        look.service,
+        Presence::Unreadable {
+            member: "desiredCount"
+        }
+    );
+    assert_eq!(look.seen_service(), None);
+}
+
+#[test]
+fn a_task_that_is_described_twice_is_one_task_and_one_without_a_name_is_none() {
+    let of =
+        |arn: &str, status: &str| json!({ "taskArn": arn, "startedBy": "ecs-svc/2", "lastStatus": status });
+    let asked = json!({ "cluster": "prod", "serviceName": "web" });
+    let described = |tasks: Value| {
+        said(
+            DESCRIBE_TASKS,
+            json!({ "cluster": "prod" }),
+            json!({ "tasks": tasks }),
+        )
+    };
+    let look = observe(
+        OURS,
+        &[
+            said(LIST_TASKS, asked, json!({})),
+            described(json!([
+                of("x/1", "RUNNING"),
+                of("", "RUNNING"),
+                json!({ "startedBy": "ecs-svc/2" })
+            ])),
+            described(json!([of("x/1", "STOPPED")])),
+        ],
+    );
+    let tasks = look.tasks.unwrap();
+    assert_eq!(tasks.len(), 1);
+    assert_eq!(tasks[0].status.to_string(), "STOPPED");
+}
+
+#[test]
+fn our_revision_is_found_and_read_by_its_number() {
+    let arn = |number: u32| format!("arn:aws:ecs:r:0:service-revision/prod/web/{number}");
+    let revisions = json!({ "currentServiceRevisions": [{ "arn": arn(1) }, { "arn": arn(2) }] });
+    let service = said(
+        DESCRIBE_SERVICES,
+        of_two(),
+        json!({ "services": [described("web", 1, &revisions)] }),
+    );
+    assert_eq!(revision_arn(OURS, &[service]), Some(arn(2)));
+    let target = json!({ "serviceDeployments": [{ "targetServiceRevision": { "arn": arn(2) } }] });
+    let target = said(DESCRIBE_SERVICE_DEPLOYMENTS, json!({}), target);
+    assert_eq!(revision_arn(OURS, &[target]), Some(arn(2)));
+    assert_eq!(revision_arn(OURS, &[]), None);
+
+    let both =
+        json!({ "serviceRevisions": [{ "serviceRevisionArn": arn(1) }, { "serviceRevisionArn": arn(2) }] });
+    let look = observe(OURS, &[said(DESCRIBE_SERVICE_REVISIONS, json!({}), both)]);
+    assert_eq!(look.revision.unwrap().arn, arn(2));
+    let denied = failed(DESCRIBE_SERVICE_REVISIONS, json!({}), BlindReason::Denied);
+    let look = observe(OURS, &[denied]);
+    assert_eq!((look.revision, look.blind.len()), (None, 1));
 }

@@ -2,15 +2,22 @@
 //!
 //! Values that the far end may extend carry an `Unrecognised` arm, so that nothing unknown is ever taken for success.
 
+mod configuration;
+mod service_deployment;
 mod words;
 
+pub use configuration::{AlarmSettings, Configuration, EarlySuccess, HookSettings, Share, Shift, Threshold};
+pub use service_deployment::{
+    Breaker, Hook, Revision, RevisionCounts, RevisionImage, Rollback, ServiceDeployment,
+};
 pub use words::{
-    Controller, DeploymentStatus, Health, MonitorStatus, RolloutState, ServiceDeploymentStatus,
-    ServiceStatus, StopCode, Strategy, TargetState, TaskStatus,
+    Controller, DeploymentStatus, Health, HookAction, HookStatus, HookTarget, LifecycleStage, MonitorStatus,
+    RolloutState, ServiceDeploymentStatus, ServiceStatus, StopCode, Strategy, TargetState, TaskStatus,
 };
 
 use crate::name::Digest;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// What one look saw.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +26,8 @@ pub struct Observation {
     pub service: Presence,
     /// Our service deployment, where that API answers and knows it.
     pub service_deployment: Option<ServiceDeployment>,
+    /// The revision that our deployment brings, where it was asked for: a second proof of the digests.
+    pub revision: Option<Revision>,
     /// Tasks that our deployment started, running and stopped; none if this look did not list them.
     pub tasks: Option<Vec<Task>>,
     /// The targets of the service's target groups; a group that was not looked at is absent.
@@ -34,6 +43,11 @@ pub enum Presence {
     Seen(Box<Service>),
     /// DescribeServices says `MISSING`.
     Missing,
+    /// DescribeServices described it without something that a verdict rests on.
+    Unreadable {
+        /// What lacks, or is not what it should be: `desiredCount`.
+        member: &'static str,
+    },
     /// DescribeServices did not answer; `blind` says why.
     Unseen,
 }
@@ -90,6 +104,11 @@ pub struct Service {
     pub current_service_deployment: Option<String>,
     /// Where its tasks are registered.
     pub load_balancers: Vec<Attachment>,
+    /// Whether something that a look cannot see decides on health, too: a Classic Load Balancer, VPC Lattice, or load
+    /// balancers that the answer does not list. Then only ECS's own word will do.
+    pub unseen_health: bool,
+    /// How it is told to deploy.
+    pub configuration: Configuration,
 }
 
 /// Whether the circuit breaker is on, and what it does.
@@ -108,6 +127,8 @@ pub enum BreakerSetting {
 pub struct Attachment {
     /// The target group's ARN.
     pub target_group: String,
+    /// The group that a blue/green deployment uses in turn with it.
+    pub alternate: Option<String>,
     /// The container that is registered.
     pub container: String,
     /// Its port.
@@ -146,60 +167,6 @@ pub struct ServiceEvent {
     pub message: String,
 }
 
-/// A service deployment (ListServiceDeployments, DescribeServiceDeployments).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServiceDeployment {
-    /// Its ARN.
-    pub arn: String,
-    /// How far it is.
-    pub status: ServiceDeploymentStatus,
-    /// Why.
-    pub reason: Option<String>,
-    /// The revision that it brings.
-    pub target: Option<RevisionCounts>,
-    /// The rollback, once there is one.
-    pub rollback: Option<Rollback>,
-    /// Its circuit breaker.
-    pub breaker: Option<Breaker>,
-    /// Alarms that ended it.
-    pub triggered_alarms: Vec<String>,
-    /// The stage of a blue/green deployment, as ECS names it.
-    pub stage: Option<String>,
-}
-
-/// Counts of a service revision.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RevisionCounts {
-    /// The revision's ARN; its last part is the number of the deployment's id.
-    pub arn: String,
-    /// Tasks wanted.
-    pub requested: u32,
-    /// Tasks running.
-    pub running: u32,
-    /// Tasks starting.
-    pub pending: u32,
-}
-
-/// A rollback of a service deployment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rollback {
-    /// Why.
-    pub reason: Option<String>,
-    /// The revision that comes back.
-    pub revision: Option<String>,
-}
-
-/// A deployment's circuit breaker at work.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Breaker {
-    /// What it does.
-    pub status: MonitorStatus,
-    /// Failures counted.
-    pub failures: u32,
-    /// Failures that trip it.
-    pub threshold: u32,
-}
-
 /// A task that our deployment started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Task {
@@ -207,8 +174,10 @@ pub struct Task {
     pub id: String,
     /// Where it is in its life.
     pub status: TaskStatus,
-    /// Whether ECS wants it to stop.
+    /// Whether ECS does not want it to run.
     pub stopping: bool,
+    /// How long it ran; none while it runs, or where ECS does not say.
+    pub ran_for: Option<Duration>,
     /// Its health by container checks.
     pub health: Health,
     /// Its address in the network, for `awsvpc` tasks.
@@ -274,6 +243,21 @@ impl Service {
             .iter()
             .find(|deployment| deployment.status == DeploymentStatus::Primary)
     }
+
+    /// The ARNs of all target groups that its tasks may be in, each once.
+    #[must_use]
+    pub fn target_groups(&self) -> Vec<&str> {
+        let mut groups = Vec::new();
+        for attachment in &self.load_balancers {
+            let both = [Some(&attachment.target_group), attachment.alternate.as_ref()];
+            for group in both.into_iter().flatten().map(String::as_str) {
+                if !groups.contains(&group) {
+                    groups.push(group);
+                }
+            }
+        }
+        groups
+    }
 }
 
 impl Task {
@@ -305,6 +289,7 @@ impl Observation {
         Self {
             service: Presence::Unseen,
             service_deployment: None,
+            revision: None,
             tasks: None,
             target_groups: Vec::new(),
             blind: vec![Blind {
@@ -319,7 +304,7 @@ impl Observation {
     pub fn seen_service(&self) -> Option<&Service> {
         match &self.service {
             Presence::Seen(service) => Some(service),
-            Presence::Missing | Presence::Unseen => None,
+            Presence::Missing | Presence::Unreadable { .. } | Presence::Unseen => None,
         }
     }
 }

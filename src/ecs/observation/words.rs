@@ -129,6 +129,66 @@ words! {
     }
 }
 words! {
+    /// `serviceDeployments[].lifecycleStage`.
+    LifecycleStage {
+        /// More than one revision was there at the start.
+        ReconcileService = "RECONCILE_SERVICE",
+        /// Nothing of the new revision runs.
+        PreScaleUp = "PRE_SCALE_UP",
+        /// The new revision's tasks start, without traffic.
+        ScaleUp = "SCALE_UP",
+        /// The new revision's tasks run, without traffic.
+        PostScaleUp = "POST_SCALE_UP",
+        /// Test traffic moves.
+        TestTrafficShift = "TEST_TRAFFIC_SHIFT",
+        /// Test traffic has moved.
+        PostTestTrafficShift = "POST_TEST_TRAFFIC_SHIFT",
+        /// Before each step of production traffic.
+        PreProductionTrafficShift = "PRE_PRODUCTION_TRAFFIC_SHIFT",
+        /// Production traffic moves.
+        ProductionTrafficShift = "PRODUCTION_TRAFFIC_SHIFT",
+        /// Production traffic has moved.
+        PostProductionTrafficShift = "POST_PRODUCTION_TRAFFIC_SHIFT",
+        /// Both revisions run, and ECS may still roll back.
+        BakeTime = "BAKE_TIME",
+        /// The old revision's tasks end.
+        CleanUp = "CLEAN_UP",
+    }
+}
+words! {
+    /// `lifecycleHookDetails[].targetType`.
+    HookTarget {
+        /// A function.
+        Lambda = "AWS_LAMBDA",
+        /// Somebody's word, by ContinueServiceDeployment.
+        Pause = "PAUSE",
+    }
+}
+words! {
+    /// `lifecycleHookDetails[].status`.
+    HookStatus {
+        /// Somebody must say whether to go on.
+        AwaitingAction = "AWAITING_ACTION",
+        /// It runs.
+        InProgress = "IN_PROGRESS",
+        /// It passed.
+        Succeeded = "SUCCEEDED",
+        /// It failed.
+        Failed = "FAILED",
+        /// Its time was over.
+        TimedOut = "TIMED_OUT",
+    }
+}
+words! {
+    /// What ECS does when a hook's time is over.
+    HookAction {
+        /// It rolls back.
+        Rollback = "ROLLBACK",
+        /// It goes on.
+        Continue = "CONTINUE",
+    }
+}
+words! {
     /// `tasks[].lastStatus`.
     TaskStatus {
         /// Its network interface is being made.

@@ -24,7 +24,7 @@ impl Rollout {
         }
         let completed = ours.rollout == Some(RolloutState::Completed)
             || theirs.is_some_and(|theirs| theirs.status == ServiceDeploymentStatus::Successful);
-        let stage = theirs.and_then(|theirs| theirs.stage.clone());
+        let stage = theirs.and_then(|theirs| theirs.stage.as_ref().map(ToString::to_string));
         if service.desired == 0 {
             return match (self.policy.allow_zero, completed) {
                 (true, true) => Verdict::Healthy,

@@ -173,6 +173,7 @@ impl Rollout {
         let service = match &seen.service {
             Presence::Seen(service) => service,
             Presence::Missing => return self.missing(),
+            Presence::Unreadable { member } => return unknown(member, None),
             Presence::Unseen => return unseen(seen),
         };
         self.memory.missing = 0;

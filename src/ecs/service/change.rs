@@ -1,7 +1,7 @@
 //! The changes: UpdateService and StopServiceDeployment.
 
 use super::passthrough::{Captured, ReadAnswer};
-use super::{Begun, Ecs, ServiceError};
+use super::{Begun, Ecs, ServiceError, lacking};
 use crate::aws::sort::CallError;
 use crate::ecs::answers::read;
 use crate::ecs::observation::Service;
@@ -32,7 +32,8 @@ impl Ecs {
             .send()
             .await
             .map_err(CallError::of(ACTION))?;
-        begun(&read::service(&body.json()["service"]), task_definition).ok_or(ServiceError::Incomplete {
+        let service = read::service(&body.json()["service"]).map_err(lacking(ACTION))?;
+        begun(&service, task_definition).ok_or(ServiceError::Incomplete {
             action: ACTION,
             lacks: "deployment of the new revision",
         })

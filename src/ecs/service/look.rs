@@ -73,8 +73,8 @@ impl Ecs {
         }
         if closeness.tasks {
             self.ask_tasks(closeness.stopped, &mut answers).await;
-            for attachment in &service.load_balancers {
-                answers.push(self.ask_targets(&attachment.target_group).await);
+            for group in service.target_groups() {
+                answers.push(self.ask_targets(group).await);
             }
         }
         let seen = self.observe(watched, &answers);

@@ -73,7 +73,7 @@ impl Ecs {
         let said =
             ask::describe_services(&self.aws, &self.cluster, std::slice::from_ref(&self.service)).await?;
         if let Some(service) = said["services"].get(0) {
-            return Ok(read::service(service));
+            return read::service(service).map_err(lacking(DESCRIBE_SERVICES));
         }
         if said["failures"][0]["reason"] == "MISSING" {
             return Err(ServiceError::NoService);
@@ -129,6 +129,14 @@ impl Ecs {
                 action: ACTION,
                 lacks: "task definition ARN",
             })
+    }
+}
+
+/// What a service that cannot be read lacks.
+fn lacking(action: &'static str) -> impl Fn(read::Unreadable) -> ServiceError {
+    move |unreadable| ServiceError::Incomplete {
+        action,
+        lacks: unreadable.member,
     }
 }
 

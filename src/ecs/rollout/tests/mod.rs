@@ -56,6 +56,8 @@ pub(crate) mod build {
             events: Vec::new(),
             current_service_deployment: None,
             load_balancers: Vec::new(),
+            unseen_health: false,
+            configuration: Configuration::default(),
         }
     }
 
@@ -71,6 +73,7 @@ pub(crate) mod build {
             id: id.to_owned(),
             status: status.into(),
             stopping: false,
+            ran_for: None,
             health: Health::Unknown,
             address: Some(format!("10.0.0.{}", id.trim_start_matches(char::is_alphabetic))),
             containers: vec![Container {
@@ -128,14 +131,19 @@ pub(crate) mod build {
             reason: None,
             target: Some(RevisionCounts {
                 arn: "arn:aws:ecs:eu-west-1:000000000000:service-revision/c/web/2".to_owned(),
-                requested: 2,
-                running: 0,
-                pending: 0,
+                requested: Some(2),
+                running: Some(0),
+                pending: Some(0),
+                production: None,
+                test: None,
             }),
             rollback: None,
             breaker: None,
+            alarms: None,
             triggered_alarms: Vec::new(),
+            strategy: None,
             stage: None,
+            hooks: Vec::new(),
         }
     }
 
@@ -143,6 +151,7 @@ pub(crate) mod build {
         Observation {
             service: Presence::Seen(Box::new(service)),
             service_deployment: None,
+            revision: None,
             tasks: Some(Vec::new()),
             target_groups: Vec::new(),
             blind: Vec::new(),

@@ -107,6 +107,7 @@ fn attach(seen: &mut Observation, states: &[&str]) {
     if let Presence::Seen(service) = &mut seen.service {
         service.load_balancers = vec![Attachment {
             target_group: GROUP.to_owned(),
+            alternate: None,
             container: "web".to_owned(),
             port: Some(80),
         }];
@@ -319,7 +320,7 @@ fn beside_a_rolling_update_only_completion_counts() {
         let mut seen = running(2, 2, "IN_PROGRESS");
         edit(&mut seen, |service| service.strategy = strategy.into());
         let mut theirs = service_deployment("IN_PROGRESS");
-        theirs.stage = Some("BAKE_TIME".to_owned());
+        theirs.stage = Some(LifecycleStage::BakeTime);
         seen.service_deployment = Some(theirs);
         assert_eq!(
             waits(&[seen.clone()]),
