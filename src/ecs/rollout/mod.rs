@@ -9,9 +9,11 @@ mod fate;
 mod health;
 pub mod pace;
 mod verdict;
+mod waiting;
 
 pub use failures::signature;
-pub use verdict::{Doubt, Loss, RollbackCause, Verdict, WaitingOn, target_group_name};
+pub use verdict::{Doubt, Loss, RollbackCause, Verdict};
+pub use waiting::{WaitingOn, target_group_name};
 
 use super::observation::{Blind, BlindReason, Observation, Presence, Service, ServiceEvent, ServiceStatus};
 use crate::name::{ContainerName, Digest};

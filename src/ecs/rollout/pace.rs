@@ -3,6 +3,7 @@
 //! A quiet watch costs about 10 calls a minute: one call a look, and our service deployment at every third look. Tasks
 //! are listed when enough of them run to end the wait, or when something failed.
 
+use super::WaitingOn;
 use crate::ecs::observation::{Deployment, DeploymentStatus, RolloutState, Service, Strategy};
 use std::time::Duration;
 
@@ -34,6 +35,8 @@ pub struct Closeness {
     pub tasks: bool,
     /// Our stopped tasks.
     pub stopped: bool,
+    /// The revision that our deployment brings.
+    pub revision: bool,
 }
 
 impl Closeness {
@@ -42,6 +45,7 @@ impl Closeness {
         service_deployment: true,
         tasks: true,
         stopped: true,
+        revision: false,
     };
 }
 
@@ -61,6 +65,7 @@ pub struct Pace {
     since_list: u32,
     since_service_deployment: u32,
     settling: bool,
+    wants_revision: bool,
 }
 
 impl Pace {
@@ -105,7 +110,13 @@ impl Pace {
             service_deployment,
             tasks,
             stopped: trouble,
+            revision: self.wants_revision,
         }
+    }
+
+    /// Takes note of what the last look left to wait for.
+    pub const fn waits_for(&mut self, waiting_on: &WaitingOn) {
+        self.wants_revision = waiting_on.wants_revision();
     }
 
     /// Says whether the tasks only have to stay as they are: then they are not listed until something changes.

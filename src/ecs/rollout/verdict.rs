@@ -1,8 +1,7 @@
 //! What a judge can say of a rollout.
 
+use super::waiting::WaitingOn;
 use crate::name::{ContainerName, Digest};
-use std::fmt;
-use std::time::Duration;
 
 /// The judgement of one look.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,182 +13,6 @@ pub enum Verdict {
     Healthy,
     /// It will not become healthy, or it cannot be told.
     Lost(Loss),
-}
-
-/// What stands between this look and a healthy service.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum WaitingOn {
-    /// DescribeServices does not show our deployment yet.
-    DeploymentToAppear,
-    /// A look that contradicts earlier ones needs a second one.
-    SecondLook,
-    /// Tasks of our deployment to run.
-    TasksToStart {
-        /// How many run.
-        running: u32,
-        /// How many are wanted.
-        desired: u32,
-        /// How many failed so far.
-        failed: u32,
-    },
-    /// Somebody set the desired count to 0; nothing can be proven.
-    TasksWanted,
-    /// This look did not list the tasks.
-    TasksListed,
-    /// Tasks without any health check to run for a while.
-    TasksToStay {
-        /// How long every task must run.
-        stable_for: Duration,
-    },
-    /// Container health checks to pass.
-    ContainerHealth {
-        /// Tasks whose checks pass.
-        healthy: u32,
-        /// Tasks wanted.
-        desired: u32,
-    },
-    /// Targets to become healthy.
-    Targets {
-        /// The target group's ARN.
-        target_group: String,
-        /// Healthy targets of our tasks.
-        healthy: u32,
-        /// Targets wanted.
-        desired: u32,
-        /// Why the others are not, as the load balancer says.
-        reason: Option<String>,
-    },
-    /// Running containers to report the digest of their image.
-    Digest {
-        /// The container.
-        container: ContainerName,
-    },
-    /// ECS to call the rollout completed.
-    Completion {
-        /// The stage of a blue/green deployment, if it names one.
-        stage: Option<String>,
-    },
-    /// Tasks of other deployments to end.
-    OldTasksToDrain {
-        /// How many are left.
-        remaining: u32,
-    },
-    /// A rollback that was announced and not seen yet.
-    RollbackToShow,
-    /// A value that this version does not know to become one that it knows.
-    KnownState {
-        /// What has it: `rolloutState`.
-        of: &'static str,
-        /// The value; none where a field is missing.
-        value: Option<String>,
-    },
-    /// A call to answer again.
-    Sight {
-        /// The IAM action.
-        action: String,
-    },
-}
-
-impl WaitingOn {
-    /// Whether one call shows if this is still so.
-    #[must_use]
-    pub const fn shows_at_a_glance(&self) -> bool {
-        matches!(
-            self,
-            Self::ContainerHealth { .. } | Self::Targets { .. } | Self::Digest { .. }
-        )
-    }
-
-    /// Whether giving up while waiting for this means that nothing can be said of the rollout.
-    #[must_use]
-    pub const fn is_blind(&self) -> bool {
-        match self {
-            Self::DeploymentToAppear
-            | Self::SecondLook
-            | Self::TasksWanted
-            | Self::TasksListed
-            | Self::Digest { .. }
-            | Self::RollbackToShow
-            | Self::KnownState { .. }
-            | Self::Sight { .. } => true,
-            Self::TasksToStart { .. }
-            | Self::TasksToStay { .. }
-            | Self::ContainerHealth { .. }
-            | Self::Targets { .. }
-            | Self::Completion { .. }
-            | Self::OldTasksToDrain { .. } => false,
-        }
-    }
-}
-
-impl fmt::Display for WaitingOn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::DeploymentToAppear => f.write_str("our deployment to appear"),
-            Self::SecondLook => f.write_str("a second look"),
-            Self::TasksToStart {
-                running,
-                desired,
-                failed: 0,
-            } => {
-                write!(f, "tasks to start ({running}/{desired} running)")
-            }
-            Self::TasksToStart {
-                running,
-                desired,
-                failed,
-            } => {
-                write!(f, "tasks to start ({running}/{desired} running, {failed} failed)")
-            }
-            Self::TasksWanted => f.write_str("a desired count above 0"),
-            Self::TasksListed => f.write_str("the list of tasks"),
-            Self::TasksToStay { stable_for } => {
-                write!(
-                    f,
-                    "tasks to stay up for {} s (they have no health check)",
-                    stable_for.as_secs()
-                )
-            }
-            Self::ContainerHealth { healthy, desired } => {
-                write!(f, "container health checks ({healthy}/{desired} healthy)")
-            }
-            Self::Targets {
-                target_group,
-                healthy,
-                desired,
-                reason,
-            } => {
-                write!(
-                    f,
-                    "targets of {} ({healthy}/{desired} healthy",
-                    target_group_name(target_group)
-                )?;
-                match reason {
-                    Some(reason) => write!(f, "; {reason})"),
-                    None => f.write_str(")"),
-                }
-            }
-            Self::Digest { container } => write!(f, "container `{container}` to report its image's digest"),
-            Self::Completion { stage: Some(stage) } => {
-                write!(f, "the deployment to complete (stage {stage})")
-            }
-            Self::Completion { stage: None } => f.write_str("the deployment to complete"),
-            Self::OldTasksToDrain { remaining } => write!(f, "old tasks to drain ({remaining} left)"),
-            Self::RollbackToShow => f.write_str("the announced rollback to show"),
-            Self::KnownState {
-                of,
-                value: Some(value),
-            } => write!(f, "{of} `{value}` to become a known one"),
-            Self::KnownState { of, value: None } => write!(f, "{of}, which ECS does not report"),
-            Self::Sight { action } => write!(f, "`{action}` to answer"),
-        }
-    }
-}
-
-/// `web` of `arn:aws:elasticloadbalancing:...:targetgroup/web/0123`.
-#[must_use]
-pub fn target_group_name(arn: &str) -> &str {
-    arn.split('/').nth(1).unwrap_or(arn)
 }
 
 /// How a rollout was lost.
@@ -279,6 +102,8 @@ pub enum Doubt {
         /// What it was waiting for.
         last: WaitingOn,
     },
+    /// ECS calls the deployment completed, and the service wants no task: nothing ran that could prove it.
+    NoTasksWanted,
     /// The running digest may be a platform's manifest of the image index that was deployed; the index cannot be read.
     UnreadableIndex {
         /// The container.
@@ -321,71 +146,6 @@ impl Loss {
             | Self::ServiceGone { .. }
             | Self::Deadline { .. }
             | Self::CannotTell(_) => false,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::WaitingOn;
-
-    #[test]
-    fn waiting_reads_as_a_fragment() {
-        let arn = "arn:aws:elasticloadbalancing:eu-west-1:000000000000:targetgroup/web/0123";
-        let targets = |reason: Option<&str>| WaitingOn::Targets {
-            target_group: arn.to_owned(),
-            healthy: 1,
-            desired: 3,
-            reason: reason.map(str::to_owned),
-        };
-        for (waiting, says) in [
-            (
-                WaitingOn::TasksToStart {
-                    running: 1,
-                    desired: 3,
-                    failed: 0,
-                },
-                "tasks to start (1/3 running)",
-            ),
-            (
-                WaitingOn::TasksToStart {
-                    running: 1,
-                    desired: 3,
-                    failed: 2,
-                },
-                "tasks to start (1/3 running, 2 failed)",
-            ),
-            (targets(None), "targets of web (1/3 healthy)"),
-            (
-                targets(Some("Request timed out")),
-                "targets of web (1/3 healthy; Request timed out)",
-            ),
-            (
-                WaitingOn::Completion {
-                    stage: Some("BAKE_TIME".to_owned()),
-                },
-                "the deployment to complete (stage BAKE_TIME)",
-            ),
-            (
-                WaitingOn::OldTasksToDrain { remaining: 2 },
-                "old tasks to drain (2 left)",
-            ),
-            (
-                WaitingOn::KnownState {
-                    of: "rollout state",
-                    value: Some("HALF".to_owned()),
-                },
-                "rollout state `HALF` to become a known one",
-            ),
-            (
-                WaitingOn::KnownState {
-                    of: "rollout state",
-                    value: None,
-                },
-                "rollout state, which ECS does not report",
-            ),
-        ] {
-            assert_eq!(waiting.to_string(), says);
         }
     }
 }

@@ -234,6 +234,9 @@ fn in_doubt(doubt: &Doubt, service: &ServiceName) -> Failure {
         Doubt::Blind { last } => failure
             .cause(format!("still waiting for {last}"))
             .hint("look at the service before you act: the rollout may have succeeded"),
+        Doubt::NoTasksWanted => failure
+            .cause("its desired count is 0: ECS calls the deployment completed, and no task ran that could prove it")
+            .hint("raise the desired count, or pass `--allow-zero` if that is meant"),
         Doubt::UnreadableIndex { container, found } => failure
             .cause(format!("container `{container}` runs {found}, and the deployed image cannot be read to compare"))
             .hint("allow `ecr:BatchGetImage` on the repository, so that an image index can be told from its platforms"),
