@@ -189,6 +189,7 @@ impl Sandbox {
         });
         world.ecs.quirks = options.scenario.quirks.clone();
         world.acts = Acts::new(options.scenario.acts.clone(), options.clock.now());
+        world.ecs.hooks = options.scenario.hooks.clone();
         let (shared, mut helpers, far) = Box::pin(start_runner(world, &options, &host)).await?;
         if matches!(options.clock, Clock::System) {
             helpers.push(tokio::spawn(shared.clone().keep_time()));

@@ -28,8 +28,8 @@ const LOOK: Duration = Duration::from_millis(100);
 pub trait Targets: Send + Sync + 'static {
     /// The ports to listen at, and what each speaks.
     fn listeners(&self) -> BTreeMap<u16, Protocol>;
-    /// Where a request that comes in at a port may go.
-    fn routes(&self, port: u16) -> Vec<TargetId>;
+    /// Where the request of a turn goes that comes in at a port.
+    fn route(&self, port: u16, turn: usize) -> Option<TargetId>;
     /// Whether a request in flight to a target may go on.
     fn carries(&self, port: u16, target: &TargetId) -> bool;
 }
@@ -44,11 +44,11 @@ impl Targets for Mutex<World> {
             .collect()
     }
 
-    fn routes(&self, port: u16) -> Vec<TargetId> {
+    fn route(&self, port: u16, turn: usize) -> Option<TargetId> {
         self.lock()
             .unwrap_or_else(PoisonError::into_inner)
             .elb
-            .routes(port)
+            .route(port, turn)
     }
 
     fn carries(&self, port: u16, target: &TargetId) -> bool {
@@ -124,12 +124,8 @@ impl std::fmt::Debug for Shared {
 impl Shared {
     /// The target whose turn it is.
     fn next_target(&self, port: u16) -> Option<TargetId> {
-        let mut targets = self.targets.routes(port);
-        if targets.is_empty() {
-            return None;
-        }
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % targets.len();
-        Some(targets.swap_remove(turn))
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        self.targets.route(port, turn)
     }
 }
 

@@ -22,8 +22,9 @@ impl Targets for Table {
         BTreeMap::from([(self.port, self.protocol)])
     }
 
-    fn routes(&self, _port: u16) -> Vec<TargetId> {
-        self.routes.lock().unwrap().clone()
+    fn route(&self, _port: u16, turn: usize) -> Option<TargetId> {
+        let routes = self.routes.lock().unwrap();
+        routes.get(turn.checked_rem(routes.len())?).cloned()
     }
 
     fn carries(&self, _port: u16, target: &TargetId) -> bool {

@@ -1,14 +1,16 @@
 //! A scenario file (TOML): what goes wrong in the sandbox, and when.
 //!
 //! `[[fault]]` tables are of the wire (throttling, 5xx, lost answers), `[[fate]]` tables are of simulated tasks (crash,
-//! hang, unhealthy), `[[act]]` tables are of what somebody else does meanwhile, the `[ecs]` table chooses between behaviours that ECS was seen to have.
+//! hang, unhealthy), `[[act]]` tables are of what somebody else does meanwhile, `[[hook]]` tables are of the functions
+//! behind lifecycle hooks, the `[ecs]` table chooses between behaviours that ECS was seen to have.
 
 pub mod acts;
 pub mod fates;
 pub mod faults;
+pub mod hooks;
 
 use super::world::acts::Act;
-use super::world::ecs::Quirks;
+use super::world::ecs::{HookScript, Quirks};
 use serde::Deserialize;
 use std::time::Duration;
 
@@ -21,6 +23,8 @@ pub struct Scenario {
     pub fates: fates::Fates,
     /// What somebody else does.
     pub acts: Vec<Act>,
+    /// What the functions behind lifecycle hooks answer.
+    pub hooks: HookScript,
     /// How ECS behaves where observations differ.
     pub quirks: Quirks,
 }
@@ -55,6 +59,7 @@ struct Written {
     fault: Option<toml::Value>,
     fate: fates::Fates,
     act: Vec<acts::Written>,
+    hook: hooks::Hooks,
     ecs: WrittenQuirks,
 }
 
@@ -68,6 +73,7 @@ struct WrittenQuirks {
     reason_without_dot: bool,
     platform_digest: bool,
     registration_ms: u32,
+    breaker_is_rolling_only: bool,
 }
 
 impl Scenario {
@@ -87,6 +93,7 @@ impl Scenario {
             faults,
             fates: written.fate,
             acts,
+            hooks: written.hook.into(),
             quirks: Quirks {
                 stale_describes: written.ecs.stale_describes,
                 rollback_mints_id: written.ecs.rollback_mints_id,
@@ -94,6 +101,7 @@ impl Scenario {
                 reason_without_dot: written.ecs.reason_without_dot,
                 platform_digest: written.ecs.platform_digest,
                 registration: Duration::from_millis(written.ecs.registration_ms.into()),
+                breaker_is_rolling_only: written.ecs.breaker_is_rolling_only,
             },
         })
     }

@@ -254,21 +254,13 @@ fn a_service_of_another_controller_has_no_deployments_and_takes_no_task_definiti
 }
 
 #[test]
-fn awsvpc_needs_a_network_and_strategies_beyond_rolling_are_refused() {
+fn awsvpc_needs_a_network() {
     let mut timeline = Timeline::new("");
     let bare = json!({ "serviceName": "web", "taskDefinition": "web", "launchType": "FARGATE" });
     let error = timeline.ask("CreateService", bare).unwrap_err();
     assert_eq!(
         error.message,
         "Network Configuration must be provided when networkMode 'awsvpc' is specified."
-    );
-    let blue = service(
-        1,
-        json!({ "deploymentConfiguration": { "strategy": "BLUE_GREEN" } }),
-    );
-    assert_eq!(
-        timeline.ask("CreateService", blue).unwrap_err().code,
-        "UnsupportedFeatureException"
     );
 }
 

@@ -61,6 +61,11 @@ impl Ids {
             .collect()
     }
 
+    /// A hook's id: `ecs-pause-` or `ecs-lambda-`, and 43 characters.
+    pub fn hook(&mut self, kind: &str) -> String {
+        format!("ecs-{kind}-{}", &self.hex("hook")[..43])
+    }
+
     fn hex(&mut self, kind: &str) -> String {
         Digest::of(format!("{kind}-{}", self.next()).as_bytes())
             .hex()

@@ -1,6 +1,7 @@
 //! Making a task: what it is to run, with images resolved, and the order for the runner.
 
 use super::Ecs;
+use super::lifecycle::balancers_of;
 use super::registration::is_essential;
 use super::request::list;
 use super::revision::Revision;
@@ -82,7 +83,7 @@ impl Launch {
             definition,
             overrides: None,
             shown,
-            balancers: service.balancers().to_vec(),
+            balancers: balancers_of(service, deployment),
             tags,
         }
     }

@@ -1,19 +1,24 @@
 //! ECS: clusters, task definitions, services and their deployments, tasks.
 //!
-//! What it imitates: services of controller ECS that roll (REPLICA, DAEMON as on one instance), with load balancers,
-//! container checks and the circuit breaker; standalone tasks; service deployments and revisions. Services of the
+//! What it imitates: services of controller ECS that roll (REPLICA, DAEMON as on one instance) or are deployed blue/green,
+//! in linear steps or with a canary, with load balancers, container checks, the circuit breaker, alarms and lifecycle
+//! hooks; standalone tasks; service deployments and revisions. Services of the
 //! controllers CODE_DEPLOY and EXTERNAL exist, but run nothing. What it does not imitate is refused by name.
 
 mod alarms;
 mod awslogs;
 mod breaker;
 mod clusters;
+mod conclusion;
 mod events;
 mod failures;
 mod fargate;
 mod health;
+mod hooks;
 mod ids;
+mod interventions;
 mod launch;
+mod lifecycle;
 mod others;
 mod plan;
 mod progress;
@@ -25,6 +30,8 @@ mod scheduler;
 mod service;
 mod service_rules;
 mod services;
+mod stages;
+mod strategy_rules;
 mod tags;
 mod task;
 mod task_definitions;
@@ -36,18 +43,32 @@ mod updates;
 #[cfg(test)]
 mod act_tests;
 #[cfg(test)]
+mod alarm_tests;
+#[cfg(test)]
 mod api_tests;
 #[cfg(test)]
+mod early_success_tests;
+#[cfg(test)]
 mod failure_tests;
+#[cfg(test)]
+mod hook_tests;
 #[cfg(test)]
 mod lb_tests;
 #[cfg(test)]
 mod registry_tests;
 #[cfg(test)]
+mod strategy_rules_tests;
+#[cfg(test)]
+mod strategy_tests;
+#[cfg(test)]
 mod timeline;
 #[cfg(test)]
 mod timeline_tests;
+#[cfg(test)]
+mod traffic_tests;
 
+pub use hooks::{HookOutcome, HookRule, HookScript};
+pub use stages::LifecycleStage;
 pub use timings::Timings;
 
 use super::WorldConfig;
@@ -84,6 +105,9 @@ pub struct Quirks {
     /// How long a registration is under way; another one of the family is refused meanwhile. A client that awaits its
     /// answers never meets itself, so that the usual is no time at all.
     pub registration: Duration,
+    /// Whether the circuit breaker watches over rolling deployments only, as the documentation says; a published test of
+    /// real services says that it watches over all.
+    pub breaker_is_rolling_only: bool,
 }
 
 /// The state of ECS.
@@ -91,6 +115,8 @@ pub struct Quirks {
 pub struct Ecs {
     /// What a scenario asks for.
     pub quirks: Quirks,
+    /// What the Lambda functions of lifecycle hooks answer.
+    pub hooks: HookScript,
     place: Place,
     /// The host of ECR's repositories.
     registry: String,
@@ -115,6 +141,7 @@ impl Ecs {
     pub fn new(config: &WorldConfig) -> Self {
         Self {
             quirks: Quirks::default(),
+            hooks: HookScript::default(),
             place: Place::new(&config.region),
             registry: config.registry_host.clone(),
             timings: config.timings.clone(),
@@ -180,6 +207,7 @@ impl Ecs {
             "DescribeServiceDeployments" => self.describe_service_deployments(input),
             "DescribeServiceRevisions" => self.describe_service_revisions(input),
             "StopServiceDeployment" => self.stop_service_deployment(now, input),
+            "ContinueServiceDeployment" => self.continue_service_deployment(now, input),
             "RunTask" => self.run_task(now, input, ecr),
             "DescribeTasks" => self.describe_tasks(input),
             "ListTasks" => self.list_tasks(input),

@@ -76,6 +76,47 @@ pub enum Stance {
     Frozen,
 }
 
+/// How much of the new revision there is to be while two stand side by side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scale {
+    /// None yet.
+    Before,
+    /// All of it, next to all of the old one.
+    Both,
+    /// All of it, alone.
+    Alone,
+}
+
+/// Decides the moves of a deployment with stages: both revisions run in full, and `maximumPercent` bounds nothing.
+/// `serving` is the place of the old revision; whatever else still runs goes at once.
+#[must_use]
+pub fn side_by_side(
+    desired: u32,
+    scale: Scale,
+    stance: Stance,
+    groups: &[Group],
+    serving: Option<usize>,
+) -> Vec<Moves> {
+    let mut moves = Vec::with_capacity(groups.len());
+    let (mut room, mut healthy) = (u32::MAX, groups.iter().map(|group| group.healthy).sum());
+    for (index, group) in groups.iter().enumerate() {
+        let mut own = Moves {
+            wanted: group.wanted,
+            ..Moves::default()
+        };
+        if index == 0 && scale != Scale::Before {
+            start_primary(desired, stance, *group, &mut own, &mut room);
+            shrink_primary(desired, 0, *group, &mut own, healthy);
+        } else if Some(index) == serving && scale != Scale::Alone {
+            keep_up(*group, &mut own, &mut room);
+        } else if index > 0 && stance != Stance::Frozen {
+            retire(*group, &mut own, true, 0, &mut healthy);
+        }
+        moves.push(own);
+    }
+    moves
+}
+
 /// Decides the moves for each deployment, the PRIMARY first.
 #[must_use]
 pub fn plan(desired: u32, bounds: Bounds, stance: Stance, groups: &[Group]) -> Vec<Moves> {
@@ -175,7 +216,7 @@ fn shrink_primary(desired: u32, lower: u32, group: Group, moves: &mut Moves, hea
 
 #[cfg(test)]
 mod tests {
-    use super::{Bounds, Group, Moves, Stance, plan};
+    use super::{Bounds, Group, Moves, Scale, Stance, plan, side_by_side};
     use proptest::prelude::{Strategy, prop_assert, proptest};
 
     fn new(starting: u32, healthy: u32, unhealthy: u32) -> Group {
@@ -314,6 +355,40 @@ mod tests {
         let moves = plan(2, Bounds::of(2, 0, 200), Stance::Frozen, &[new(0, 0, 0), old(2)]);
         assert_eq!(moves[0], Moves::default());
         assert_eq!((moves[1].wanted, moves[1].stop_healthy), (2, 0));
+    }
+
+    #[test]
+    fn side_by_side_the_old_revision_stays_whole_until_the_new_one_is_alone() {
+        let moves =
+            |scale, groups: &[Group]| side_by_side(2, scale, Stance::Free, groups, Some(groups.len() - 1));
+        let before = moves(Scale::Before, &[new(0, 0, 0), old(2)]);
+        assert_eq!((before[0], before[1].stop_healthy), (Moves::default(), 0));
+        let both = moves(Scale::Both, &[new(0, 0, 0), old(2)]);
+        assert_eq!(
+            (
+                both[0].start,
+                both[0].wanted,
+                both[1].wanted,
+                both[1].stop_healthy
+            ),
+            (2, 2, 2, 0)
+        );
+        let lost = moves(Scale::Both, &[new(0, 2, 0), Group { wanted: 2, ..old(1) }]);
+        assert_eq!((lost[0].start, lost[1].start), (0, 1));
+        let alone = moves(Scale::Alone, &[new(0, 2, 0), old(2)]);
+        assert_eq!(
+            (alone[0].start, alone[1].stop_healthy, alone[1].wanted),
+            (0, 2, 0)
+        );
+        let superseded = moves(Scale::Before, &[new(0, 0, 0), new(1, 1, 0), old(2)]);
+        assert_eq!(
+            (
+                superseded[1].stop_starting,
+                superseded[1].stop_healthy,
+                superseded[2].stop_healthy
+            ),
+            (1, 1, 0)
+        );
     }
 
     proptest! {

@@ -1,10 +1,14 @@
 //! Service deployments and service revisions: the record of every rollout.
 
 use super::Ecs;
+use super::alarms::AlarmWatch;
 use super::breaker::Breaker;
+use super::hooks::Hook;
 use super::ids::Place;
-use super::request::{at_most, invalid, listing, missing, page, required, set, stamp, text, texts};
+use super::lifecycle::resolved;
+use super::request::{at_most, listing, missing, page, required, set, stamp, texts};
 use super::service::{Service, ServiceKey, count};
+use super::stages::Course;
 use super::task::Task;
 use crate::sandbox::world::ecr::ResolvedImage;
 use crate::sandbox::world::error::ApiError;
@@ -34,7 +38,9 @@ pub enum Status {
 }
 
 impl Status {
-    fn as_str(self) -> &'static str {
+    /// As the API says it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "PENDING",
             Self::InProgress => "IN_PROGRESS",
@@ -90,6 +96,10 @@ pub struct ServiceDeployment {
     pub failures: (u32, bool),
     /// The service's desired count, for the breaker's threshold.
     pub desired: u32,
+    /// The alarms that watch over it.
+    pub alarms: AlarmWatch,
+    /// How far it came in its lifecycle stages; a rolling deployment has none.
+    pub course: Option<Course>,
 }
 
 impl ServiceDeployment {
@@ -149,12 +159,19 @@ impl ServiceDeployment {
                 .deployments
                 .iter()
                 .find(|deployment| deployment.number == *number);
-            json!({
+            let mut shape = json!({
                 "arn": service.revision_arn(place, number),
                 "requestedTaskCount": wanted.map_or(0, |deployment| deployment.wanted),
                 "runningTaskCount": running,
                 "pendingTaskCount": pending,
-            })
+            });
+            if self.course.is_some() {
+                let percent = |tenths: u32| f64::from(tenths) / 10.0;
+                let (production, test) = wanted.map_or((0, 0), |one| (one.production, one.test));
+                shape["requestedTestTrafficWeight"] = json!(percent(test));
+                shape["requestedProductionTrafficWeight"] = json!(percent(production));
+            }
+            shape
         };
         let mut shape = self.brief(service, place);
         set(&mut shape, "stoppedAt", self.stopped.map(stamp));
@@ -172,8 +189,12 @@ impl ServiceDeployment {
             shape.insert("rollback".into(), shown);
         }
         shape.insert("deploymentCircuitBreaker".into(), self.breaker());
-        let alarms = json!({ "status": "DISABLED", "alarmNames": [], "triggeredAlarmNames": [] });
-        shape.insert("alarms".into(), alarms);
+        shape.insert("alarms".into(), self.alarms.shape(self.is_over()));
+        if let Some(course) = self.course.as_ref().filter(|_| self.started.is_some()) {
+            shape.insert("lifecycleStage".into(), json!(course.stage.as_str()));
+            let hooks: Vec<Value> = course.hooks.iter().map(Hook::shape).collect();
+            shape.insert("lifecycleHookDetails".into(), Value::Array(hooks));
+        }
         Value::Object(shape)
     }
 
@@ -208,6 +229,8 @@ pub struct Revision {
     pub digests: BTreeMap<String, String>,
     /// Launch type, platform, network and load balancers, as shown.
     pub shown: Map<String, Value>,
+    /// Whether its tasks are targets of the alternate target groups.
+    pub alternate: bool,
     /// When it was made.
     pub created: Duration,
 }
@@ -223,6 +246,12 @@ impl Revision {
         for (key, value) in &self.shown {
             shape.insert(key.clone(), value.clone());
         }
+        let balancers = self.shown.get("loadBalancers").unwrap_or(&Value::Null);
+        set(
+            &mut shape,
+            "resolvedConfiguration",
+            resolved(balancers, self.alternate),
+        );
         let images: Vec<Value> = self
             .images
             .iter()
@@ -301,47 +330,8 @@ impl Ecs {
         Ok(json!({ "serviceRevisions": found, "failures": failures }))
     }
 
-    /// StopServiceDeployment with ROLLBACK, the only type that AWS supports.
-    pub(super) fn stop_service_deployment(
-        &mut self,
-        now: Duration,
-        input: &Value,
-    ) -> Result<Value, ApiError> {
-        let arn = required(input, "serviceDeploymentArn")?;
-        match text(input, "stopType") {
-            None | Some("ROLLBACK") => {}
-            Some(other) => return Err(invalid(format!("The stop type {other} is not supported."))),
-        }
-        let absent = || {
-            ApiError::new(
-                "ServiceDeploymentNotFoundException",
-                "Service deployment not found.",
-            )
-        };
-        let (service, record) = self.service_deployment(arn).ok_or_else(absent)?;
-        let (key, id, status) = (service.key.clone(), record.id.clone(), record.status);
-        let service = self.services.get_mut(&key).ok_or_else(absent)?;
-        let Some(record) = service.history.iter_mut().find(|record| record.id == id) else {
-            return Err(absent());
-        };
-        match status {
-            Status::Pending | Status::InProgress => {
-                record.enter(now, Status::RollbackRequested, None);
-                service.wake(now);
-            }
-            Status::RollbackRequested | Status::RollbackInProgress => {}
-            Status::Successful | Status::Stopped | Status::RollbackSuccessful | Status::RollbackFailed => {
-                let text = format!(
-                    "The service deployment can not be stopped: it is {}.",
-                    status.as_str()
-                );
-                return Err(ApiError::new("ConflictException", text));
-            }
-        }
-        Ok(json!({ "serviceDeploymentArn": arn }))
-    }
-
-    fn service_deployment(&self, arn: &str) -> Option<(&Service, &ServiceDeployment)> {
+    /// The service deployment of that ARN, and its service.
+    pub(super) fn service_deployment(&self, arn: &str) -> Option<(&Service, &ServiceDeployment)> {
         let (service, id) = self.behind(arn, "service-deployment")?;
         Some((service, service.history.iter().find(|record| record.id == id)?))
     }

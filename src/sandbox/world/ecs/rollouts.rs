@@ -1,10 +1,13 @@
 //! How deployments begin and end: opened, superseded, completed, failed, rolled back.
 
 use super::Ecs;
+use super::alarms::AlarmWatch;
 use super::events;
+use super::lifecycle::takes_alternate;
 use super::request::copy;
 use super::revision::{Revision, Rollback, ServiceDeployment, Status};
 use super::service::{Controller, Deployment, RolloutState, Service, ServiceKey};
+use super::stages::{Course, LifecycleStage, Shift};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,28 +24,54 @@ pub enum Trigger {
 }
 
 /// Why a deployment fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Downfall {
     /// The circuit breaker's threshold was reached.
     Breaker,
+    /// An alarm went off.
+    Alarm,
     /// StopServiceDeployment.
     Stopped,
+    /// A lifecycle hook, a lifecycle stage or the listener rules: the reason, as `statusReason` says it.
+    Lifecycle(String),
 }
 
 impl Downfall {
-    fn event(self) -> &'static str {
+    fn event(&self) -> &str {
         match self {
             Self::Breaker => "tasks failed to start",
+            Self::Alarm => "alarm detected",
             Self::Stopped => "deployment failure",
+            // Seen in the event of a hook that failed: the whole reason.
+            Self::Lifecycle(reason) => reason.trim_end_matches('.'),
         }
     }
 
-    fn status_reason(self) -> &'static str {
+    fn rollout_reason(&self) -> String {
         match self {
-            Self::Breaker => {
-                "Service deployment rolled back because the circuit breaker threshold was exceeded."
+            Self::Breaker => "ECS deployment circuit breaker: tasks failed to start.".to_owned(),
+            Self::Alarm | Self::Stopped | Self::Lifecycle(_) => {
+                format!("ECS deployment failed: {}.", self.event())
             }
-            Self::Stopped => "Service deployment rolled back because it was stopped.",
+        }
+    }
+
+    /// The `statusReason` of a service deployment that goes back, or stays as it is.
+    fn status_reason(&self, goes_back: bool, alarms: &str) -> String {
+        match (self, goes_back) {
+            (Self::Breaker, true) => {
+                "Service deployment rolled back because the circuit breaker threshold was exceeded."
+                    .to_owned()
+            }
+            (Self::Breaker, false) => "Service deployment circuit breaker: tasks failed to start.".to_owned(),
+            (Self::Alarm, true) => {
+                format!(
+                    "Service deployment rolled back because alarms were detected in ALARM state: {alarms}."
+                )
+            }
+            (Self::Alarm, false) => format!("Service deployment alarms: detected in ALARM state: {alarms}."),
+            (Self::Stopped, _) => "Service deployment rolled back because it was stopped.".to_owned(),
+            (Self::Lifecycle(reason), _) => reason.clone(),
         }
     }
 }
@@ -75,6 +104,8 @@ impl Ecs {
             "networkConfiguration",
         ];
         copy(&settings, &of_deployment, &mut shown);
+        let shift = Shift::of(&service.configuration, self.timings.minute);
+        let alternate = takes_alternate(service, shift.is_some());
         let mut of_revision = shown.clone();
         copy(
             &settings,
@@ -90,6 +121,7 @@ impl Ecs {
                 resolved: BTreeMap::new(),
                 digests: BTreeMap::new(),
                 shown: of_revision,
+                alternate,
                 created: now,
             },
         );
@@ -101,6 +133,10 @@ impl Ecs {
                     Some("Service deployment stopped: a newer one took its place."),
                 );
             }
+            let course = shift.map(|shift| match service.serving() {
+                Some(_) => Course::new(shift, service.deployments.len() > 1),
+                None => Course::new(Shift::of_first_revision(), false),
+            });
             let record = ServiceDeployment {
                 id: self.ids.service_deployment(),
                 target: number.clone(),
@@ -116,6 +152,8 @@ impl Ecs {
                 configuration: service.configuration.clone(),
                 failures: (0, false),
                 desired: service.desired,
+                alarms: AlarmWatch::of(&service.configuration, &self.alarms),
+                course,
             };
             service.history.insert(0, record);
         }
@@ -136,6 +174,9 @@ impl Ecs {
                 shown,
                 verdict_at: None,
                 healthy_since: None,
+                alternate,
+                production: 0,
+                test: 0,
             },
         );
         service.failed_launches = 0;
@@ -170,8 +211,9 @@ impl Ecs {
         }
     }
 
-    /// The PRIMARY has all that it needs: it is complete, and the service is steady.
+    /// The PRIMARY has all that it needs: it is complete.
     pub(super) fn complete(&mut self, service: &mut Service, now: Duration) {
+        service.give_back_traffic();
         let Some(primary) = service.deployments.first_mut() else {
             return;
         };
@@ -199,56 +241,72 @@ impl Ecs {
         }
         let name = service.key.name.clone();
         self.tell(service, now, events::completed(&name, &id));
-        self.tell(service, now + NEXT_EVENT, events::steady(&name));
+    }
+
+    /// Says that the service is steady, right after its deployment was complete.
+    pub(super) fn settle_down(&mut self, service: &mut Service, now: Duration) {
+        let text = events::steady(&service.key.name);
+        self.tell(service, now + NEXT_EVENT, text);
         service.steady = true;
     }
 
     /// The PRIMARY failed: it stays, or the deployment that was complete last takes its place.
-    pub(super) fn fail(&mut self, service: &mut Service, now: Duration, why: Downfall) {
+    pub(super) fn fail(&mut self, service: &mut Service, now: Duration, why: &Downfall) {
         let Some(primary) = service.deployments.first_mut() else {
             return;
         };
         primary.state = RolloutState::Failed;
-        primary.reason = match why {
-            Downfall::Breaker => "ECS deployment circuit breaker: tasks failed to start.".to_owned(),
-            Downfall::Stopped => "ECS deployment failed: deployment failure.".to_owned(),
-        };
+        primary.reason = why.rollout_reason();
         primary.updated = now;
         primary.verdict_at = None;
         let id = primary.id();
         let name = service.key.name.clone();
         self.tell(service, now, events::failed(&name, &id, why.event()));
-        let goes_back = why == Downfall::Stopped || service.breaker().rollback;
+        let breaker = service.breaker();
         let candidate = service.last_completed.clone();
-        if let Some(record) = service.current() {
-            record.failures.1 = why == Downfall::Breaker;
-            match (&candidate, goes_back) {
-                (_, false) => record.enter(
-                    now,
-                    Status::Stopped,
-                    Some("Service deployment circuit breaker: tasks failed to start."),
-                ),
-                (None, true) => {
-                    let reason = "No rollback candidate was found to run the rollback.";
-                    record.enter(now, Status::RollbackFailed, Some(reason));
-                }
-                (Some(_), true) => record.enter(now, Status::RollbackInProgress, Some(why.status_reason())),
+        let Some(record) = service.current() else {
+            return;
+        };
+        let goes_back = match why {
+            Downfall::Breaker => breaker.rollback,
+            Downfall::Alarm => record.alarms.rollback,
+            Downfall::Stopped | Downfall::Lifecycle(_) => true,
+        };
+        let reason = why.status_reason(goes_back, &record.alarms.triggered());
+        record.failures.1 = *why == Downfall::Breaker;
+        match (candidate, goes_back) {
+            (_, false) => record.enter(now, Status::Stopped, Some(&reason)),
+            (None, true) => {
+                let reason = "No rollback candidate was found to run the rollback.";
+                record.enter(now, Status::RollbackFailed, Some(reason));
             }
-        }
-        if let Some(target) = candidate.filter(|_| goes_back) {
-            self.go_back(service, now, target, why);
+            (Some(target), true) => {
+                record.enter(now, Status::RollbackInProgress, Some(&reason));
+                self.go_back(service, now, target, why, reason);
+            }
         }
     }
 
     /// Makes the deployment that was complete last the PRIMARY again.
-    fn go_back(&mut self, service: &mut Service, now: Duration, mut target: Deployment, why: Downfall) {
+    fn go_back(
+        &mut self,
+        service: &mut Service,
+        now: Duration,
+        mut target: Deployment,
+        why: &Downfall,
+        reason: String,
+    ) {
+        let course = service.current().and_then(|record| record.course.as_ref());
+        let staged = course.is_some();
+        // Until the clean-up the old revision runs in full, and takes its traffic back at once.
+        let whole = course.is_some_and(|course| course.stage < LifecycleStage::CleanUp);
         for failed in &mut service.deployments {
             if failed.state != RolloutState::Completed {
                 failed.condemned = true;
             }
         }
         service.definition.clone_from(&target.definition);
-        if self.quirks.rollback_mints_id {
+        if self.quirks.rollback_mints_id && !staged {
             let definition = target.definition.clone();
             self.open(now, service, &definition, Trigger::Rollback);
         } else {
@@ -278,14 +336,19 @@ impl Ecs {
             Downfall::Breaker => {
                 format!("ECS deployment circuit breaker: rolling back to deploymentId {id}{dot}")
             }
-            Downfall::Stopped => format!("ECS deployment {id} in progress."),
+            Downfall::Alarm | Downfall::Stopped | Downfall::Lifecycle(_) => {
+                format!("ECS deployment {id} in progress.")
+            }
         };
         if let Some(record) = service.current() {
             record.rollback = Some(Rollback {
-                reason: why.status_reason().to_owned(),
+                reason,
                 started: now,
                 revision: number,
             });
+        }
+        if whole {
+            service.give_back_traffic();
         }
         let name = service.key.name.clone();
         self.tell(service, now + NEXT_EVENT, events::rolling_back(&name, &id));

@@ -5,7 +5,7 @@ use super::Timings;
 use super::events;
 use super::health::{Ailment, Health, assess, targets};
 use super::launch::{Launch, Origin};
-use super::plan::{Group, Moves, Stance, plan};
+use super::plan::{Group, Moves, Stance, plan, side_by_side};
 use super::revision::Status;
 use super::rollouts::Downfall;
 use super::service::{Controller, Deployment, RolloutState, Service, ServiceKey, ServiceStatus};
@@ -13,7 +13,6 @@ use super::task::{Stage, StopCode};
 use crate::sandbox::world::ecr::Ecr;
 use crate::sandbox::world::elb::Elb;
 use crate::sandbox::world::orders::TaskId;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// What the scheduler knows of one task that is meant to run.
@@ -42,17 +41,27 @@ impl Ecs {
         let seen = self.see(service, now, elb);
         self.note_health(service, now, &seen);
         service.wake(now + self.timings.tick);
-        if let Some(why) = self.take_up(service, now).or_else(|| self.judge(service, now)) {
-            // What follows from a failure is for the next look.
-            self.fail(service, now, why);
+        let groups = self.groups(service, &seen);
+        let downfall = self
+            .take_up(service, now)
+            .or_else(|| self.heed_alarms(service, now))
+            .or_else(|| self.judge(service, now))
+            .or_else(|| self.walk(service, now, &groups, elb));
+        if let Some(why) = downfall {
+            // What follows from a failure is for the next look; traffic goes back at once.
+            self.fail(service, now, &why);
+            Self::direct_traffic(service, elb);
             return;
         }
-        let groups = self.groups(service, &seen);
         let stance = self.stance(service, now);
-        let moves = plan(service.desired, service.bounds(), stance, &groups);
+        let moves = match service.scale() {
+            Some(scale) => side_by_side(service.desired, scale, stance, &groups, service.serving()),
+            None => plan(service.desired, service.bounds(), stance, &groups),
+        };
         self.make_moves(service, now, &seen, &moves, ecr);
         self.forget_replaced(service);
         self.conclude(service, now, &groups, &moves, stance);
+        Self::direct_traffic(service, elb);
         if service.steady && service.balancers().is_empty() {
             // Nothing but a fact can change a steady service without targets.
             service.next_look = Some(now + self.timings.repeat_event);
@@ -145,6 +154,9 @@ impl Ecs {
     /// Asks the circuit breaker: it reaches its verdict a moment after the threshold was reached.
     fn judge(&self, service: &mut Service, now: Duration) -> Option<Downfall> {
         let breaker = service.breaker();
+        if self.quirks.breaker_is_rolling_only && service.current().is_some_and(|it| it.course.is_some()) {
+            return None;
+        }
         let threshold = breaker.trips_at(service.desired);
         let lag = self.timings.breaker_lag;
         if service
@@ -289,70 +301,6 @@ impl Ecs {
             self.halt(now, &one.id, StopCode::ServiceSchedulerInitiated, reason, failed);
         }
         chosen.into_iter().map(|one| one.id.clone()).collect()
-    }
-
-    /// Drops deployments that are replaced and have no tasks any more.
-    fn forget_replaced(&self, service: &mut Service) {
-        let left: BTreeMap<&String, bool> = self
-            .tasks
-            .values()
-            .filter(|task| task.service.as_ref() == Some(&service.key) && task.stage != Stage::Stopped)
-            .filter_map(|task| Some((task.deployment.as_ref()?, true)))
-            .collect();
-        let primary = service.primary().map(|one| one.number.clone());
-        service
-            .deployments
-            .retain(|one| Some(&one.number) == primary.as_ref() || left.contains_key(&one.number));
-    }
-
-    /// Completes the deployment when it has all it needs, and says when it is steady or stuck.
-    fn conclude(
-        &mut self,
-        service: &mut Service,
-        now: Duration,
-        groups: &[Group],
-        moves: &[Moves],
-        stance: Stance,
-    ) {
-        let (Some(group), Some(primary)) = (groups.first().copied(), service.deployments.first_mut()) else {
-            return;
-        };
-        let quiet = moves
-            .iter()
-            .all(|moves| Moves { wanted: 0, ..*moves } == Moves::default());
-        let all_healthy = group.healthy == service.desired && group.starting == 0 && group.unhealthy == 0;
-        let rolling = primary.state == RolloutState::InProgress;
-        if !(all_healthy && quiet && stance == Stance::Free) {
-            primary.healthy_since = None;
-            let starting: u32 = groups.iter().map(|group| group.starting).sum();
-            let stopping = self
-                .tasks_of(&service.key)
-                .iter()
-                .any(|task| !task.is_live() && task.stage != Stage::Stopped);
-            if rolling && quiet && stance == Stance::Free && starting == 0 && !stopping {
-                let text = events::deadlocked(&service.key.name);
-                self.tell_once(service, now, text);
-            }
-            return;
-        }
-        let since = *primary.healthy_since.get_or_insert(now);
-        let alone = service.deployments.len() == 1;
-        let minutes = service.configuration["bakeTimeInMinutes"]
-            .as_u64()
-            .unwrap_or_default();
-        if rolling {
-            if alone && now >= since + Duration::from_secs(minutes * 60) {
-                self.complete(service, now);
-            }
-        } else {
-            let text = events::steady(&service.key.name);
-            if service.steady {
-                self.tell_once(service, now, text);
-            } else {
-                self.tell(service, now, text);
-                service.steady = true;
-            }
-        }
     }
 
     /// Ends the tasks of a deleted service, and the service with the last one.

@@ -93,6 +93,12 @@ pub struct Deployment {
     pub verdict_at: Option<Duration>,
     /// When its tasks were all healthy first; the bake time starts then.
     pub healthy_since: Option<Duration>,
+    /// Whether its tasks are targets of the alternate target groups.
+    pub alternate: bool,
+    /// What it is to have of production traffic, in tenths of a percent; listener rules alone obey it.
+    pub production: u32,
+    /// What it is to have of test traffic, in tenths of a percent.
+    pub test: u32,
 }
 
 impl Deployment {

@@ -1,6 +1,7 @@
 //! What CreateService, UpdateService and RunTask refuse: networks, load balancers, deployment configurations.
 
 use super::request::{invalid, list, number, text};
+use super::strategy_rules::{check_early_success, check_strategy};
 use crate::sandbox::world::elb::Elb;
 use crate::sandbox::world::error::ApiError;
 use serde_json::{Value, json};
@@ -81,8 +82,8 @@ fn has_checks(definition: &Value) -> bool {
 /// The deployment configuration with what was given and ECS's defaults.
 ///
 /// # Errors
-/// `InvalidParameterException` for percentages out of range, `UnsupportedFeatureException` for strategies that the
-/// sandbox does not imitate.
+/// `InvalidParameterException` for values out of range, or that do not go together; `UnsupportedFeatureException` for
+/// what the sandbox does not imitate.
 pub fn deployment_configuration(old: &Value, given: &Value, daemon: bool) -> Result<Value, ApiError> {
     let (maximum, minimum) = if daemon { (100, 0) } else { (200, 100) };
     let mut all = json!({
@@ -97,13 +98,7 @@ pub fn deployment_configuration(old: &Value, given: &Value, daemon: bool) -> Res
             all[key.as_str()] = value.clone();
         }
     }
-    if all["strategy"] != "ROLLING" {
-        let text = format!(
-            "The sandbox does not imitate the deployment strategy {}.",
-            all["strategy"]
-        );
-        return Err(ApiError::new("UnsupportedFeatureException", text));
-    }
+    check_strategy(&mut all, old, given, daemon)?;
     let maximum = number(&all, "maximumPercent")?.unwrap_or(200);
     let minimum = number(&all, "minimumHealthyPercent")?.unwrap_or(100);
     if maximum == 0 || maximum < minimum {
@@ -114,5 +109,6 @@ pub fn deployment_configuration(old: &Value, given: &Value, daemon: bool) -> Res
     if minimum > 100 {
         return Err(invalid("minimumHealthyPercent must be at most 100."));
     }
+    check_early_success(&all, minimum)?;
     Ok(all)
 }

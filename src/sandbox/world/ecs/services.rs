@@ -8,6 +8,7 @@ use super::request::{
 use super::rollouts::Trigger;
 use super::service::{Controller, Service, ServiceKey, ServiceStatus};
 use super::service_rules::{check_balancers, check_network, deployment_configuration};
+use super::strategy_rules::check_advanced;
 use super::tags::check_tags;
 use super::task::Task;
 use crate::sandbox::world::elb::Elb;
@@ -93,6 +94,12 @@ impl Ecs {
             ));
         }
         let configuration = deployment_configuration(&json!({}), &input["deploymentConfiguration"], daemon)?;
+        check_advanced(&configuration, list(input, "loadBalancers"))?;
+        if controller != Controller::Ecs && configuration["strategy"] != "ROLLING" {
+            return Err(invalid(
+                "A deployment strategy can be used only with the deployment controller ECS.",
+            ));
+        }
         Ok(Service {
             key,
             status: ServiceStatus::Active,

@@ -37,6 +37,7 @@ impl Timeline {
         });
         world.ecs.quirks = scenario.quirks;
         world.acts = Acts::new(scenario.acts, EPOCH);
+        world.ecs.hooks = scenario.hooks;
         let mut timeline = Self {
             world,
             simulator: Simulator::new(scenario.fates, timings),
@@ -126,6 +127,35 @@ impl Timeline {
         let mut input = json!({ "service": "web", "taskDefinition": "web" });
         merge(&mut input, more);
         self.call("UpdateService", input)["service"].clone()
+    }
+
+    /// Sets the state of a CloudWatch alarm.
+    pub fn set_alarm(&mut self, name: &str, in_alarm: bool) {
+        self.world.ecs.set_alarm(self.now, name, in_alarm);
+        drive(&mut self.world, &mut self.simulator, self.now);
+    }
+
+    /// How many of a hundred requests at a listener's port reach which of two target groups.
+    pub fn requests(&self, port: u16, groups: [&str; 2]) -> [usize; 2] {
+        let elb = &self.world.elb;
+        let reached = |group: &str| {
+            (0..100)
+                .filter_map(|turn| elb.route(port, turn))
+                .filter(|target| elb.health(group, target).is_some())
+                .count()
+        };
+        groups.map(reached)
+    }
+
+    /// Lets time pass until the newest service deployment is in this lifecycle stage, and gives the seconds since zero.
+    pub fn pass_to(&mut self, stage: &str) -> u64 {
+        for _ in 0..7200 {
+            if self.service_deployment()["lifecycleStage"] == stage {
+                return (self.now - self.zero).as_secs();
+            }
+            self.pass(1);
+        }
+        panic!("{stage} was not reached: {:#}", self.service_deployment());
     }
 
     /// Lets seconds pass.

@@ -32,6 +32,16 @@ pub struct Timings {
     pub deprovision: Duration,
     /// How long a stopped task can still be described.
     pub remember_stopped: Duration,
+    /// How long a minute of a deployment configuration is: bake times, time limits of hooks.
+    pub minute: Duration,
+    /// How long a lifecycle stage takes that waits for nothing.
+    pub stage: Duration,
+    /// From an alarm that goes off to the failure of the deployment: a published one took 21 seconds.
+    pub alarm_lag: Duration,
+    /// How long a rolling deployment with alarms bakes that says nothing of it: "less than 5 minutes".
+    pub alarm_bake: Duration,
+    /// How long a Lambda function of a lifecycle hook takes, unless a scenario says otherwise.
+    pub hook: Duration,
     /// How long the same event text is not repeated.
     pub repeat_event: Duration,
 
@@ -64,6 +74,11 @@ impl Default for Timings {
             pull_failure: Duration::from_secs(110),
             deprovision: Duration::from_secs(10),
             remember_stopped: Duration::from_secs(3600),
+            minute: Duration::from_secs(60),
+            stage: Duration::from_secs(10),
+            alarm_lag: Duration::from_secs(20),
+            alarm_bake: Duration::from_secs(240),
+            hook: Duration::from_secs(3),
             repeat_event: Duration::from_secs(6 * 3600),
             address: Duration::from_secs(12),
             pull_delay: Duration::from_secs(5),
@@ -100,6 +115,11 @@ impl Timings {
             pull_failure: by(self.pull_failure),
             deprovision: by(self.deprovision),
             remember_stopped: self.remember_stopped,
+            minute: by(self.minute),
+            stage: by(self.stage),
+            alarm_lag: by(self.alarm_lag),
+            alarm_bake: by(self.alarm_bake),
+            hook: by(self.hook),
             repeat_event: by(self.repeat_event),
             address: by(self.address),
             pull_delay: by(self.pull_delay),

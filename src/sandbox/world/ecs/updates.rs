@@ -6,6 +6,7 @@ use super::rollouts::Trigger;
 use super::service::{Controller, Service, ServiceStatus};
 use super::service_rules::{check_balancers, check_network, deployment_configuration};
 use super::services::fargate_platform;
+use super::strategy_rules::check_advanced;
 use crate::sandbox::world::elb::Elb;
 use crate::sandbox::world::error::ApiError;
 use serde_json::Value;
@@ -113,13 +114,15 @@ impl Ecs {
             return Err(invalid("The desired count of a DAEMON service can not be set."));
         }
         let given = &input["deploymentConfiguration"];
+        let configuration = deployment_configuration(&service.configuration, given, daemon)?;
+        check_advanced(&configuration, list(&whole, "loadBalancers"))?;
         Ok(Change {
             deploys: named.is_some() && usable.arn != service.definition
                 || replaced
                 || flag(input, "forceNewDeployment"),
             definition: usable.arn,
             desired,
-            configuration: deployment_configuration(&service.configuration, given, daemon)?,
+            configuration,
             grace: number(input, "healthCheckGracePeriodSeconds")?,
             shown,
         })

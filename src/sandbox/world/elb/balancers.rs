@@ -1,8 +1,10 @@
 //! Load balancers and listeners, and the operations on them.
 
 use super::check::Protocol;
+use super::forward::Forward;
 use super::params::Params;
 use super::{ApiError, Elb, Listener, check_name, page, xml};
+use std::collections::BTreeSet;
 use std::time::Duration;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -44,6 +46,11 @@ pub struct LoadBalancer {
 }
 
 impl LoadBalancer {
+    /// Whether it routes requests or connections.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
     fn xml(&self, arn: &str, region: &str) -> String {
         let id = arn.rsplit('/').next().unwrap_or_default();
         let created = OffsetDateTime::UNIX_EPOCH + self.created;
@@ -81,15 +88,12 @@ impl LoadBalancer {
 
 impl Listener {
     fn xml(&self, arn: &str) -> String {
-        let group = xml::text("TargetGroupArn", &self.target_group);
-        let forward = xml::list("TargetGroups", [group.clone()]);
-        let action = xml::text("Type", "forward") + &group + &xml::element("ForwardConfig", &forward);
         [
             xml::text("ListenerArn", arn),
             xml::text("LoadBalancerArn", &self.load_balancer),
             xml::text("Port", self.port.to_string()),
             xml::text("Protocol", self.protocol.as_str()),
-            xml::list("DefaultActions", [action]),
+            xml::list("DefaultActions", [self.forward.xml()]),
         ]
         .concat()
     }
@@ -200,6 +204,9 @@ impl Elb {
         let arn = params.required("LoadBalancerArn")?;
         self.load_balancers.remove(arn);
         self.listeners.retain(|_, listener| listener.load_balancer != arn);
+        let listeners = &self.listeners;
+        self.rules
+            .retain(|_, rule| listeners.contains_key(&rule.listener));
         self.detach_unused();
         Ok(String::new())
     }
@@ -226,35 +233,15 @@ impl Elb {
         let port = params
             .number("Port", &(1..=65535_u16))?
             .ok_or_else(|| params.wrong("'Port' must be specified"))?;
-        let target_group = forwarded_group(params)?;
+        let forward = Forward::read(params, "DefaultActions")?;
         self.check_free_port(load_balancer, port, params)?;
-        let group = self.group_mut(target_group)?;
-        if group.protocol != protocol {
-            return Err(ApiError::new(
-                "IncompatibleProtocols",
-                format!(
-                    "The protocols of the listener and of target group '{target_group}' are incompatible"
-                ),
-            ));
-        }
-        if group
-            .load_balancer
-            .as_deref()
-            .is_some_and(|other| other != load_balancer)
-        {
-            return Err(ApiError::new(
-                "TargetGroupAssociationLimit",
-                format!(
-                    "The following target groups cannot be associated with more than one load balancer: {target_group}"
-                ),
-            ));
-        }
-        group.attach(now, load_balancer.to_owned());
+        let load_balancer = load_balancer.to_owned();
+        self.adopt(now, &load_balancer, &forward)?;
         let listener = Listener {
-            load_balancer: load_balancer.to_owned(),
+            load_balancer: load_balancer.clone(),
             protocol,
             port,
-            target_group: target_group.to_owned(),
+            forward,
         };
         let path = load_balancer
             .split_once(":loadbalancer/")
@@ -298,6 +285,7 @@ impl Elb {
     ) -> Result<String, ApiError> {
         let arn = params.required("ListenerArn")?;
         self.listeners.remove(arn).ok_or_else(|| no_listener(arn))?;
+        self.rules.retain(|_, rule| rule.listener != arn);
         self.detach_unused();
         Ok(String::new())
     }
@@ -320,38 +308,57 @@ impl Elb {
         }
     }
 
-    /// Groups that no listener forwards to any more have no load balancer, and their targets are unused.
-    fn detach_unused(&mut self) {
-        for (arn, group) in &mut self.groups {
-            if !self
-                .listeners
-                .values()
-                .any(|listener| listener.target_group == *arn)
+    /// Attaches target groups to the load balancer that is to forward to them.
+    ///
+    /// # Errors
+    /// TargetGroupNotFound, IncompatibleProtocols, TargetGroupAssociationLimit: nothing is attached then.
+    pub(super) fn adopt(
+        &mut self,
+        now: Duration,
+        load_balancer: &str,
+        forward: &Forward,
+    ) -> Result<(), ApiError> {
+        let protocol = self.require_load_balancer(load_balancer)?.kind.protocol();
+        for (arn, _) in &forward.0 {
+            let group = self.group(arn)?;
+            if group.protocol != protocol {
+                return Err(ApiError::new(
+                    "IncompatibleProtocols",
+                    format!("The protocols of the listener and of target group '{arn}' are incompatible"),
+                ));
+            }
+            if group
+                .load_balancer
+                .as_deref()
+                .is_some_and(|other| other != load_balancer)
             {
+                return Err(ApiError::new(
+                    "TargetGroupAssociationLimit",
+                    format!(
+                        "The following target groups cannot be associated with more than one load balancer: {arn}"
+                    ),
+                ));
+            }
+        }
+        for (arn, _) in &forward.0 {
+            self.group_mut(arn)?.attach(now, load_balancer.to_owned());
+        }
+        Ok(())
+    }
+
+    /// Groups that nothing forwards to any more have no load balancer, and their targets are unused.
+    pub(super) fn detach_unused(&mut self) {
+        let listeners = self.listeners.values().map(|listener| &listener.forward);
+        let forwards = listeners.chain(self.rules.values().map(|rule| &rule.forward));
+        let used: BTreeSet<&String> = forwards
+            .flat_map(|forward| &forward.0)
+            .map(|(group, _)| group)
+            .collect();
+        for (arn, group) in &mut self.groups {
+            if !used.contains(arn) {
                 group.load_balancer = None;
             }
         }
-    }
-}
-
-/// The one target group that a listener's default action forwards to.
-fn forwarded_group<'a>(params: &Params<'a>) -> Result<&'a str, ApiError> {
-    let actions = params.structures("DefaultActions");
-    let [action] = actions.as_slice() else {
-        return Err(params.wrong("'DefaultActions' must have exactly one action in the sandbox"));
-    };
-    let kind = action.required("Type")?;
-    if kind != "forward" {
-        return Err(params.wrong(format!(
-            "the action type is '{kind}'; the sandbox has 'forward' only"
-        )));
-    }
-    let groups = action.structures("ForwardConfig.TargetGroups");
-    match (action.text("TargetGroupArn"), groups.as_slice()) {
-        (Some(arn), []) => Ok(arn),
-        (None, [group]) => group.required("TargetGroupArn"),
-        (Some(arn), [group]) if group.text("TargetGroupArn") == Some(arn) => Ok(arn),
-        _ => Err(params.wrong("a 'forward' action must have exactly one target group in the sandbox")),
     }
 }
 
@@ -362,7 +369,7 @@ fn no_load_balancer(which: &str) -> ApiError {
     )
 }
 
-fn no_listener(arn: &str) -> ApiError {
+pub fn no_listener(arn: &str) -> ApiError {
     ApiError::new(
         "ListenerNotFound",
         format!("One or more listeners not found: '{arn}'"),

@@ -1,15 +1,17 @@
 //! ELBv2: load balancers, listeners, target groups and the health of their targets.
 //!
 //! What it knows: Application Load Balancers with HTTP listeners, Network Load Balancers with TCP listeners, target
-//! groups with target type `ip`, forwarding to one target group. Anything else is refused, never ignored. A listener's
+//! groups with target type `ip`, forwarding to target groups with weights, rules for the path `/*`. Anything else is refused, never ignored. A listener's
 //! port is a port of 127.0.0.1, so no two load balancers can have the same.
 
 mod balancers;
 mod check;
+mod forward;
 mod group;
 mod groups;
 mod health;
 mod params;
+mod rules;
 mod target;
 mod xml;
 
@@ -17,6 +19,7 @@ use super::WorldConfig;
 use super::error::ApiError;
 use super::orders::{CheckOutcome, Order, TargetId};
 pub use check::Protocol;
+pub use forward::Forward;
 use group::Group;
 use params::Params;
 use std::collections::BTreeMap;
@@ -30,11 +33,12 @@ pub struct Elb {
     made: u64,
     load_balancers: BTreeMap<String, balancers::LoadBalancer>,
     listeners: BTreeMap<String, Listener>,
+    rules: BTreeMap<String, rules::Rule>,
     groups: BTreeMap<String, Group>,
     orders: Vec<Order>,
 }
 
-/// A listener that forwards to one target group.
+/// A listener, and what it forwards to unless a rule decides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listener {
     /// The ARN of its load balancer.
@@ -43,8 +47,8 @@ pub struct Listener {
     pub protocol: Protocol,
     /// The port, on 127.0.0.1 in the sandbox.
     pub port: u16,
-    /// The ARN of the target group that it forwards to.
-    pub target_group: String,
+    /// What it forwards to by default.
+    pub forward: Forward,
 }
 
 /// A target's state, as DescribeTargetHealth names it.
@@ -79,6 +83,9 @@ fn operation(name: &str) -> Option<Operation> {
         "CreateListener" => (Elb::create_listener, CONFIGURATION),
         "DescribeListeners" => (Elb::describe_listeners, VALIDATION),
         "DeleteListener" => (Elb::delete_listener, VALIDATION),
+        "CreateRule" => (Elb::create_rule, CONFIGURATION),
+        "DescribeRules" => (Elb::describe_rules, VALIDATION),
+        "DeleteRule" => (Elb::delete_rule, VALIDATION),
         "CreateTargetGroup" => (Elb::create_target_group, CONFIGURATION),
         "DescribeTargetGroups" => (Elb::describe_target_groups, VALIDATION),
         "ModifyTargetGroup" => (Elb::modify_target_group, CONFIGURATION),
@@ -101,6 +108,7 @@ impl Elb {
             made: 0,
             load_balancers: BTreeMap::new(),
             listeners: BTreeMap::new(),
+            rules: BTreeMap::new(),
             groups: BTreeMap::new(),
             orders: Vec::new(),
         }
@@ -159,28 +167,23 @@ impl Elb {
         self.listeners.values()
     }
 
-    /// Where a request that comes in at a listener's port may go: the healthy targets; all that do not drain when none
-    /// is healthy. Empty when there is no target, or no listener.
+    /// Where the request of a turn goes that comes in at a listener's port: weights choose the target group, and its
+    /// targets take turns. The healthy ones do; all that do not drain when none is healthy. None when there is no target,
+    /// or no listener.
     #[must_use]
-    pub fn routes(&self, listener_port: u16) -> Vec<TargetId> {
-        self.group_at(listener_port)
-            .map(Group::routes)
-            .unwrap_or_default()
+    pub fn route(&self, listener_port: u16, turn: usize) -> Option<TargetId> {
+        let (group, turn) = self.forward_at(listener_port)?.pick(turn)?;
+        let mut targets = self.groups.get(group)?.routes();
+        let index = turn.checked_rem(targets.len())?;
+        Some(targets.swap_remove(index))
     }
 
     /// Whether a request in flight to a target may go on: it may until the target's drain is over.
     #[must_use]
     pub fn carries(&self, listener_port: u16, target: &TargetId) -> bool {
-        self.group_at(listener_port)
-            .is_some_and(|group| group.health(target).is_some())
-    }
-
-    fn group_at(&self, listener_port: u16) -> Option<&Group> {
-        let listener = self
-            .listeners
-            .values()
-            .find(|listener| listener.port == listener_port)?;
-        self.groups.get(&listener.target_group)
+        let groups = self.forward_at(listener_port).into_iter();
+        let mut groups = groups.flat_map(|forward| &forward.0);
+        groups.any(|(group, _)| self.health(group, target).is_some())
     }
 
     /// Learns the outcome of a check.
