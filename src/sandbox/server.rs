@@ -188,6 +188,7 @@ impl Sandbox {
             timings: options.timings.clone(),
         });
         world.ecs.quirks = options.scenario.quirks.clone();
+        world.ecs.troubles = options.scenario.troubles.clone();
         world.acts = Acts::new(options.scenario.acts.clone(), options.clock.now());
         world.ecs.hooks = options.scenario.hooks.clone();
         let (shared, mut helpers, far) = Box::pin(start_runner(world, &options, &host)).await?;

@@ -42,14 +42,26 @@ pub struct Rule {
     pub container: Option<String>,
     /// The pull fails with these words: `CannotPullContainerError: ...`.
     pub pull_failure: Option<String>,
+    /// The task's resources can not be made: `ResourceInitializationError: ...`.
+    pub start_failure: Option<String>,
+    /// The container can not be made or started: `CannotStartContainerError: ...`.
+    pub container_failure: Option<String>,
+    /// Seconds until one of these three shows; as long as it usually takes when not given.
+    pub fails_after_seconds: Option<u32>,
+    /// Seconds that the containers start later than usual.
+    pub starts_after_seconds: u32,
     /// Whether the containers are never started.
     pub never_starts: bool,
-    /// The container ends by itself.
+    /// The container ends by itself, and it should not.
     pub crash: Option<Crash>,
+    /// The container does its work and ends: a one-off task.
+    pub runs: Option<Run>,
+    /// What the task runs on is taken away.
+    pub interrupted: Option<Interrupted>,
     /// What the container's health check says.
-    pub health: Health,
+    pub health: Course<Health>,
     /// What a target check answers.
-    pub target: Target,
+    pub target: Course<Target>,
     /// Whether SIGTERM is ignored.
     pub hangs_at_stop: bool,
     /// Lines that the container writes once it runs.
@@ -80,6 +92,83 @@ impl Crash {
     #[must_use]
     pub fn after(&self) -> Duration {
         Duration::from_secs(self.after_seconds.into())
+    }
+}
+
+/// How a container does its work.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Run {
+    /// Seconds from the container's start to its end.
+    pub for_seconds: u32,
+    /// Its exit code.
+    #[serde(default)]
+    pub exit_code: i64,
+}
+
+/// How a task loses what it runs on.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Interrupted {
+    /// Seconds from its start.
+    pub after_seconds: u32,
+    /// By what.
+    pub by: Interruptor,
+}
+
+/// What takes away what a task runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Interruptor {
+    /// Fargate Spot.
+    Spot,
+    /// The end of the instance.
+    Termination,
+    /// Maintenance.
+    Infrastructure,
+}
+
+/// Something that stays as it is, or changes once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected `passes`, `fails` or `undecided` (of a target: a status, `timeout` or `refused`), or a table with \
+                 `first`, `for-seconds` and `then`"
+)]
+pub enum Course<T> {
+    /// It stays so.
+    Steady(T),
+    /// It changes.
+    Turns(Turn<T>),
+}
+
+/// A change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Turn<T> {
+    /// What it is at first.
+    pub first: T,
+    /// For how many seconds, from the container's start.
+    pub for_seconds: u32,
+    /// What it is from then on.
+    pub then: T,
+}
+
+impl<T: Default> Default for Course<T> {
+    fn default() -> Self {
+        Self::Steady(T::default())
+    }
+}
+
+impl<T: Copy> Course<T> {
+    /// What it is when the container has run for some time.
+    #[must_use]
+    pub fn at(&self, ran_for: Duration) -> T {
+        match self {
+            Self::Steady(it) => *it,
+            Self::Turns(turn) if ran_for < Duration::from_secs(turn.for_seconds.into()) => turn.first,
+            Self::Turns(turn) => turn.then,
+        }
     }
 }
 
@@ -136,6 +225,19 @@ impl Fates {
 }
 
 impl Rule {
+    /// How and when its container ends by itself: the time from its start, the exit code, whether for its memory.
+    #[must_use]
+    pub fn end(&self) -> Option<(Duration, i64, bool)> {
+        match (&self.crash, &self.runs) {
+            (Some(crash), _) => {
+                let code = if crash.out_of_memory { 137 } else { crash.exit_code };
+                Some((crash.after(), code, crash.out_of_memory))
+            }
+            (None, Some(run)) => Some((Duration::from_secs(run.for_seconds.into()), run.exit_code, false)),
+            (None, None) => None,
+        }
+    }
+
     fn matches(&self, task: &TaskSpec) -> bool {
         let (family, revision) = task.revision.split_once(':').unwrap_or((&task.revision, ""));
         self.family.as_deref().is_none_or(|wanted| wanted == family)

@@ -8,9 +8,10 @@ pub mod acts;
 pub mod fates;
 pub mod faults;
 pub mod hooks;
+pub mod placements;
 
 use super::world::acts::Act;
-use super::world::ecs::{HookScript, Quirks};
+use super::world::ecs::{HookScript, Quirks, Trouble};
 use serde::Deserialize;
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ pub struct Scenario {
     pub faults: faults::Faults,
     /// What simulated tasks do.
     pub fates: fates::Fates,
+    /// Which tasks find no place.
+    pub troubles: Vec<Trouble>,
     /// What somebody else does.
     pub acts: Vec<Act>,
     /// What the functions behind lifecycle hooks answer.
@@ -60,6 +63,7 @@ struct Written {
     fate: fates::Fates,
     act: Vec<acts::Written>,
     hook: hooks::Hooks,
+    placement: Vec<placements::Written>,
     ecs: WrittenQuirks,
 }
 
@@ -94,6 +98,7 @@ impl Scenario {
             fates: written.fate,
             acts,
             hooks: written.hook.into(),
+            troubles: written.placement.into_iter().map(Trouble::from).collect(),
             quirks: Quirks {
                 stale_describes: written.ecs.stale_describes,
                 rollback_mints_id: written.ecs.rollback_mints_id,
@@ -110,7 +115,7 @@ impl Scenario {
 #[cfg(test)]
 mod tests {
     use super::Scenario;
-    use super::fates::{Crash, Health, Silence, Target};
+    use super::fates::{Course, Crash, Health, Silence, Target};
     use std::error::Error as _;
 
     #[test]
@@ -154,9 +159,9 @@ mod tests {
         );
         assert_eq!(
             (second.health, second.target),
-            (Health::Fails, Target::Status(503))
+            (Course::Steady(Health::Fails), Course::Steady(Target::Status(503)))
         );
-        assert_eq!(third.target, Target::Silent(Silence::Timeout));
+        assert_eq!(third.target, Course::Steady(Target::Silent(Silence::Timeout)));
     }
 
     #[test]
@@ -175,7 +180,10 @@ mod tests {
             ("[[fate]]\ncolour = 1", "unknown field `colour`"),
             ("[ecs]\nlag = 1", "unknown field `lag`"),
             ("fates = 1", "unknown field `fates`"),
-            ("[[fate]]\nhealth = \"poor\"", "unknown variant `poor`"),
+            (
+                "[[fate]]\nhealth = \"poor\"",
+                "expected `passes`, `fails` or `undecided`",
+            ),
         ] {
             let error = Scenario::parse(text).unwrap_err();
             let cause = error.source().unwrap().to_string();

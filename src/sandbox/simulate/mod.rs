@@ -3,11 +3,13 @@
 //! It is pure: orders go in with an instant, facts come out when their instant has come. [`drive`] moves a world and a
 //! simulator together, which is all that a server without Docker, or a test, needs.
 
-use super::scenario::fates::{Fates, Health, Rule, Silence, Target};
+mod verdicts;
+
+use super::scenario::fates::{Course, Fates, Health, Interruptor, Rule, Silence, Target};
 use super::world::World;
 use super::world::ecs::Timings;
 use super::world::orders::{
-    CheckOutcome, ContainerHealth, ContainerSpec, Fact, Order, TargetCheck, TaskId, TaskSpec,
+    CheckOutcome, ContainerSpec, Fact, Interruption, Order, TargetCheck, TaskId, TaskSpec,
 };
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -35,6 +37,8 @@ struct Simulated {
     address: IpAddr,
     rule: Rule,
     containers: Vec<SimulatedContainer>,
+    /// When its containers start.
+    starts: Duration,
 }
 
 #[derive(Debug)]
@@ -100,6 +104,8 @@ impl Simulator {
             | Fact::PullStarted { .. }
             | Fact::PullStopped { .. }
             | Fact::ContainerRefused { .. }
+            | Fact::TaskRefused { .. }
+            | Fact::Interrupted { .. }
             | Fact::ContainerHealth { .. }
             | Fact::LogLine { .. }
             | Fact::TargetChecked { .. } => return,
@@ -127,6 +133,8 @@ impl Simulator {
         let task = spec.task.clone();
         let addressed = now + self.timings.address;
         let pulling = addressed + self.timings.pull_delay;
+        let pulled = pulling + self.timings.pull;
+        let starts = pulled + self.timings.start + seconds(rule.starts_after_seconds);
         self.plan(
             addressed,
             Fact::Address {
@@ -141,12 +149,32 @@ impl Simulator {
                 address,
                 rule: rule.clone(),
                 containers: spec.containers.iter().map(simulated).collect(),
+                starts,
             },
         );
+        if let Some(interrupted) = &rule.interrupted {
+            let by = match interrupted.by {
+                Interruptor::Spot => Interruption::Spot,
+                Interruptor::Termination => Interruption::Termination,
+                Interruptor::Infrastructure => Interruption::Infrastructure,
+            };
+            let task = task.clone();
+            self.plan(
+                starts + seconds(interrupted.after_seconds),
+                Fact::Interrupted { task, by },
+            );
+        }
+        let fails_after = |usual| rule.fails_after_seconds.map_or(usual, seconds);
+        if let Some(reason) = rule.start_failure {
+            let at = pulling + fails_after(self.timings.pull_failure);
+            self.plan(at, Fact::TaskRefused { task, reason });
+            return;
+        }
+        let first = spec.containers.first().map(|container| container.name.clone());
+        let named = rule.container.clone().or(first).unwrap_or_default();
         if let Some(reason) = rule.pull_failure {
-            let first = spec.containers.first().map(|container| container.name.clone());
-            let container = rule.container.or(first).unwrap_or_default();
-            let at = pulling + self.timings.pull_failure;
+            let container = named;
+            let at = pulling + fails_after(self.timings.pull_failure);
             self.plan(
                 at,
                 Fact::ContainerRefused {
@@ -157,11 +185,20 @@ impl Simulator {
             );
             return;
         }
-        let pulled = pulling + self.timings.pull;
         let digests = spec.containers.iter().filter_map(digest).collect();
+        let refused = rule
+            .container_failure
+            .clone()
+            .map(|reason| Fact::ContainerRefused {
+                task: task.clone(),
+                container: named,
+                reason,
+            });
         self.plan(pulled, Fact::PullStopped { task, digests });
-        if !rule.never_starts {
-            self.run(pulled + self.timings.start, spec, &rule);
+        match refused {
+            Some(refused) => self.plan(pulled + fails_after(self.timings.start), refused),
+            None if rule.never_starts => {}
+            None => self.run(starts, spec, &rule),
         }
     }
 
@@ -221,8 +258,12 @@ impl Simulator {
                 );
             }
         }
-        let health = if fated { rule.health } else { Health::Passes };
-        if let Some((after, health)) = verdict(spec_of, health) {
+        let health = if fated {
+            rule.health
+        } else {
+            Course::Steady(Health::Passes)
+        };
+        for (after, health) in verdicts::of(spec_of, health) {
             let (task, container) = (task.clone(), container.clone());
             self.plan(
                 at + after,
@@ -233,14 +274,14 @@ impl Simulator {
                 },
             );
         }
-        if let Some(crash) = rule.crash.as_ref().filter(|_| fated) {
+        if let Some((after, code, out_of_memory)) = rule.end().filter(|_| fated) {
             let exit = Fact::ContainerExited {
                 task,
                 container,
-                code: if crash.out_of_memory { 137 } else { crash.exit_code },
-                out_of_memory: crash.out_of_memory,
+                code,
+                out_of_memory,
             };
-            self.plan(at + crash.after(), exit);
+            self.plan(at + after, exit);
         }
     }
 
@@ -283,7 +324,8 @@ impl Simulator {
             .values()
             .find(|task| task.address.to_string() == check.target.id)
             .filter(|task| task.containers.iter().any(|container| container.runs));
-        let (after, outcome) = match running.map(|task| task.rule.target) {
+        let (after, outcome) = match running.map(|task| task.rule.target.at(now.saturating_sub(task.starts)))
+        {
             Some(Target::Status(status)) => (self.timings.answer, CheckOutcome::Status(status)),
             Some(Target::Silent(Silence::Timeout)) => (check.timeout, CheckOutcome::Timeout),
             Some(Target::Silent(Silence::Refused)) | None => (self.timings.answer, CheckOutcome::Refused),
@@ -377,22 +419,8 @@ fn is_awaited(container: &ContainerSpec, spec: &TaskSpec) -> bool {
         })
 }
 
-/// When a container's own check comes to a verdict after the start, and to which.
-fn verdict(container: &ContainerSpec, health: Health) -> Option<(Duration, ContainerHealth)> {
-    let check = container
-        .definition
-        .get("healthCheck")
-        .filter(|check| !check.is_null())?;
-    let number = |key: &str, usual: u64| check[key].as_u64().unwrap_or(usual);
-    let interval = number("interval", 30);
-    match health {
-        Health::Passes => Some((Duration::from_secs(interval), ContainerHealth::Healthy)),
-        Health::Fails => {
-            let after = number("startPeriod", 0) + number("retries", 3) * interval;
-            Some((Duration::from_secs(after), ContainerHealth::Unhealthy))
-        }
-        Health::Undecided => None,
-    }
+fn seconds(count: u32) -> Duration {
+    Duration::from_secs(count.into())
 }
 
 fn task_of(fact: &Fact) -> Option<&TaskId> {
@@ -402,6 +430,8 @@ fn task_of(fact: &Fact) -> Option<&TaskId> {
         | Fact::PullStopped { task, .. }
         | Fact::ContainerStarted { task, .. }
         | Fact::ContainerRefused { task, .. }
+        | Fact::TaskRefused { task, .. }
+        | Fact::Interrupted { task, .. }
         | Fact::ContainerHealth { task, .. }
         | Fact::ContainerExited { task, .. }
         | Fact::TaskGone { task }

@@ -69,6 +69,8 @@ fn short(fact: &Fact) -> String {
             "{container} exits {code}{}",
             if *out_of_memory { " (memory)" } else { "" }
         ),
+        Fact::TaskRefused { reason, .. } => format!("refused: {reason}"),
+        Fact::Interrupted { by, .. } => format!("interrupted by {by:?}"),
         Fact::TaskGone { .. } => "gone".into(),
         Fact::LogLine { container, line, .. } => format!("{container}: {line}"),
         Fact::TargetChecked { outcome, .. } => format!("checked {outcome:?}"),
@@ -124,6 +126,45 @@ fn every_fate_has_its_course() {
         (
             "lines = [\"no database\"]\ncrash = { after-seconds = 3, exit-code = 2 }\nhealth = \"undecided\"",
             vec![pulled, runs, (30, "web: no database"), (33, "web exits 2")],
+        ),
+        (
+            "start-failure = \"ResourceInitializationError: no secret\"",
+            vec![(127, "refused: ResourceInitializationError: no secret")],
+        ),
+        (
+            "start-failure = \"ResourceInitializationError: no secret\"\nfails-after-seconds = 3",
+            vec![(20, "refused: ResourceInitializationError: no secret")],
+        ),
+        (
+            "container-failure = \"CannotStartContainerError: exec format error\"",
+            vec![
+                pulled,
+                (30, "web refused: CannotStartContainerError: exec format error"),
+            ],
+        ),
+        (
+            "starts-after-seconds = 20",
+            vec![pulled, (50, "web runs"), (60, "web healthy")],
+        ),
+        (
+            "health = { first = \"fails\", for-seconds = 40, then = \"passes\" }",
+            vec![pulled, runs, (55, "web unhealthy"), (80, "web healthy")],
+        ),
+        (
+            "health = { first = \"fails\", for-seconds = 20, then = \"passes\" }",
+            vec![pulled, runs, (60, "web healthy")],
+        ),
+        (
+            "health = { first = \"passes\", for-seconds = 60, then = \"fails\" }",
+            vec![pulled, runs, (40, "web healthy"), (110, "web unhealthy")],
+        ),
+        (
+            "runs = { for-seconds = 4 }\nhealth = \"undecided\"",
+            vec![pulled, runs, (34, "web exits 0")],
+        ),
+        (
+            "interrupted = { after-seconds = 5, by = \"spot\" }\nhealth = \"undecided\"",
+            vec![pulled, runs, (35, "interrupted by Spot")],
         ),
         (
             "crash = { out-of-memory = true }\nhealth = \"undecided\"",
@@ -212,6 +253,16 @@ fn a_target_answers_as_long_as_its_task_runs() {
         ("", 60, CheckOutcome::Status(200)),
         ("", 20, CheckOutcome::Refused),
         ("[[fate]]\ntarget = 503", 60, CheckOutcome::Status(503)),
+        (
+            "[[fate]]\ntarget = { first = 503, for-seconds = 20, then = 200 }",
+            45,
+            CheckOutcome::Status(503),
+        ),
+        (
+            "[[fate]]\ntarget = { first = 503, for-seconds = 20, then = 200 }",
+            60,
+            CheckOutcome::Status(200),
+        ),
         ("[[fate]]\ntarget = \"timeout\"", 60, CheckOutcome::Timeout),
         ("[[fate]]\ntarget = \"refused\"", 60, CheckOutcome::Refused),
     ] {

@@ -99,6 +99,17 @@ pub enum ContainerHealth {
     Unhealthy,
 }
 
+/// What takes away what a task runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interruption {
+    /// Fargate Spot wants its capacity back.
+    Spot,
+    /// The instance was told that it ends.
+    Termination,
+    /// The infrastructure is not healthy any more.
+    Infrastructure,
+}
+
 /// Something that happened to a task or a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fact {
@@ -138,6 +149,20 @@ pub enum Fact {
         container: String,
         /// The agent's words: `CannotPullContainerError: ...`, `CannotStartContainerError: ...`.
         reason: String,
+    },
+    /// The resources of a task could not be made; it fails to start, and no container says why.
+    TaskRefused {
+        /// The task.
+        task: TaskId,
+        /// The agent's words: `ResourceInitializationError: ...`.
+        reason: String,
+    },
+    /// What a task runs on is taken away.
+    Interrupted {
+        /// The task.
+        task: TaskId,
+        /// By what.
+        by: Interruption,
     },
     /// A container's health changed.
     ContainerHealth {

@@ -112,6 +112,12 @@ pub fn unplaced(service: &str, reason: &str) -> String {
     format!("(service {service}) was unable to place a task. Reason: {reason}.")
 }
 
+/// A task found no place.
+#[must_use]
+pub fn nowhere(service: &str, why: &str) -> String {
+    format!("(service {service}) was unable to place a task {why}.")
+}
+
 /// Launches back off.
 #[must_use]
 pub fn inconsistent(service: &str) -> String {

@@ -257,3 +257,132 @@ fn a_task_without_its_log_group_does_not_start() {
             .contains("log group does not exist")
     );
 }
+
+/// The stopped task of revision 2 that fates decided over first.
+fn first_stopped(timeline: &mut Timeline) -> serde_json::Value {
+    let stopped = |task: &serde_json::Value| {
+        task["lastStatus"] == "STOPPED" && task["taskDefinitionArn"].as_str().unwrap().ends_with(":2")
+    };
+    timeline.tasks().into_iter().find(stopped).unwrap()
+}
+
+#[test]
+fn resources_that_can_not_be_made_are_told_by_the_task_and_by_no_container() {
+    let words = "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed";
+    let fate = format!("[[fate]]\nrevision = 2\nstart-failure = \"{words}\"\nfails-after-seconds = 20");
+    let mut timeline = Timeline::serving(&fate, 1, breaker());
+    timeline.update(json!({}));
+    timeline.pass_until(&format!("was unable to place a task. Reason: {words}."));
+    timeline.pass(20);
+    let task = first_stopped(&mut timeline);
+    assert_eq!(
+        (&task["stopCode"], &task["stoppedReason"]),
+        (&json!("TaskFailedToStart"), &json!(words))
+    );
+    let container = &task["containers"][0];
+    assert!(
+        container.get("reason").is_none() && container.get("exitCode").is_none(),
+        "{container}"
+    );
+    assert!(task["pullStartedAt"].is_number() && task.get("startedAt").is_none());
+}
+
+#[test]
+fn a_container_that_the_agent_can_not_start_says_why() {
+    let words = "CannotStartContainerError: exec /bin/web: exec format error";
+    let fate = format!("[[fate]]\nrevision = 2\ncontainer-failure = \"{words}\"");
+    let mut timeline = Timeline::serving(&fate, 1, breaker());
+    timeline.update(json!({}));
+    timeline.pass_until("was unable to place a task");
+    timeline.pass(20);
+    let task = first_stopped(&mut timeline);
+    assert_eq!(task["stopCode"], "TaskFailedToStart");
+    assert_eq!(task["containers"][0]["reason"], words);
+    assert!(task["pullStoppedAt"].is_number() && task.get("startedAt").is_none());
+}
+
+#[test]
+fn a_task_that_lost_its_machine_is_replaced_and_counts_for_nothing() {
+    let fate = "[[fate]]\nrevision = 2\ntasks = 4\ninterrupted = { after-seconds = 5, by = \"spot\" }";
+    let mut timeline = Timeline::serving(fate, 1, breaker());
+    timeline.update(json!({}));
+    timeline.pass(600);
+    assert_eq!(
+        timeline.deployments(),
+        [row("PRIMARY", "COMPLETED", [1, 1, 0, 0])]
+    );
+    let task = first_stopped(&mut timeline);
+    assert_eq!(
+        (&task["stopCode"], &task["stoppedReason"]),
+        (
+            &json!("SpotInterruption"),
+            &json!("Your Spot Task was interrupted.")
+        )
+    );
+    assert_eq!(timeline.service_deployment()["status"], "SUCCESSFUL");
+}
+
+#[test]
+fn a_one_off_task_ends_with_its_exit_code() {
+    for (fate, code) in [
+        ("runs = { for-seconds = 7 }", 0),
+        ("runs = { for-seconds = 7, exit-code = 3 }", 3),
+    ] {
+        let mut timeline = Timeline::new(&format!("[[fate]]\nfamily = \"web\"\n{fate}"));
+        let input = json!({ "taskDefinition": "web", "launchType": "FARGATE",
+            "networkConfiguration": { "awsvpcConfiguration": { "subnets": ["subnet-1"] } } });
+        let arn = timeline.call("RunTask", input)["tasks"][0]["taskArn"].clone();
+        timeline.pass(120);
+        let task = timeline.call("DescribeTasks", json!({ "tasks": [arn] }))["tasks"][0].clone();
+        assert_eq!(task["lastStatus"], "STOPPED");
+        assert_eq!(task["stopCode"], "EssentialContainerExited");
+        assert_eq!(task["containers"][0]["exitCode"], code);
+        let ran = task["executionStoppedAt"].as_f64().unwrap() - task["startedAt"].as_f64().unwrap();
+        assert!((ran - 7.0).abs() < 0.1, "{ran}");
+    }
+}
+
+#[test]
+fn a_task_without_a_place_is_tried_again_and_told_of_once() {
+    let trouble = "[[placement]]\nservice = \"web\"\nrevision = 2\ntimes = 5";
+    let mut timeline = Timeline::serving(trouble, 1, breaker());
+    timeline.update(json!({}));
+    timeline.pass(600);
+    assert_eq!(
+        lines(timeline.events())[..2],
+        [
+            "  14 was unable to place a task because no container instance met all of its requirements.",
+            "  64 has started 1 tasks: (task T).",
+        ]
+    );
+    assert_eq!(
+        timeline.deployments(),
+        [row("PRIMARY", "COMPLETED", [1, 1, 0, 0])]
+    );
+}
+
+#[test]
+fn trouble_that_counts_trips_the_breaker() {
+    let trouble = "[[placement]]\nservice = \"web\"\nrevision = 2\ncounted = true";
+    let mut timeline = Timeline::serving(trouble, 1, breaker());
+    timeline.update(json!({}));
+    assert!(timeline.pass_until("rolling back") < 60);
+}
+
+#[test]
+fn run_task_answers_well_and_names_the_tasks_that_found_no_place() {
+    let mut timeline =
+        Timeline::new("[[placement]]\nfamily = \"web\"\ntimes = 2\nreason = \"RESOURCE:MEMORY\"");
+    let input = json!({ "taskDefinition": "web", "launchType": "FARGATE", "count": 3,
+        "networkConfiguration": { "awsvpcConfiguration": { "subnets": ["subnet-1"] } } });
+    let answer = timeline.call("RunTask", input.clone());
+    assert_eq!(answer["tasks"].as_array().unwrap().len(), 1);
+    let reasons: Vec<&str> = answer["failures"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|one| one["reason"].as_str())
+        .collect();
+    assert_eq!(reasons, ["RESOURCE:MEMORY", "RESOURCE:MEMORY"]);
+    assert_eq!(timeline.call("RunTask", input)["failures"], json!([]));
+}

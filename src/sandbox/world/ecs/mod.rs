@@ -20,6 +20,7 @@ mod interventions;
 mod launch;
 mod lifecycle;
 mod others;
+mod placement;
 mod plan;
 mod progress;
 mod registration;
@@ -68,6 +69,7 @@ mod timeline_tests;
 mod traffic_tests;
 
 pub use hooks::{HookOutcome, HookRule, HookScript};
+pub use placement::Trouble;
 pub use stages::LifecycleStage;
 pub use timings::Timings;
 
@@ -117,6 +119,8 @@ pub struct Ecs {
     pub quirks: Quirks,
     /// What the Lambda functions of lifecycle hooks answer.
     pub hooks: HookScript,
+    /// Which tasks find no place.
+    pub troubles: Vec<Trouble>,
     place: Place,
     /// The host of ECR's repositories.
     registry: String,
@@ -142,6 +146,7 @@ impl Ecs {
         Self {
             quirks: Quirks::default(),
             hooks: HookScript::default(),
+            troubles: Vec::new(),
             place: Place::new(&config.region),
             registry: config.registry_host.clone(),
             timings: config.timings.clone(),

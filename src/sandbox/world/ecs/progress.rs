@@ -5,7 +5,7 @@ use super::events;
 use super::service::ServiceKey;
 use super::task::{Doom, Stage, StopCode, Task};
 use crate::sandbox::world::elb::Elb;
-use crate::sandbox::world::orders::{ContainerHealth, Fact, Order, TargetId, TaskId};
+use crate::sandbox::world::orders::{ContainerHealth, Fact, Interruption, Order, TargetId, TaskId};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -27,6 +27,8 @@ impl Ecs {
                 container,
                 reason,
             } => self.refused(now, &task, Some(&container), reason),
+            Fact::TaskRefused { task, reason } => self.refused(now, &task, None, reason),
+            Fact::Interrupted { task, by } => self.interrupted(now, &task, by),
             Fact::ContainerHealth {
                 task,
                 container,
@@ -178,6 +180,23 @@ impl Ecs {
             container.reason = Some(reason.clone());
         }
         self.end_now(now, id, StopCode::TaskFailedToStart, reason);
+    }
+
+    /// A task that ran did not fail when its machine went; one that never ran could not be launched.
+    fn interrupted(&mut self, now: Duration, id: &TaskId, by: Interruption) {
+        let (code, reason) = match by {
+            Interruption::Spot => (StopCode::SpotInterruption, "Your Spot Task was interrupted."),
+            Interruption::Termination => (StopCode::TerminationNotice, "Host EC2 instance terminated."),
+            Interruption::Infrastructure => (
+                StopCode::InfrastructureHealth,
+                "ECS is performing maintenance on the underlying infrastructure hosting the task.",
+            ),
+        };
+        let failed = self
+            .tasks
+            .get(id)
+            .is_some_and(|task| task.times.started.is_none());
+        self.halt(now, id, code, reason.to_owned(), failed);
     }
 
     fn container_health(&mut self, now: Duration, id: &TaskId, name: &str, health: ContainerHealth) {

@@ -260,6 +260,10 @@ impl Ecs {
     ) -> Option<TaskId> {
         let deployment = service.deployments.iter().find(|one| one.number == number)?;
         let (revision, definition) = self.definitions.registered(&deployment.definition)?;
+        if self.is_unplaced(service, now, number, &revision) {
+            return None;
+        }
+        let deployment = service.deployments.iter().find(|one| one.number == number)?;
         let launch = Launch::of_service(service, deployment, revision, definition);
         let revision = service.revisions.iter_mut().find(|one| one.number == number)?;
         Some(self.launch(now, launch, Origin::Service(revision), ecr))

@@ -58,6 +58,12 @@ pub enum StopCode {
     UserInitiated,
     /// The service's scheduler.
     ServiceSchedulerInitiated,
+    /// Fargate Spot.
+    SpotInterruption,
+    /// The instance ends.
+    TerminationNotice,
+    /// The infrastructure is not healthy any more.
+    InfrastructureHealth,
 }
 
 impl StopCode {
@@ -69,6 +75,9 @@ impl StopCode {
             Self::EssentialContainerExited => "EssentialContainerExited",
             Self::UserInitiated => "UserInitiated",
             Self::ServiceSchedulerInitiated => "ServiceSchedulerInitiated",
+            Self::SpotInterruption => "SpotInterruption",
+            Self::TerminationNotice => "TerminationNotice",
+            Self::InfrastructureHealth => "InfrastructureHealth",
         }
     }
 }

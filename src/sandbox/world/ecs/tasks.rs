@@ -47,8 +47,12 @@ impl Ecs {
         }
         let family = usable.revision.split(':').next().unwrap_or_default();
         let group = text(input, "group").map_or_else(|| format!("family:{family}"), str::to_owned);
-        let mut made = Vec::new();
+        let (mut made, mut failures) = (Vec::new(), Vec::new());
         for _ in 0..count {
+            if let Some(failure) = self.run_failure(&usable.revision) {
+                failures.push(failure);
+                continue;
+            }
             let launch = Launch {
                 cluster: cluster.clone(),
                 service: None,
@@ -65,7 +69,7 @@ impl Ecs {
             let id = self.launch(now, launch, Origin::Alone, ecr);
             made.extend(self.tasks.get(&id).map(|task| with_tags(task, &self.place, true)));
         }
-        Ok(json!({ "tasks": made, "failures": [] }))
+        Ok(json!({ "tasks": made, "failures": failures }))
     }
 
     pub(super) fn describe_tasks(&self, input: &Value) -> Result<Value, ApiError> {

@@ -36,6 +36,7 @@ impl Timeline {
             timings: timings.clone(),
         });
         world.ecs.quirks = scenario.quirks;
+        world.ecs.troubles = scenario.troubles;
         world.acts = Acts::new(scenario.acts, EPOCH);
         world.ecs.hooks = scenario.hooks;
         let mut timeline = Self {
