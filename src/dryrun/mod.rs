@@ -22,7 +22,9 @@ use crate::shutdown::Shutdown;
 use crate::stage::Tools;
 use crate::stage::build::{self, BuildPlan, Built};
 use crate::stage::deploy::{self, DeployPlan, Deployed};
-use aws_sdk_ecs::operation::describe_services::builders::DescribeServicesFluentBuilder;
+use aws_sdk_ecs::error::SdkError;
+use aws_sdk_ecs::operation::describe_services::DescribeServicesError;
+use aws_sdk_ecs::types::Service;
 use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
@@ -293,14 +295,10 @@ impl Inside<'_> {
         let until = tools.clock.now() + SETTLE;
         let Ok(aws) = tools.aws.get().await else { return };
         while tools.clock.now() < until {
-            let Ok(answer) = services_of(aws, &cluster, settings).send().await else {
+            let Ok(services) = services_of(aws, &cluster, settings).await else {
                 return;
             };
-            if answer
-                .services()
-                .iter()
-                .all(|service| service.deployments().len() == 1)
-            {
+            if services.iter().all(|service| service.deployments().len() == 1) {
                 return;
             }
             if !std::mem::replace(&mut told, true) {
@@ -358,13 +356,23 @@ fn outputs_in(folder: &Path, wanted: &Outputs) -> Outputs {
     }
 }
 
-/// The call that describes every service of the run.
-fn services_of(aws: &Aws, cluster: &str, settings: &Settings) -> DescribeServicesFluentBuilder {
-    let names = settings.services.iter().map(|service| service.name.to_string());
-    aws.ecs
-        .describe_services()
-        .cluster(cluster)
-        .set_services(Some(names.collect()))
+/// How many services one DescribeServices may name.
+const AT_ONCE: usize = 10;
+
+/// Describes every service of the run.
+async fn services_of(
+    aws: &Aws,
+    cluster: &str,
+    settings: &Settings,
+) -> Result<Vec<Service>, SdkError<DescribeServicesError>> {
+    let mut services = Vec::new();
+    for some in settings.services.chunks(AT_ONCE) {
+        let names = some.iter().map(|service| service.name.to_string());
+        let call = aws.ecs.describe_services().cluster(cluster);
+        let answer = call.set_services(Some(names.collect())).send().await?;
+        services.extend(answer.services.unwrap_or_default());
+    }
+    Ok(services)
 }
 
 /// The same settings with every far end in the sandbox, and outputs in `folder`: repositories keep their path, clusters

@@ -25,6 +25,12 @@ const TAG: &str = "before";
 /// How long version 1 may take to become healthy.
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
 
+/// How many services are put in place at once: ECS takes 20 registrations, then one a second, and the roll needs some.
+const UNPACED: usize = 10;
+
+/// Between two services after those.
+const PACE: Duration = Duration::from_secs(1);
+
 /// Lines of a failed container's log that are asked for.
 const LOG_LINES: u32 = 30;
 
@@ -56,7 +62,10 @@ pub async fn put_in_place(
         .await
         .map_err(not_seeded)?;
     let mut front_port = None;
-    for service in &settings.services {
+    for (at, service) in settings.services.iter().enumerate() {
+        if at >= UNPACED && tools.clock.pause(PACE, &tools.shutdown).await == Pause::Stopped {
+            return Err(stopped(tools));
+        }
         let port = put_service(tools, settings, &cluster, service, &images).await?;
         front_port = front_port.or(port);
     }
@@ -274,14 +283,11 @@ async fn wait_until_healthy(tools: &Tools, settings: &Settings, cluster: &str) -
     let mut missing = None;
     let aws = tools.aws.get().await?;
     while tools.clock.now() < until {
-        let answer = services_of(aws, cluster, settings)
-            .send()
-            .await
-            .map_err(|error| {
-                Failure::new(Kind::FarEnd, "the sandbox did not describe its services").because(error)
-            })?;
+        let services = services_of(aws, cluster, settings).await.map_err(|error| {
+            Failure::new(Kind::FarEnd, "the sandbox did not describe its services").because(error)
+        })?;
         missing = None;
-        for service in answer.services() {
+        for service in &services {
             let name = service.service_name().unwrap_or_default();
             let state = service.deployments().first().and_then(|one| one.rollout_state());
             match state.map(DeploymentRolloutState::as_str) {
@@ -299,11 +305,15 @@ async fn wait_until_healthy(tools: &Tools, settings: &Settings, cluster: &str) -
             .await
             == Pause::Stopped
         {
-            let kind = tools.shutdown.asked().1.unwrap_or(Kind::Interrupted);
-            return Err(Failure::new(kind, "stopped while version 1 was put in place").left(NOTHING_LEFT));
+            return Err(stopped(tools));
         }
     }
     Err(not_healthy(aws, cluster, &missing.unwrap_or_default()).await)
+}
+
+fn stopped(tools: &Tools) -> Failure {
+    let kind = tools.shutdown.asked().1.unwrap_or(Kind::Interrupted);
+    Failure::new(kind, "stopped while version 1 was put in place").left(NOTHING_LEFT)
 }
 
 /// Why version 1 is not healthy, found out as for any rollout.

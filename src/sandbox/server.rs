@@ -189,8 +189,13 @@ impl Sandbox {
         });
         world.ecs.quirks = options.scenario.quirks.clone();
         world.ecs.troubles = options.scenario.troubles.clone();
-        world.acts = Acts::new(options.scenario.acts.clone(), options.clock.now());
         world.ecs.hooks = options.scenario.hooks.clone();
+        world.acts = Acts::new(
+            options.scenario.acts.clone(),
+            options.clock.now(),
+            options.timings.second,
+        );
+        world.quotas.enforced = options.scenario.quotas_enforced;
         let (shared, mut helpers, far) = Box::pin(start_runner(world, &options, &host)).await?;
         if matches!(options.clock, Clock::System) {
             helpers.push(tokio::spawn(shared.clone().keep_time()));

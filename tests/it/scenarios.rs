@@ -116,3 +116,66 @@ async fn a_body_that_is_cut_is_an_error_of_the_connection_and_not_an_empty_answe
     assert_eq!(get().await.unwrap().body.collect().await.unwrap().to_vec(), bytes);
     sandbox.stop().await;
 }
+
+/// Registers families until the sandbox refuses; gives how many it took, and the refusal's code, text and status.
+async fn registered_until_refused(scenario: &str, most: usize) -> (usize, Option<(String, String, u16)>) {
+    let sandbox = crate::sandbox_support::start(scenario).await;
+    let config = crate::sandbox_support::config(&sandbox, crate::sandbox_support::REGION);
+    let ecs = aws_sdk_ecs::Client::new(&config);
+    let container = aws_sdk_ecs::types::ContainerDefinition::builder()
+        .name("web")
+        .image("example.com/web:1")
+        .memory(64)
+        .build();
+    let mut taken = 0;
+    let mut refusal = None;
+    while taken < most && refusal.is_none() {
+        let call = ecs
+            .register_task_definition()
+            .family("web")
+            .container_definitions(container.clone());
+        match call.send().await {
+            Ok(_) => taken += 1,
+            Err(error) => {
+                let status = error.raw_response().unwrap().status().as_u16();
+                let meta = aws_sdk_ecs::error::ProvideErrorMetadata::meta(&error);
+                let (code, text) = (meta.code().unwrap(), meta.message().unwrap());
+                refusal = Some((code.to_owned(), text.to_owned(), status));
+            }
+        }
+    }
+    sandbox.stop().await;
+    (taken, refusal)
+}
+
+#[tokio::test]
+async fn a_client_that_asks_too_often_is_refused_unless_the_scenario_lifts_the_quotas() {
+    let refusal = ("ThrottlingException".to_owned(), "Rate exceeded".to_owned(), 400);
+    assert_eq!(registered_until_refused("", 30).await, (20, Some(refusal)));
+    assert_eq!(
+        registered_until_refused("[quotas]\nenforce = false", 30).await,
+        (30, None)
+    );
+}
+
+#[tokio::test]
+async fn a_roll_copes_with_tasks_that_find_no_place_at_first() {
+    let trouble = "[[placement]]\nservice = \"shop\"\nrevision = 2\ntimes = 3";
+    let bench = Bench::with_service(trouble, Setup::default()).await;
+    let deployed = bench.deploy(&bench.version_two()).await.unwrap();
+    assert_eq!(deployed[0].revision, "shop:2");
+}
+
+#[tokio::test]
+async fn a_task_that_never_got_its_secrets_is_no_success() {
+    let fate = "[[fate]]\nfamily = \"shop\"\nrevision = 2\nfails-after-seconds = 10\n\
+                start-failure = \"ResourceInitializationError: unable to pull secrets or registry auth: access denied\"";
+    let bench = Bench::with_service(fate, Setup::default()).await;
+    let failure = bench.deploy(&bench.version_two()).await.unwrap_err();
+    assert_eq!(failure.kind, Kind::RolledBack, "{}", Bench::rendered(&failure));
+    assert!(
+        Bench::rendered(&failure).contains("unable to pull secrets"),
+        "{}",
+        Bench::rendered(&failure)
+    );
+}

@@ -13,7 +13,6 @@
 
 use crate::sandbox::world::acts::{Act, Deed, Since};
 use serde::Deserialize;
-use std::time::Duration;
 
 /// One `[[act]]` table as it is written; every kind of act takes its own keys, and no others.
 #[derive(Debug, Deserialize)]
@@ -104,10 +103,13 @@ pub fn read(tables: Vec<Written>) -> Result<Vec<Act>, Vec<String>> {
 impl Written {
     fn act(mut self) -> Result<Act, String> {
         let since = self.since()?;
-        let after = Duration::from_secs(self.after_seconds.into());
         let deed = self.deed()?;
         self.refuse_the_rest()?;
-        Ok(Act { since, after, deed })
+        Ok(Act {
+            since,
+            after_seconds: self.after_seconds,
+            deed,
+        })
     }
 
     fn since(&mut self) -> Result<Since, String> {
@@ -177,10 +179,9 @@ impl Written {
             }
             Kind::ThrottleFamily => {
                 self.service.take();
-                let seconds = needed(self.seconds.take(), "seconds")?;
                 Deed::ThrottleFamily {
                     family: needed(self.family.take(), "family")?,
-                    time: Duration::from_secs(seconds.into()),
+                    seconds: needed(self.seconds.take(), "seconds")?,
                 }
             }
         })
@@ -219,7 +220,6 @@ fn needed<T>(value: Option<T>, key: &str) -> Result<T, String> {
 mod tests {
     use crate::sandbox::scenario::Scenario;
     use crate::sandbox::world::acts::{Deed, Since};
-    use std::time::Duration;
 
     #[test]
     fn an_act_is_counted_from_an_update_of_its_service_or_from_the_start() {
@@ -236,7 +236,7 @@ mod tests {
         };
         let since: Vec<Since> = scenario.acts.iter().map(|act| act.since.clone()).collect();
         assert_eq!(since, [update(1), update(2), Since::Start, Since::Start]);
-        assert_eq!(scenario.acts[0].after, Duration::from_secs(30));
+        assert_eq!(scenario.acts[0].after_seconds, 30);
         let errors = Deed::Alarm {
             name: "errors".into(),
             in_alarm: true,

@@ -87,14 +87,6 @@ fn one() -> i64 {
     1
 }
 
-impl Crash {
-    /// The time from the container's start.
-    #[must_use]
-    pub fn after(&self) -> Duration {
-        Duration::from_secs(self.after_seconds.into())
-    }
-}
-
 /// How a container does its work.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -161,12 +153,12 @@ impl<T: Default> Default for Course<T> {
 }
 
 impl<T: Copy> Course<T> {
-    /// What it is when the container has run for some time.
+    /// What it is when the container has run for some time; `second` is how long a second takes.
     #[must_use]
-    pub fn at(&self, ran_for: Duration) -> T {
+    pub fn at(&self, ran_for: Duration, second: Duration) -> T {
         match self {
             Self::Steady(it) => *it,
-            Self::Turns(turn) if ran_for < Duration::from_secs(turn.for_seconds.into()) => turn.first,
+            Self::Turns(turn) if ran_for < second * turn.for_seconds => turn.first,
             Self::Turns(turn) => turn.then,
         }
     }
@@ -225,15 +217,15 @@ impl Fates {
 }
 
 impl Rule {
-    /// How and when its container ends by itself: the time from its start, the exit code, whether for its memory.
+    /// How and when its container ends by itself: seconds from its start, the exit code, whether for its memory.
     #[must_use]
-    pub fn end(&self) -> Option<(Duration, i64, bool)> {
+    pub fn end(&self) -> Option<(u32, i64, bool)> {
         match (&self.crash, &self.runs) {
             (Some(crash), _) => {
                 let code = if crash.out_of_memory { 137 } else { crash.exit_code };
-                Some((crash.after(), code, crash.out_of_memory))
+                Some((crash.after_seconds, code, crash.out_of_memory))
             }
-            (None, Some(run)) => Some((Duration::from_secs(run.for_seconds.into()), run.exit_code, false)),
+            (None, Some(run)) => Some((run.for_seconds, run.exit_code, false)),
             (None, None) => None,
         }
     }

@@ -16,12 +16,14 @@ use serde::Deserialize;
 use std::time::Duration;
 
 /// Everything that a scenario file says.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Scenario {
     /// What goes wrong on the wire.
     pub faults: faults::Faults,
     /// What simulated tasks do.
     pub fates: fates::Fates,
+    /// Whether a client that asks too often is refused.
+    pub quotas_enforced: bool,
     /// Which tasks find no place.
     pub troubles: Vec<Trouble>,
     /// What somebody else does.
@@ -30,6 +32,20 @@ pub struct Scenario {
     pub hooks: HookScript,
     /// How ECS behaves where observations differ.
     pub quirks: Quirks,
+}
+
+impl Default for Scenario {
+    fn default() -> Self {
+        Self {
+            faults: faults::Faults::default(),
+            fates: fates::Fates::default(),
+            quotas_enforced: true,
+            troubles: Vec::new(),
+            acts: Vec::new(),
+            hooks: HookScript::default(),
+            quirks: Quirks::default(),
+        }
+    }
 }
 
 /// Why a scenario file can not be used.
@@ -65,6 +81,20 @@ struct Written {
     hook: hooks::Hooks,
     placement: Vec<placements::Written>,
     ecs: WrittenQuirks,
+    quotas: WrittenQuotas,
+}
+
+/// The `[quotas]` table.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct WrittenQuotas {
+    enforce: bool,
+}
+
+impl Default for WrittenQuotas {
+    fn default() -> Self {
+        Self { enforce: true }
+    }
 }
 
 /// The `[ecs]` table.
@@ -98,6 +128,7 @@ impl Scenario {
             fates: written.fate,
             acts,
             hooks: written.hook.into(),
+            quotas_enforced: written.quotas.enforce,
             troubles: written.placement.into_iter().map(Trouble::from).collect(),
             quirks: Quirks {
                 stale_describes: written.ecs.stale_describes,

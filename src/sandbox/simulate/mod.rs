@@ -86,6 +86,11 @@ impl Simulator {
         due.into_values().inspect(|fact| self.note(fact)).collect()
     }
 
+    /// A scenario's seconds.
+    fn seconds(&self, count: u32) -> Duration {
+        self.timings.second * count
+    }
+
     fn plan(&mut self, at: Duration, fact: Fact) {
         self.planned += 1;
         self.agenda.insert((at, self.planned), fact);
@@ -134,7 +139,7 @@ impl Simulator {
         let addressed = now + self.timings.address;
         let pulling = addressed + self.timings.pull_delay;
         let pulled = pulling + self.timings.pull;
-        let starts = pulled + self.timings.start + seconds(rule.starts_after_seconds);
+        let starts = pulled + self.timings.start + self.seconds(rule.starts_after_seconds);
         self.plan(
             addressed,
             Fact::Address {
@@ -160,11 +165,12 @@ impl Simulator {
             };
             let task = task.clone();
             self.plan(
-                starts + seconds(interrupted.after_seconds),
+                starts + self.seconds(interrupted.after_seconds),
                 Fact::Interrupted { task, by },
             );
         }
-        let fails_after = |usual| rule.fails_after_seconds.map_or(usual, seconds);
+        let second = self.timings.second;
+        let fails_after = |usual| rule.fails_after_seconds.map_or(usual, |count| second * count);
         if let Some(reason) = rule.start_failure {
             let at = pulling + fails_after(self.timings.pull_failure);
             self.plan(at, Fact::TaskRefused { task, reason });
@@ -263,7 +269,7 @@ impl Simulator {
         } else {
             Course::Steady(Health::Passes)
         };
-        for (after, health) in verdicts::of(spec_of, health) {
+        for (after, health) in verdicts::of(spec_of, health, self.timings.second) {
             let (task, container) = (task.clone(), container.clone());
             self.plan(
                 at + after,
@@ -281,7 +287,7 @@ impl Simulator {
                 code,
                 out_of_memory,
             };
-            self.plan(at + after, exit);
+            self.plan(at + self.seconds(after), exit);
         }
     }
 
@@ -324,8 +330,9 @@ impl Simulator {
             .values()
             .find(|task| task.address.to_string() == check.target.id)
             .filter(|task| task.containers.iter().any(|container| container.runs));
-        let (after, outcome) = match running.map(|task| task.rule.target.at(now.saturating_sub(task.starts)))
-        {
+        let second = self.timings.second;
+        let finds = |task: &Simulated| task.rule.target.at(now.saturating_sub(task.starts), second);
+        let (after, outcome) = match running.map(finds) {
             Some(Target::Status(status)) => (self.timings.answer, CheckOutcome::Status(status)),
             Some(Target::Silent(Silence::Timeout)) => (check.timeout, CheckOutcome::Timeout),
             Some(Target::Silent(Silence::Refused)) | None => (self.timings.answer, CheckOutcome::Refused),
@@ -417,10 +424,6 @@ fn is_awaited(container: &ContainerSpec, spec: &TaskSpec) -> bool {
             let ends = dependency["condition"] == "COMPLETE" || dependency["condition"] == "SUCCESS";
             ends && dependency["containerName"] == container.name.as_str()
         })
-}
-
-fn seconds(count: u32) -> Duration {
-    Duration::from_secs(count.into())
 }
 
 fn task_of(fact: &Fact) -> Option<&TaskId> {

@@ -1,12 +1,16 @@
 //! What a container's own health check says, and when.
 
-use super::seconds;
 use crate::sandbox::scenario::fates::{Course, Health};
 use crate::sandbox::world::orders::{ContainerHealth, ContainerSpec};
 use std::time::Duration;
 
-/// The verdicts of a container's check, each with the time from the container's start; none without a check.
-pub fn of(container: &ContainerSpec, health: Course<Health>) -> Vec<(Duration, ContainerHealth)> {
+/// The verdicts of a container's check, each with the time from the container's start; none without a check. `second` is how
+/// long a scenario's second takes.
+pub fn of(
+    container: &ContainerSpec,
+    health: Course<Health>,
+    second: Duration,
+) -> Vec<(Duration, ContainerHealth)> {
     let check = container
         .definition
         .get("healthCheck")
@@ -33,7 +37,7 @@ pub fn of(container: &ContainerSpec, health: Course<Health>) -> Vec<(Duration, C
             .into_iter()
             .collect(),
         Course::Turns(turn) => {
-            let turns = seconds(turn.for_seconds);
+            let turns = second * turn.for_seconds;
             let first = verdict(turn.first)
                 .map(|(after, verdict)| (grace(turn.first) + after, verdict))
                 .filter(|(after, _)| *after <= turns);

@@ -174,6 +174,7 @@ async fn answer(site: &Site, head: &Head, ask: Ask, id: &str) -> Outcome {
                 reply.into()
             }
         }
+        Ok(()) if !admits(site, &ask) => service.refuse(&service.throttled(), id).into(),
         Ok(()) => answer_asked(site, head, ask, id).await,
     };
     if let (Some(memory), Some(key), Some(reply)) = (&site.memory, key, &outcome.reply)
@@ -213,6 +214,14 @@ fn memory_key(ask: &Ask) -> Option<Vec<u8>> {
         | Asked::Layer(_)
         | Asked::Bad(_) => None,
     }
+}
+
+/// Whether the quotas of ECS allow one more request.
+fn admits(site: &Site, ask: &Ask) -> bool {
+    ask.service != Service::Ecs
+        || site
+            .shared
+            .visit(|world, now| world.quotas.admits(now, &ask.operation))
 }
 
 fn authorize(site: &Site, head: &Head, ask: &Ask) -> Result<(), ApiError> {

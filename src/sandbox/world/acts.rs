@@ -16,7 +16,7 @@ pub struct Act {
     /// From when its time is counted.
     pub since: Since,
     /// How long after that it is done.
-    pub after: Duration,
+    pub after_seconds: u32,
     /// What is done.
     pub deed: Deed,
 }
@@ -91,8 +91,8 @@ pub enum Deed {
     ThrottleFamily {
         /// The family.
         family: String,
-        /// For how long.
-        time: Duration,
+        /// For how many seconds.
+        seconds: u32,
     },
 }
 
@@ -101,13 +101,18 @@ pub enum Deed {
 pub struct Acts {
     waiting: Vec<Act>,
     start: Duration,
+    second: Duration,
 }
 
 impl Acts {
-    /// Acts of a sandbox that starts at `start`.
+    /// Acts of a sandbox that starts at `start`; `second` is how long a second takes.
     #[must_use]
-    pub fn new(acts: Vec<Act>, start: Duration) -> Self {
-        Self { waiting: acts, start }
+    pub fn new(acts: Vec<Act>, start: Duration, second: Duration) -> Self {
+        Self {
+            waiting: acts,
+            start,
+            second,
+        }
     }
 
     /// When an act is due; `None` while what it waits for has not happened.
@@ -116,7 +121,7 @@ impl Acts {
             Since::Start => self.start,
             Since::Update { service, nth } => ecs.updated(service, *nth)?,
         };
-        since.checked_add(act.after)
+        since.checked_add(self.second * act.after_seconds)
     }
 
     /// The instant of the next act.
@@ -210,7 +215,7 @@ impl Deed {
                 )?;
             }
             Self::Alarm { name, in_alarm } => hand.ecs.set_alarm(now, name, *in_alarm),
-            Self::ThrottleFamily { family, time } => hand.ecs.crowd_family(family, now + *time),
+            Self::ThrottleFamily { family, seconds } => hand.ecs.crowd_family(now, family, *seconds),
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ pub mod error;
 pub mod input;
 pub mod logs;
 pub mod orders;
+pub mod quotas;
 pub mod s3;
 
 use orders::{Fact, Order};
@@ -44,6 +45,8 @@ pub struct World {
     pub logs: logs::Logs,
     /// What somebody else is going to do.
     pub acts: acts::Acts,
+    /// How often clients may ask.
+    pub quotas: quotas::Quotas,
 }
 
 impl World {
@@ -57,6 +60,7 @@ impl World {
             s3: s3::S3::new(),
             logs: logs::Logs::new(&config),
             acts: acts::Acts::default(),
+            quotas: quotas::Quotas::new(config.timings.second),
             config,
         }
     }

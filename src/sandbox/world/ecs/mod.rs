@@ -39,6 +39,7 @@ mod task_definitions;
 mod task_shape;
 mod tasks;
 mod timings;
+mod tokens;
 mod updates;
 
 #[cfg(test)]
@@ -61,6 +62,8 @@ mod registry_tests;
 mod strategy_rules_tests;
 #[cfg(test)]
 mod strategy_tests;
+#[cfg(test)]
+mod strict_tests;
 #[cfg(test)]
 mod timeline;
 #[cfg(test)]
@@ -87,6 +90,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use task::Task;
 use task_definitions::TaskDefinitions;
+use tokens::Tokens;
 
 /// Who is said to have registered and created everything.
 const OPERATOR: &str = "arn:aws:iam::000000000000:root";
@@ -137,6 +141,7 @@ pub struct Ecs {
     updates: BTreeMap<String, Vec<Duration>>,
     /// Until when somebody else registers revisions of a family all the time.
     crowded: BTreeMap<String, Duration>,
+    tokens: Tokens,
 }
 
 impl Ecs {
@@ -159,6 +164,7 @@ impl Ecs {
             alarms: BTreeSet::new(),
             updates: BTreeMap::new(),
             crowded: BTreeMap::new(),
+            tokens: Tokens::default(),
         }
     }
 

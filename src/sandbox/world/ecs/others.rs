@@ -31,8 +31,9 @@ impl Ecs {
             .map(|one| one.key.cluster.as_str())
     }
 
-    /// Lets registrations of a family be refused until an instant, as if somebody else registered all the time.
-    pub fn crowd_family(&mut self, family: &str, until: Duration) {
+    /// Lets registrations of a family be refused for some seconds, as if somebody else registered all the time.
+    pub fn crowd_family(&mut self, now: Duration, family: &str, seconds: u32) {
+        let until = now + self.timings.second * seconds;
         self.crowded.insert(family.to_owned(), until);
     }
 

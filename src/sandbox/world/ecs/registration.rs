@@ -7,6 +7,9 @@ use crate::sandbox::world::error::ApiError;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The size limit of a task definition, in bytes ("Amazon ECS service quotas").
+const MAX_SIZE: usize = 64 * 1024;
+
 /// Checks a registration; images at the host `registry` are ECR's.
 ///
 /// # Errors
@@ -18,6 +21,12 @@ pub fn check(input: &Value, registry: &str) -> Result<(), ApiError> {
         return Err(client(
             "Invalid family: it can have up to 255 letters, digits, hyphens and underscores.",
         ));
+    }
+    let size = input.to_string().len();
+    if size > MAX_SIZE {
+        return Err(client(format!(
+            "Actual length: '{size}'. Max allowed length is '{MAX_SIZE}' bytes."
+        )));
     }
     let containers = list(input, "containerDefinitions");
     if containers.is_empty() {

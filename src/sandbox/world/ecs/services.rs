@@ -46,6 +46,9 @@ impl Ecs {
         }
         let key = ServiceKey { cluster, name };
         match self.services.get(&key).map(|service| service.status) {
+            Some(ServiceStatus::Active) if self.created_before(&key, input)? => {
+                return Ok(self.answer_with(&key, true));
+            }
             Some(ServiceStatus::Active) => return Err(invalid("Creation of service was not idempotent.")),
             Some(ServiceStatus::Draining) => {
                 return Err(invalid("Unable to Start a service that is still Draining."));
@@ -54,6 +57,7 @@ impl Ecs {
         }
         let service = self.new_service(now, key, input, elb)?;
         let key = service.key.clone();
+        self.remember_creation(&key, input);
         self.services.insert(key.clone(), service);
         self.open_rollout(now, &key, Trigger::Creation);
         Ok(self.answer_with(&key, true))

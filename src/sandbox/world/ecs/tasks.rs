@@ -19,12 +19,17 @@ use std::time::Duration;
 impl Ecs {
     pub(super) fn run_task(&mut self, now: Duration, input: &Value, ecr: &Ecr) -> Result<Value, ApiError> {
         let cluster = self.cluster_of(input)?;
+        if let Some((tasks, failures)) = self.ran_before(&cluster, input)? {
+            let shapes = self.answered(&tasks);
+            return Ok(json!({ "tasks": shapes, "failures": failures }));
+        }
         let usable = self.definitions.usable(required(input, "taskDefinition")?)?;
         let count = number(input, "count")?.unwrap_or(1);
         if !(1..=10).contains(&count) {
             return Err(invalid(format!("count must be between 1 and 10, not {count}.")));
         }
         check_network(&usable.definition, input)?;
+        check_started_by(input)?;
         let containers = list(&usable.definition, "containerDefinitions");
         for one in list(&input["overrides"], "containerOverrides") {
             if containers
@@ -67,9 +72,17 @@ impl Ecs {
                 tags: tags.clone(),
             };
             let id = self.launch(now, launch, Origin::Alone, ecr);
-            made.extend(self.tasks.get(&id).map(|task| with_tags(task, &self.place, true)));
+            made.push(id);
         }
-        Ok(json!({ "tasks": made, "failures": failures }))
+        let answer = json!({ "tasks": self.answered(&made), "failures": failures });
+        self.remember_run(&cluster, input, made, answer["failures"].clone());
+        Ok(answer)
+    }
+
+    /// The tasks as RunTask answers them.
+    fn answered(&self, ids: &[TaskId]) -> Vec<Value> {
+        let tasks = ids.iter().filter_map(|id| self.tasks.get(id));
+        tasks.map(|task| with_tags(task, &self.place, true)).collect()
     }
 
     pub(super) fn describe_tasks(&self, input: &Value) -> Result<Value, ApiError> {
@@ -102,7 +115,14 @@ impl Ecs {
             Some("PENDING") => None,
             Some(other) => return Err(invalid(format!("Invalid desired status: {other}"))),
         };
-        let others = ["serviceName", "family", "launchType", "containerInstance"];
+        // "When you specify startedBy as the filter, it must be the only filter that you use."
+        let others = [
+            "serviceName",
+            "family",
+            "launchType",
+            "containerInstance",
+            "desiredStatus",
+        ];
         if text(input, "startedBy").is_some() && others.iter().any(|key| text(input, key).is_some()) {
             return Err(invalid("startedBy can not be combined with other filters."));
         }
@@ -140,6 +160,18 @@ impl Ecs {
             .get(&id)
             .map(|task| with_tags(task, &self.place, false));
         Ok(json!({ "task": shape }))
+    }
+}
+
+/// "Up to 128 letters (uppercase and lowercase), numbers, hyphens (-), forward slash (/), and underscores (_) are
+/// allowed."
+fn check_started_by(input: &Value) -> Result<(), ApiError> {
+    let allowed = |letter: char| letter.is_ascii_alphanumeric() || "-/_".contains(letter);
+    match text(input, "startedBy") {
+        Some(given) if given.len() > 128 || !given.chars().all(allowed) => Err(invalid(
+            "Invalid startedBy: up to 128 letters, digits, -, / and _.",
+        )),
+        Some(_) | None => Ok(()),
     }
 }
 

@@ -37,8 +37,8 @@ impl Timeline {
         });
         world.ecs.quirks = scenario.quirks;
         world.ecs.troubles = scenario.troubles;
-        world.acts = Acts::new(scenario.acts, EPOCH);
         world.ecs.hooks = scenario.hooks;
+        world.acts = Acts::new(scenario.acts, EPOCH, Duration::from_secs(1));
         let mut timeline = Self {
             world,
             simulator: Simulator::new(scenario.fates, timings),

@@ -7,6 +7,8 @@ use std::time::Duration;
 /// The first group is the world's own, the second one is of tasks that are simulated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timings {
+    /// How long a second takes, where a scenario or a quota counts in seconds.
+    pub second: Duration,
     /// From CreateService or UpdateService to the scheduler's first look.
     pub first_look: Duration,
     /// Between two looks of the scheduler.
@@ -62,6 +64,7 @@ pub struct Timings {
 impl Default for Timings {
     fn default() -> Self {
         Self {
+            second: Duration::from_secs(1),
             first_look: Duration::from_secs(14),
             tick: Duration::from_secs(10),
             settle: Duration::from_secs(40),
@@ -103,6 +106,7 @@ impl Timings {
             Duration::from_secs_f64(seconds)
         };
         Self {
+            second: by(self.second),
             first_look: by(self.first_look),
             tick: by(self.tick),
             settle: by(self.settle),
