@@ -2,6 +2,7 @@
 
 use crate::support::{Bench, Setup};
 use slipway::failure::Kind;
+use std::time::Duration;
 
 #[tokio::test]
 async fn somebody_elses_update_supersedes_ours_and_no_request_shows_it() {
@@ -67,7 +68,9 @@ async fn a_word_that_nobody_knows_is_never_a_success() {
                 call.send().await.unwrap();
             }
         }
-        let outcome = bench.deploy(&bench.version_two()).await;
+        let mut plan = bench.version_two();
+        plan.deploy.timeout = Duration::from_secs(240);
+        let outcome = bench.deploy(&plan).await;
         assert!(outcome.is_err(), "{member}: {outcome:?}");
     }
 }
@@ -177,5 +180,24 @@ async fn a_task_that_never_got_its_secrets_is_no_success() {
         Bench::rendered(&failure).contains("unable to pull secrets"),
         "{}",
         Bench::rendered(&failure)
+    );
+}
+
+#[test]
+fn a_dry_run_takes_more_services_than_one_description_names() {
+    let definitions = r#"[{"name":"web","imageUri":"registry.example/web@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}]"#;
+    let services: String = (1..=12).map(|n| format!("[service.shop-{n}]\n")).collect();
+    let bench = crate::cli::Bench::new()
+        .file("imagedefinitions.json", definitions)
+        .file(
+            "slipway.toml",
+            &format!("[deploy]\ncluster = \"prod\"\n{services}"),
+        );
+    let output = bench.run("dry-run deploy --simulated");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}");
+    assert!(
+        told.contains("version 1 of service `shop-12` is in place"),
+        "{told}"
     );
 }

@@ -15,6 +15,9 @@ use super::world::ecs::{HookScript, Quirks, Trouble};
 use serde::Deserialize;
 use std::time::Duration;
 
+/// Seconds that no roll lasts, some thirty years.
+const FOR_EVER: u32 = 1_000_000_000;
+
 /// Everything that a scenario file says.
 #[derive(Debug, Clone)]
 pub struct Scenario {
@@ -108,6 +111,10 @@ struct WrittenQuirks {
     platform_digest: bool,
     registration_ms: u32,
     breaker_is_rolling_only: bool,
+    stalls_after: Option<u32>,
+    stall_minutes: Option<u32>,
+    back_off_cap_seconds: Option<u32>,
+    steady_after_update: bool,
 }
 
 impl Scenario {
@@ -138,6 +145,13 @@ impl Scenario {
                 platform_digest: written.ecs.platform_digest,
                 registration: Duration::from_millis(written.ecs.registration_ms.into()),
                 breaker_is_rolling_only: written.ecs.breaker_is_rolling_only,
+                stalls_after: written.ecs.stalls_after,
+                stall_seconds: written
+                    .ecs
+                    .stall_minutes
+                    .map_or(FOR_EVER, |minutes| minutes.saturating_mul(60)),
+                back_off_cap_seconds: written.ecs.back_off_cap_seconds,
+                steady_after_update: written.ecs.steady_after_update,
             },
         })
     }

@@ -20,6 +20,19 @@ impl Ecs {
         self.services.insert(service.key.clone(), service);
     }
 
+    /// How long nothing is launched after so many launches in a row that failed.
+    fn back_off(&self, failures: u32) -> Duration {
+        let quirks = &self.quirks;
+        if quirks.stalls_after.is_some_and(|most| failures >= most) {
+            return self.timings.second.saturating_mul(quirks.stall_seconds);
+        }
+        let usual = self.timings.back_off_after(failures);
+        match quirks.back_off_cap_seconds {
+            Some(most) => usual.min(self.timings.second * most),
+            None => usual,
+        }
+    }
+
     fn note_failure(&mut self, service: &mut Service, now: Duration, task: &Task) {
         let number = task.deployment.clone().unwrap_or_default();
         let deployment = service.deployments.iter_mut().find(|one| one.number == number);
@@ -40,7 +53,7 @@ impl Ecs {
             self.tell(service, now, text);
         }
         service.failed_launches += 1;
-        let wait = self.timings.back_off_after(service.failed_launches);
+        let wait = self.back_off(service.failed_launches);
         if !wait.is_zero() {
             service.back_off_until = Some(now + wait);
             let text = events::inconsistent(&service.key.name);

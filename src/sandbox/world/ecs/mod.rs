@@ -55,6 +55,8 @@ mod failure_tests;
 #[cfg(test)]
 mod hook_tests;
 #[cfg(test)]
+mod launch_tests;
+#[cfg(test)]
 mod lb_tests;
 #[cfg(test)]
 mod registry_tests;
@@ -114,6 +116,15 @@ pub struct Quirks {
     /// Whether the circuit breaker watches over rolling deployments only, as the documentation says; a published test of
     /// real services says that it watches over all.
     pub breaker_is_rolling_only: bool,
+    /// After how many launches in a row that failed the scheduler launches nothing for `stall_seconds`; never when
+    /// `None`. Seen: "46 min of no events", and attempts that just end while the deployment stays IN_PROGRESS.
+    pub stalls_after: Option<u32>,
+    /// How long that takes, in seconds.
+    pub stall_seconds: u32,
+    /// The longest wait between launches, in seconds, for those that saw a launch every six to seven minutes.
+    pub back_off_cap_seconds: Option<u32>,
+    /// Whether the steady state of the old deployment is told once more after an UpdateService.
+    pub steady_after_update: bool,
 }
 
 /// The state of ECS.

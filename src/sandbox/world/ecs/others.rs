@@ -1,8 +1,9 @@
 //! What a scenario's acts have to know of ECS: who updated what, which services there are, who crowds a family.
 
 use super::Ecs;
+use super::events;
 use super::request::{client, short};
-use super::service::ServiceStatus;
+use super::service::{ServiceKey, ServiceStatus};
 use crate::sandbox::world::error::ApiError;
 use serde_json::Value;
 use std::time::Duration;
@@ -12,6 +13,16 @@ impl Ecs {
     pub(super) fn note_update(&mut self, now: Duration, input: &Value) {
         let name = short(input["service"].as_str().unwrap_or_default()).to_owned();
         self.updates.entry(name).or_default().push(now);
+    }
+
+    /// Tells once more of a steady state that the update has ended, where the scenario says so.
+    pub(super) fn repeat_steady(&mut self, now: Duration, key: &ServiceKey) {
+        let id = self.ids.uuid();
+        if self.quirks.steady_after_update
+            && let Some(service) = self.services.get_mut(key)
+        {
+            service.events.tell(now, id, events::steady(&key.name));
+        }
     }
 
     /// When a client's nth UpdateService of a service was accepted, counted from 1.

@@ -65,6 +65,7 @@ impl Ecs {
         service.wake(now + self.timings.first_look);
         if deploys {
             self.open_rollout(now, &key, Trigger::Update);
+            self.repeat_steady(now, &key);
         }
         Ok(self.answer_with(&key, true))
     }
