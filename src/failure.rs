@@ -2,6 +2,8 @@
 //!
 //! Rendering is `report::human`'s work; adapters keep their own error enums and stages turn them into a [`Failure`].
 
+pub mod room;
+
 use std::error::Error;
 use std::fmt;
 

@@ -5,8 +5,9 @@ use crate::artifact::store::{self, StoreError};
 use crate::aws::Aws;
 use crate::clock::Pause;
 use crate::config::settings::{ImageSettings, Outputs, ServiceSettings, Settings};
-use crate::ecs::diagnosis::{Diagnosis, Known, LogTail, diagnose, log_wanted};
-use crate::ecs::service::{Ecs, Watched};
+use crate::ecs::diagnosis::{Comparison, Diagnosis, Revision};
+use crate::ecs::observation::revision_name;
+use crate::ecs::service::{Case, Ecs, Watched};
 use crate::ecs::task_definition::TaskDefinition;
 use crate::failure::{Failure, Kind};
 use crate::name::{Digest, ImageRef};
@@ -30,9 +31,6 @@ const UNPACED: usize = 10;
 
 /// Between two services after those.
 const PACE: Duration = Duration::from_secs(1);
-
-/// Lines of a failed container's log that are asked for.
-const LOG_LINES: u32 = 30;
 
 /// What runs before the roll.
 #[derive(Debug)]
@@ -319,21 +317,18 @@ fn stopped(tools: &Tools) -> Failure {
 /// Why version 1 is not healthy, found out as for any rollout.
 async fn not_healthy(aws: &Aws, cluster: &str, service: &str) -> Failure {
     let found = diagnosis(&Ecs::new(aws.clone(), cluster, service)).await;
-    let failure = Failure::new(
-        Kind::RolloutFailed,
-        format!("version 1 of service `{service}` did not become healthy in the sandbox"),
-    )
-    .evidence(found.evidence)
-    .left(NOTHING_LEFT);
     let failure = Failure {
-        cause: found.cause,
-        ..failure
-    };
-    found
-        .hints
-        .into_iter()
-        .fold(failure, Failure::hint)
-        .hint("`before-args` of `[dry-run]` in slipway.toml sets the build arguments of version 1")
+        cause: found.cause.clone(),
+        hints: found.hints.clone(),
+        ..Failure::new(
+            Kind::RolloutFailed,
+            format!("version 1 of service `{service}` did not become healthy in the sandbox"),
+        )
+    }
+    .left(NOTHING_LEFT)
+    .hint("`before-args` of `[dry-run]` in slipway.toml sets the build arguments of version 1");
+    let room = failure.room_for_evidence();
+    failure.evidence(found.evidence(room))
 }
 
 async fn diagnosis(ecs: &Ecs) -> Diagnosis {
@@ -344,21 +339,18 @@ async fn diagnosis(ecs: &Ecs) -> Diagnosis {
         return Diagnosis::default();
     };
     let seen = ecs.look_closely(&mut Watched::new(&first.id)).await.seen;
-    let mut logs = Vec::new();
-    if let Some((task, container)) = log_wanted(&seen)
-        && let Ok(definition) = ecs.task_definition(&first.task_definition).await
-        && let Some((group, prefix)) = definition.awslogs(&container)
-    {
-        let lines = ecs.log_tail(&group, &prefix, &container, &task, LOG_LINES).await;
-        logs.push(LogTail {
-            container,
-            task,
-            lines,
-        });
-    }
-    diagnose(Known {
+    let definition = ecs.task_definition(&first.task_definition).await.ok();
+    let ours = definition.as_ref().map(|definition| Revision {
+        name: revision_name(&first.task_definition).to_owned(),
+        shape: definition.shape(),
+    });
+    let comparison = Comparison { ours, previous: None };
+    let secrets = definition.map(|definition| definition.secret_values());
+    ecs.diagnose(Case {
         seen: &seen,
         baseline: &BTreeSet::new(),
-        logs: &logs,
+        comparison: &comparison,
+        secrets: &secrets.unwrap_or_default(),
     })
+    .await
 }

@@ -199,6 +199,8 @@ pub struct Container {
     pub health: Health,
     /// The digest of the image that it runs, as its runtime reports it.
     pub digest: Option<Digest>,
+    /// What its runtime calls it; a log stream without a prefix is named after it.
+    pub runtime_id: Option<String>,
     /// Its exit code.
     pub exit_code: Option<i32>,
     /// Why it ended or could not start.
@@ -227,6 +229,23 @@ pub struct Target {
     pub reason: Option<String>,
     /// The same in words: `Health checks failed with these codes: [404]`.
     pub description: Option<String>,
+}
+
+/// How a target group checks its targets (DescribeTargetGroups).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct GroupCheck {
+    /// The target group's ARN.
+    pub arn: String,
+    /// `HTTP`, `TCP`.
+    pub protocol: Option<String>,
+    /// A number, or `traffic-port`: the port that the target was registered with.
+    pub port: Option<String>,
+    /// The path of an HTTP check.
+    pub path: Option<String>,
+    /// The status codes that are a success: `200-299`.
+    pub codes: Option<String>,
+    /// Seconds that an answer may take.
+    pub timeout: Option<u32>,
 }
 
 impl Service {

@@ -1,7 +1,8 @@
 //! Failed tasks, counted by a reason that is the same for the same cause.
 
-use crate::ecs::observation::{StopCode, Task};
+use crate::ecs::observation::{Container, StopCode, Task};
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 /// Tasks of our deployment that failed, each counted once.
 #[derive(Debug, Clone, Default)]
@@ -38,10 +39,8 @@ impl Failures {
 pub fn signature(task: &Task) -> String {
     let stopped = task.stopped_reason.as_deref().unwrap_or("no reason given");
     if task.stop_code == Some(StopCode::EssentialContainerExited) {
-        let exits: Vec<String> = task
-            .containers
-            .iter()
-            .filter(|container| container.exit_code != Some(0) || task.containers.len() == 1)
+        let exits: Vec<String> = culprits(task)
+            .into_iter()
             .filter_map(|container| {
                 let code = container.exit_code?;
                 let reason = container
@@ -75,21 +74,22 @@ pub fn signature(task: &Task) -> String {
     normalise(stopped)
 }
 
-/// Replaces what differs between equal causes: long hexadecimal ids by `…`, numbers in `retried 7 time(s)` by `N`.
+/// The containers that ended by themselves. With the first essential one that ends, ECS stops the others: their 143
+/// (SIGTERM) or 137 (SIGKILL) is no failure of theirs, and differs from task to task.
+fn culprits(task: &Task) -> Vec<&Container> {
+    let exited = || {
+        let exited = task.containers.iter().filter(|one| one.exit_code.is_some());
+        exited.filter(|one| one.exit_code != Some(0) || task.containers.len() == 1)
+    };
+    let stopped = |one: &&Container| matches!(one.exit_code, Some(137 | 143)) && one.reason.is_none();
+    let own: Vec<&Container> = exited().filter(|one| !stopped(one)).collect();
+    if own.is_empty() { exited().collect() } else { own }
+}
+
+/// Replaces what differs between equal causes: long hexadecimal ids and IPv4 addresses by `…`, numbers in
+/// `retried 7 time(s)` by `N`.
 fn normalise(reason: &str) -> String {
-    let words: Vec<String> = reason
-        .split_whitespace()
-        .map(|word| {
-            let core = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
-            let id = core.len() >= 16 && core.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
-            if id {
-                word.replace(core, "…")
-            } else {
-                word.to_owned()
-            }
-        })
-        .collect();
-    let mut words = words;
+    let mut words: Vec<String> = reason.split_whitespace().map(without_ids).collect();
     for at in 0..words.len() {
         let followed = words.get(at + 1).is_some_and(|next| next.starts_with("time"));
         if followed && words[at].bytes().all(|byte| byte.is_ascii_digit()) {
@@ -97,4 +97,66 @@ fn normalise(reason: &str) -> String {
         }
     }
     words.join(" ")
+}
+
+/// A word with every part of it that is an id or an address, and its port, replaced.
+fn without_ids(word: &str) -> String {
+    let mut out = String::with_capacity(word.len());
+    for part in word.split_inclusive(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '.')) {
+        let core = part.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
+        let id = core.len() >= 16 && core.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+        if id || core.parse::<Ipv4Addr>().is_ok() {
+            out.push('…');
+            out.push_str(part.get(core.len()..).unwrap_or_default());
+        } else {
+            out.push_str(part);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::signature;
+    use crate::ecs::rollout::tests::build::{exited, stopped};
+
+    #[test]
+    fn equal_causes_have_equal_signatures_and_other_causes_do_not() {
+        let pull = |text: &str| signature(&stopped("t1", "TaskFailedToStart", text));
+        let first = pull(
+            "CannotPullContainerError: ref pull has been retried 5 time(s): dial tcp 10.0.1.7:443: i/o timeout, request \
+             0123456789abcdef0123, task/prod/ffffffffffffffffffffffffffffffff",
+        );
+        let second = pull(
+            "CannotPullContainerError: ref pull has been retried 1 time(s): dial tcp 10.0.2.9:443: i/o timeout, request \
+             fedcba98-76543210, task/prod/00000000000000000000000000000000",
+        );
+        assert_eq!(first, second);
+        assert_ne!(first, pull("CannotPullContainerError: not found"));
+        assert_eq!(pull("exit status 1"), "exit status 1");
+    }
+
+    #[test]
+    fn what_ecs_stopped_with_the_failed_container_is_no_failure_of_its_own() {
+        let mut task = exited("t1", 3);
+        let mut sidecar = task.containers[0].clone();
+        sidecar.name = "proxy".to_owned();
+        for code in [137, 143, 0] {
+            sidecar.exit_code = Some(code);
+            task.containers.truncate(1);
+            task.containers.push(sidecar.clone());
+            assert_eq!(
+                signature(&task),
+                "container web exited with code 3",
+                "proxy {code}"
+            );
+        }
+        task.containers[0].exit_code = Some(143);
+        task.containers[1].exit_code = Some(137);
+        assert_eq!(
+            signature(&task),
+            "container web exited with code 143, container proxy exited with code 137",
+            "all that is known"
+        );
+    }
 }

@@ -7,7 +7,7 @@ use crate::ecs::answers::{
     Answer, DESCRIBE_SERVICE_DEPLOYMENTS, DESCRIBE_SERVICES, DESCRIBE_TARGET_HEALTH, DESCRIBE_TASKS,
     LIST_SERVICE_DEPLOYMENTS, LIST_TASKS, Outcome,
 };
-use crate::ecs::observation::BlindReason;
+use crate::ecs::observation::{Blind, BlindReason};
 use aws_sdk_ecs::types::DesiredStatus;
 use aws_sdk_elasticloadbalancingv2::types::TargetHealthDescription;
 use serde_json::{Value, json};
@@ -133,6 +133,14 @@ pub(super) fn answer(action: &str, asked: Value, said: Result<Value, CallError>)
             Ok(said) => Outcome::Said(said),
             Err(error) => Outcome::Failed(why(&error)),
         },
+    }
+}
+
+/// What a call that failed leaves unseen.
+pub(super) fn blind(error: &CallError) -> Blind {
+    Blind {
+        action: error.action.to_owned(),
+        why: why(error),
     }
 }
 

@@ -17,7 +17,8 @@ use serde_json::{Value, json};
 pub struct Watched {
     deployment: String,
     service_deployment: Option<String>,
-    service_deployments_work: bool,
+    /// Why service deployments are not asked for any more.
+    no_service_deployments: Option<Answer>,
     /// Decides how closely and how often to look.
     pub pace: Pace,
 }
@@ -38,7 +39,7 @@ impl Watched {
         Self {
             deployment: deployment.into(),
             service_deployment: None,
-            service_deployments_work: true,
+            no_service_deployments: None,
             pace: Pace::default(),
         }
     }
@@ -125,7 +126,8 @@ impl Ecs {
     }
 
     async fn ask_service_deployment(&self, watched: &mut Watched, answers: &mut Vec<Answer>) {
-        if !watched.service_deployments_work {
+        if let Some(refused) = &watched.no_service_deployments {
+            answers.push(refused.clone());
             return;
         }
         if watched.service_deployment.is_none() {
@@ -143,15 +145,18 @@ impl Ecs {
             answers.push(answer(DESCRIBE_SERVICE_DEPLOYMENTS, asked, said));
         }
         // Where access is denied DescribeServices tells enough; asking again would only cost calls.
-        watched.service_deployments_work = !answers.iter().any(|answer| {
-            let of_deployments =
-                answer.action == LIST_SERVICE_DEPLOYMENTS || answer.action == DESCRIBE_SERVICE_DEPLOYMENTS;
-            let passes = matches!(
-                answer.outcome,
-                Outcome::Said(_) | Outcome::Failed(BlindReason::Transient)
-            );
-            of_deployments && !passes
-        });
+        watched.no_service_deployments = answers
+            .iter()
+            .find(|answer| {
+                let of_deployments = answer.action == LIST_SERVICE_DEPLOYMENTS
+                    || answer.action == DESCRIBE_SERVICE_DEPLOYMENTS;
+                let passes = matches!(
+                    answer.outcome,
+                    Outcome::Said(_) | Outcome::Failed(BlindReason::Transient)
+                );
+                of_deployments && !passes
+            })
+            .cloned();
     }
 
     /// Every task that a deployment started and that runs, and the stopped ones if they are wanted.

@@ -2,10 +2,12 @@
 
 mod ask;
 mod change;
+mod evidence;
 mod look;
 mod passthrough;
 mod proof;
 
+pub use evidence::Case;
 pub use look::{Look, Watched};
 
 use super::answers::{DESCRIBE_SERVICES, read};

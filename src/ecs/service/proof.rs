@@ -1,4 +1,4 @@
-//! What proves an image, and the last lines of a container's log.
+//! What proves an image.
 
 use super::Ecs;
 use crate::ecs::rollout::Expected;
@@ -45,29 +45,5 @@ impl Ecs {
             .await
             .ok()?;
         answer.images().first()?.image_manifest().map(str::to_owned)
-    }
-
-    /// The last lines that a container of a task wrote to CloudWatch Logs, oldest first; none if there are none or
-    /// they may not be read.
-    pub async fn log_tail(
-        &self,
-        group: &str,
-        prefix: &str,
-        container: &str,
-        task: &str,
-        lines: u32,
-    ) -> Vec<String> {
-        let answer = self
-            .aws
-            .logs
-            .get_log_events()
-            .log_group_name(group)
-            .log_stream_name(format!("{prefix}/{container}/{task}"))
-            .limit(i32::try_from(lines).unwrap_or(i32::MAX))
-            .start_from_head(false)
-            .send()
-            .await;
-        let events = answer.ok().and_then(|answer| answer.events).unwrap_or_default();
-        events.into_iter().filter_map(|event| event.message).collect()
     }
 }

@@ -4,8 +4,10 @@
 
 mod defaults;
 mod diff;
+mod shape;
 
 pub use diff::{Diff, ImageChange};
+pub use shape::{CheckShape, ContainerShape, LogRoute, Shape};
 
 use crate::name::{ContainerName, ImageRef};
 use crate::secret::Secret;

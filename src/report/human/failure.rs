@@ -3,38 +3,38 @@
 use super::short::target_groups;
 use super::text::{Style, clean, wrap};
 use crate::failure::Failure;
+use crate::failure::room::{COLUMNS, INDENT, MOST_OF_A_FIELD, MOST_OF_HINTS, MOST_ROWS, rows_of};
 
-/// A failure never takes more lines: it must fit on a screen below what scrolled by.
-pub const MOST_LINES: usize = 40;
-
-/// Lines that one field may take, the evidence apart, which takes what the others leave.
-const MOST_OF_A_FIELD: usize = 6;
-
-/// Where the text of a field begins.
-const INDENT: usize = 9;
+/// How a failure is broken into rows.
+#[derive(Debug, Clone, Copy)]
+struct Page {
+    /// The columns of a terminal; a log has none, and breaks its lines where it is shown.
+    width: Option<usize>,
+    style: Style,
+}
 
 /// Renders a failure; on a terminal, `width` breaks its lines between words. A log is left unbroken, so that it can be
-/// searched.
+/// searched, and counts as one of 100 columns.
 #[must_use]
 pub fn render(failure: &Failure, width: Option<usize>, style: Style) -> String {
-    let field = |label: &str, text: &str| field(label, text, width, style);
-    let mut head = field("error", &failure.what);
+    let page = Page { width, style };
+    let mut head = page.field("error", &failure.what);
     if let Some(cause) = failure.root_cause() {
-        head.extend(field("cause", &cause));
+        head.extend(page.field("cause", &cause));
     }
     let mut tail = Vec::new();
     for (label, text) in [("where", &failure.place), ("left", &failure.left)] {
         if let Some(text) = text {
-            tail.extend(field(label, text));
+            tail.extend(page.field(label, text));
         }
     }
     let hints: Vec<String> = failure
         .hints
         .iter()
-        .flat_map(|hint| field("hint", hint))
+        .flat_map(|hint| page.field("hint", hint))
         .collect();
-    tail.extend(shorten(hints, 2 * MOST_OF_A_FIELD, style));
-    let room = MOST_LINES.saturating_sub(head.len() + tail.len());
+    tail.extend(page.shorten(hints, MOST_OF_HINTS));
+    let taken: usize = head.iter().chain(&tail).map(|line| page.rows(line)).sum();
     let evidence = failure.evidence.iter().flat_map(|text| text.lines());
     let evidence = evidence.map(|line| {
         format!(
@@ -43,73 +43,110 @@ pub fn render(failure: &Failure, width: Option<usize>, style: Style) -> String {
             style.faint(&format!("| {}", target_groups(&clean(line))))
         )
     });
-    head.extend(shorten(evidence.collect(), room, style));
+    head.extend(page.shorten(evidence.collect(), MOST_ROWS.saturating_sub(taken)));
     head.extend(tail);
     let mut text = head.join("\n");
     text.push('\n');
     text
 }
 
-/// `  cause: text`, following lines below the text.
-fn field(label: &str, text: &str, width: Option<usize>, style: Style) -> Vec<String> {
-    let room = width.map_or(usize::MAX, |width| width.saturating_sub(INDENT).max(20));
-    let lines = text
-        .trim_end()
-        .lines()
-        .map(clean)
-        .flat_map(|line| wrap(&line, room));
-    let lines = shorten(lines.collect(), MOST_OF_A_FIELD, style);
-    let (label, painted, indent) = match label {
-        "error" => ("error:".to_owned(), style.bad("error:"), 0),
-        _ => (format!("{label}:"), style.label(&format!("{label}:")), INDENT - 1),
-    };
-    let first = " ".repeat(indent.saturating_sub(label.len()));
-    let rest = " ".repeat(if indent == 0 { label.len() + 1 } else { INDENT });
-    lines
-        .iter()
-        .enumerate()
-        .map(|(at, line)| {
+impl Page {
+    /// `  cause: text`, following lines below the text.
+    fn field(self, label: &str, text: &str) -> Vec<String> {
+        let room = self
+            .width
+            .map_or(usize::MAX, |width| width.saturating_sub(INDENT).max(20));
+        let lines = text
+            .trim_end()
+            .lines()
+            .map(|line| self.elide(&clean(line)))
+            .flat_map(|line| wrap(&line, room));
+        let style = self.style;
+        let (label, painted, indent) = match label {
+            "error" => ("error:".to_owned(), style.bad("error:"), 0),
+            _ => (format!("{label}:"), style.label(&format!("{label}:")), INDENT - 1),
+        };
+        let first = " ".repeat(indent.saturating_sub(label.len()));
+        let rest = " ".repeat(if indent == 0 { label.len() + 1 } else { INDENT });
+        let lines = lines.enumerate().map(|(at, line)| {
             if at == 0 {
                 format!("{first}{painted} {line}")
             } else {
                 format!("{rest}{line}")
             }
-        })
-        .collect()
-}
-
-/// Keeps the first third and the last two thirds of what is too long: a list of problems begins with the first, and a
-/// log ends with what matters.
-fn shorten(mut lines: Vec<String>, most: usize, style: Style) -> Vec<String> {
-    if lines.len() <= most {
-        return lines;
+        });
+        self.shorten(lines.collect(), MOST_OF_A_FIELD)
     }
-    let Some(kept) = most.checked_sub(1) else {
-        return Vec::new();
-    };
-    let head = kept / 3;
-    let tail = kept - head;
-    let left_out = lines.len() - kept;
-    let end = lines.split_off(lines.len() - tail);
-    lines.truncate(head);
-    lines.push(format!(
-        "{:INDENT$}{}",
-        "",
-        style.faint(&format!("... {left_out} lines left out ..."))
-    ));
-    lines.extend(end);
-    lines
+
+    /// A line that alone takes more rows than a field may loses its middle: what was done is said first, and what went
+    /// wrong last.
+    fn elide(self, line: &str) -> String {
+        let columns = self.width.unwrap_or(COLUMNS).max(INDENT + 20) - INDENT;
+        // A broken line may end a good deal before the last column.
+        let most = columns * (MOST_OF_A_FIELD - 1) - INDENT;
+        let length = line.chars().count();
+        if length <= most {
+            return line.to_owned();
+        }
+        let head: String = line.chars().take(most * 3 / 5).collect();
+        let tail: String = line.chars().skip(length - most * 2 / 5).collect();
+        format!("{} ... {}", head.trim_end(), tail.trim_start())
+    }
+
+    /// The rows that a line takes, colours apart.
+    fn rows(self, line: &str) -> usize {
+        rows_of(clean(line).chars().count(), self.width.unwrap_or(COLUMNS).max(1))
+    }
+
+    /// Keeps the first third and the last two thirds of what is too long: a list of problems begins with the first, and
+    /// a log ends with what matters.
+    fn shorten(self, lines: Vec<String>, most: usize) -> Vec<String> {
+        let total: usize = lines.iter().map(|line| self.rows(line)).sum();
+        if total <= most {
+            return lines;
+        }
+        let Some(kept) = most.checked_sub(1) else {
+            return Vec::new();
+        };
+        let fitting = |room: usize, lines: &mut dyn Iterator<Item = &String>| {
+            let mut left = room;
+            let fits = |line: &&String| {
+                let rows = self.rows(line);
+                let fits = rows <= left;
+                left = left.saturating_sub(rows);
+                fits
+            };
+            lines.take_while(fits).count()
+        };
+        let head = fitting(kept / 3, &mut lines.iter());
+        let tail = fitting(kept - kept / 3, &mut lines.iter().skip(head).rev());
+        let left_out = lines.len() - head - tail;
+        let mark = self.style.faint(&format!("... {left_out} lines left out ..."));
+        let (first, rest) = lines.split_at(head);
+        let mut shown = first.to_vec();
+        shown.push(format!("{:INDENT$}{mark}", ""));
+        shown.extend_from_slice(&rest[left_out..]);
+        shown
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{MOST_LINES, Style, render};
+    use super::{MOST_ROWS, Style, render};
+    use crate::failure::room::{COLUMNS, INDENT_OF_EVIDENCE, rows, rows_of};
     use crate::failure::{Failure, Kind};
     use proptest::prelude::*;
     use std::io;
 
     fn plain(failure: &Failure) -> String {
         render(failure, None, Style::default())
+    }
+
+    /// The rows of a log of 100 columns.
+    fn on_screen(text: &str) -> usize {
+        text.lines()
+            .map(|line| rows_of(line.chars().count(), COLUMNS))
+            .sum()
     }
 
     #[test]
@@ -182,12 +219,29 @@ error: service `shop` did not become healthy in 10m
     fn long_evidence_keeps_its_beginning_and_its_end() {
         let lines = (1..=100).map(|n| format!("line {n}"));
         let text = plain(&Failure::new(Kind::Build, "x").evidence(lines).hint("y"));
-        assert_eq!(text.lines().count(), MOST_LINES);
+        assert_eq!(text.lines().count(), MOST_ROWS);
         assert!(
             text.contains("| line 1\n") && text.contains("| line 100\n"),
             "{text}"
         );
         assert!(text.contains("... 63 lines left out ..."), "{text}");
+    }
+
+    #[test]
+    fn a_cause_of_one_endless_line_keeps_its_beginning_and_its_end() {
+        let cause = format!("pull {}: not found", "layer ".repeat(500));
+        for width in [None, Some(80)] {
+            let text = render(
+                &Failure::new(Kind::Build, "y").cause(&cause),
+                width,
+                Style::default(),
+            );
+            assert!(
+                text.contains("cause: pull") && text.trim_end().ends_with(": not found"),
+                "{text}"
+            );
+            assert!(text.chars().count() < 700, "{text}");
+        }
     }
 
     proptest! {
@@ -201,7 +255,32 @@ error: service `shop` did not become healthy in 10m
             let mut failure = Failure::new(Kind::Build, what).cause(cause).left(left.clone()).place(left);
             failure.hints = hints;
             failure.evidence = evidence;
-            prop_assert!(render(&failure, width, Style::default()).lines().count() <= MOST_LINES);
+            for style in [Style::default(), Style { colour: true }] {
+                let text = render(&failure, width, style);
+                prop_assert!(text.lines().count() <= MOST_ROWS, "{text}");
+            }
+            let text = plain(&failure);
+            prop_assert!(on_screen(&text) <= MOST_ROWS, "{text}");
+        }
+
+        #[test]
+        fn evidence_that_was_made_to_fit_is_shown_whole(
+            what in "[a-z ]{1,300}", cause in "[a-z ]{1,300}", left in "[a-z ]{0,200}",
+            hints in prop::collection::vec("[a-z ]{1,150}", 0..4),
+            evidence in prop::collection::vec("[a-z]{1,240}", 0..40),
+        ) {
+            let mut failure = Failure::new(Kind::Build, what).cause(cause).left(left.clone()).place(left);
+            failure.hints = hints;
+            let mut room = failure.room_for_evidence();
+            for line in evidence {
+                let takes = rows(&line, INDENT_OF_EVIDENCE);
+                if takes > room {
+                    break;
+                }
+                room -= takes;
+                failure.evidence.push(line);
+            }
+            prop_assert!(!plain(&failure).contains("left out"), "{}", plain(&failure));
         }
     }
 }

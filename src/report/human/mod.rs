@@ -5,6 +5,6 @@ mod lines;
 mod short;
 mod text;
 
-pub use failure::{MOST_LINES, render};
+pub use failure::render;
 pub use lines::line;
 pub use text::{Style, clean, duration, size};

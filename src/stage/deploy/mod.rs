@@ -8,6 +8,7 @@ mod loss;
 mod prepare;
 mod undo;
 mod watch;
+mod words;
 
 use super::Tools;
 use crate::config::settings::{DeploySettings, ServiceSettings};

@@ -4,10 +4,11 @@ use super::DeployPlan;
 use super::definitions::{Images, all_taken, choose};
 use crate::aws::sort::Sorted;
 use crate::config::settings::{DeploySettings, ServiceSettings, Until};
+use crate::ecs::diagnosis::{Comparison, Revision};
 use crate::ecs::observation::{Controller, Deployment, RolloutState, Service, ServiceStatus, revision_name};
 use crate::ecs::rollout::{Baseline, Expected, Goal, Policy};
 use crate::ecs::service::{Ecs, ServiceError};
-use crate::ecs::task_definition::{Diff, TaskDefinition, TaskDefinitionError};
+use crate::ecs::task_definition::{Diff, Shape, TaskDefinition, TaskDefinitionError};
 use crate::failure::{Failure, Kind};
 use crate::name::{ContainerName, ServiceName};
 use crate::report::event::Event;
@@ -27,6 +28,8 @@ pub(super) struct Prepared {
     pub(super) service: Service,
     /// What to register.
     pub(super) wanted: TaskDefinition,
+    /// The revision that the service runs, without its values.
+    pub(super) before: Shape,
     /// What changes against the revision that the service runs.
     pub(super) diff: Diff,
     pub(super) images: Images,
@@ -106,6 +109,7 @@ async fn prepare(
             ecs: ecs.clone(),
             service,
             wanted,
+            before: running.shape(),
             diff,
             images,
             expected,
@@ -131,6 +135,28 @@ impl Prepared {
     /// `family:revision` that the service runs.
     pub(super) fn revision(&self) -> &str {
         revision_name(self.previous())
+    }
+
+    /// The revision to deploy beside the one that the service ran, for a diagnosis. Without a new one, what runs is
+    /// compared with nothing.
+    pub(super) fn comparison(&self, deployed: Option<&str>) -> Comparison {
+        let before = Revision {
+            name: self.revision().to_owned(),
+            shape: self.before.clone(),
+        };
+        match deployed {
+            Some(name) => Comparison {
+                ours: Some(Revision {
+                    name: name.to_owned(),
+                    shape: self.wanted.shape(),
+                }),
+                previous: (before.name != name).then_some(before),
+            },
+            None => Comparison {
+                ours: Some(before),
+                previous: None,
+            },
+        }
     }
 
     pub(super) fn place(&self, deployment: &str) -> String {

@@ -35,6 +35,8 @@ pub(super) struct Lost {
     pub(super) elapsed: Duration,
     /// The last look.
     pub(super) seen: Observation,
+    /// The service when it was last seen.
+    pub(super) last_seen: Option<Service>,
     pub(super) watched: Watched,
 }
 
@@ -82,9 +84,15 @@ pub(super) async fn watch(
         match rollout.judge(elapsed, seen) {
             Verdict::Healthy => return End::Healthy(look.seen),
             Verdict::Lost(loss) => {
+                let last_seen = [Some(seen), last.as_ref()];
+                let last_seen = last_seen
+                    .into_iter()
+                    .flatten()
+                    .find_map(Observation::seen_service);
                 return End::Lost(Box::new(Lost {
                     loss,
                     elapsed,
+                    last_seen: last_seen.cloned(),
                     seen: look.seen,
                     watched,
                 }));
@@ -198,31 +206,34 @@ impl Stopped {
     }
 }
 
-/// What runs, by deployment: `` `web:41` runs 2 tasks, `web:42` runs 1 task ``.
+/// What runs, by revision: `` `web:41` runs 2 tasks, `web:42` none ``.
 pub(super) fn serving(seen: &Observation) -> Option<String> {
     seen.seen_service().map(running)
 }
 
 /// The same of a service.
 pub(super) fn running(service: &Service) -> String {
-    let runs: Vec<String> = service
-        .deployments
+    let mut revisions: Vec<(&str, u32)> = Vec::new();
+    for deployment in &service.deployments {
+        let name = revision_name(&deployment.task_definition);
+        match revisions.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, running)) => *running += deployment.running,
+            None => revisions.push((name, deployment.running)),
+        }
+    }
+    revisions.sort_by_key(|(_, running)| std::cmp::Reverse(*running));
+    if revisions.iter().all(|(_, running)| *running == 0) {
+        return "no task runs".to_owned();
+    }
+    let runs: Vec<String> = revisions
         .iter()
-        .filter(|deployment| deployment.running > 0)
-        .map(|deployment| {
-            let tasks = if deployment.running == 1 { "task" } else { "tasks" };
-            format!(
-                "`{}` runs {} {tasks}",
-                revision_name(&deployment.task_definition),
-                deployment.running
-            )
+        .map(|(name, running)| match running {
+            0 => format!("`{name}` none"),
+            1 => format!("`{name}` runs 1 task"),
+            running => format!("`{name}` runs {running} tasks"),
         })
         .collect();
-    if runs.is_empty() {
-        "no task runs".to_owned()
-    } else {
-        runs.join(", ")
-    }
+    runs.join(", ")
 }
 
 /// Tells the proof and sums up.

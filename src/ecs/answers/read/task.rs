@@ -63,6 +63,7 @@ fn container(from: &Value) -> Container {
             .as_i64()
             .and_then(|code| i32::try_from(code).ok()),
         reason: text(&from["reason"]),
+        runtime_id: text(&from["runtimeId"]),
     }
 }
 

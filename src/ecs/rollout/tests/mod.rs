@@ -80,6 +80,7 @@ pub(crate) mod build {
                 name: "web".to_owned(),
                 health: Health::Unknown,
                 digest: Some(digest("image")),
+                runtime_id: None,
                 exit_code: None,
                 reason: None,
             }],

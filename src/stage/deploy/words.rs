@@ -1,0 +1,218 @@
+//! Each way in which a rollout is lost, in words.
+
+use crate::ecs::observation::revision_name;
+use crate::ecs::rollout::{Doubt, Loss, RollbackCause, WaitingOn};
+use crate::failure::{Failure, Kind};
+use crate::name::ServiceName;
+
+/// Each loss in words. The cause is ECS's own reason; a diagnosis knows a better one.
+pub(super) fn describe(loss: &Loss, service: &ServiceName, elapsed: u64) -> Failure {
+    match loss {
+        Loss::Failed { reason } => reasoned(
+            Failure::new(Kind::RolloutFailed, format!("the rollout of service `{service}` failed")),
+            reason.as_ref(),
+        ),
+        Loss::CannotStart { reason, times } => {
+            Failure::new(Kind::RolloutFailed, format!("tasks of service `{service}` cannot start ({times} times)"))
+                .cause(reason.clone())
+                .hint("switch the deployment circuit breaker on, and ECS ends such a rollout by itself")
+        }
+        Loss::RollingBack { why } => rolled(
+            Failure::new(Kind::RolledBack, format!("the rollout of service `{service}` failed; ECS is rolling back")),
+            why,
+        ),
+        Loss::RolledBack { why } => rolled(
+            Failure::new(Kind::RolledBack, format!("the rollout of service `{service}` failed; ECS rolled back")),
+            why,
+        ),
+        Loss::RollbackFailed { reason } => reasoned(
+            Failure::new(
+                Kind::RolloutFailed,
+                format!("the rollout of service `{service}` failed, and its rollback failed too"),
+            ),
+            reason.as_ref(),
+        ),
+        Loss::Superseded { by, task_definition } => Failure::new(
+            Kind::Superseded,
+            format!("another deployment replaced ours in service `{service}`"),
+        )
+        .cause(format!("deployment {by} brings `{}`", revision_name(task_definition)))
+        .hint("somebody else deploys to this service, or changed it; deploy again if ours should win"),
+        Loss::Stopped { reason } => reasoned(
+            Failure::new(Kind::RolloutFailed, format!("somebody stopped the deployment of service `{service}`")),
+            reason.as_ref(),
+        ),
+        Loss::ServiceGone { status } => {
+            Failure::new(Kind::RolloutFailed, format!("service `{service}` was deleted during the rollout"))
+                .cause(format!("ECS says that its status is {status}"))
+        }
+        Loss::Deadline { last } => Failure::new(Kind::Deadline, late(service, elapsed, last))
+            .cause("no task failed: the rollout is slow, or nothing lets it go on")
+            .hint("ECS goes on: run the same command again to watch and prove it, or raise `timeout`"),
+        Loss::Stuck { last, failed } => Failure::new(Kind::RolloutFailed, late(service, elapsed, last))
+            .cause(format!("{failed} tasks failed")),
+        Loss::WrongDigest { container, expected, found } => Failure::new(
+            Kind::Registry,
+            format!("service `{service}` does not run the image that was deployed"),
+        )
+        .cause(format!("container `{container}` runs {found}, not {expected}"))
+        .hint("did somebody replace the image in its repository, or does a pull-through cache serve another one?"),
+        Loss::CannotTell(doubt) => in_doubt(doubt, service),
+    }
+}
+
+fn late(service: &ServiceName, elapsed: u64, last: &WaitingOn) -> String {
+    format!("service `{service}` is not healthy after {elapsed} s, still waiting for {last}")
+}
+
+fn in_doubt(doubt: &Doubt, service: &ServiceName) -> Failure {
+    let failure = Failure::new(
+        Kind::Unclear,
+        format!("cannot tell whether service `{service}` is healthy"),
+    );
+    match doubt {
+        Doubt::Denied { action } => failure
+            .cause(format!("`{action}` is denied"))
+            .hint(format!("allow `{action}` in the role's policy, and look at the service before you act")),
+        Doubt::NoCredentials => failure
+            .cause("the AWS credentials ended during the watch")
+            .hint("sign in again, or raise the role's session duration above `timeout`; then run the same command again"),
+        Doubt::Blind { last } => failure
+            .cause(format!("still waiting for {last}"))
+            .hint("look at the service before you act: the rollout may have succeeded"),
+        Doubt::NoTasksWanted => failure
+            .cause("its desired count is 0: ECS calls the deployment completed, and no task ran that could prove it")
+            .hint("raise the desired count, or pass `--allow-zero` if that is meant"),
+        Doubt::UnreadableIndex { container, found } => failure
+            .cause(format!("container `{container}` runs {found}, and the deployed image cannot be read to compare"))
+            .hint("allow `ecr:BatchGetImage` on the repository, so that an image index can be told from its platforms"),
+    }
+}
+
+fn reasoned(failure: Failure, reason: Option<&String>) -> Failure {
+    match reason {
+        Some(reason) => failure.cause(reason.clone()),
+        None => failure,
+    }
+}
+
+fn rolled(failure: Failure, why: &RollbackCause) -> Failure {
+    match why {
+        RollbackCause::Breaker {
+            failures: Some((failures, threshold)),
+            ..
+        } => failure.cause(format!(
+            "the circuit breaker tripped after {failures} of {threshold} failures"
+        )),
+        RollbackCause::Breaker {
+            failures: None,
+            reason,
+        }
+        | RollbackCause::Other(reason) => reasoned(failure, reason.as_ref()),
+        RollbackCause::Alarms(names) => failure.cause(format!("alarms fired: {}", names.join(", "))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::describe;
+    use crate::ecs::rollout::{Doubt, Loss, RollbackCause, WaitingOn};
+    use crate::failure::Kind;
+    use crate::name::Digest;
+
+    #[test]
+    fn every_loss_has_its_kind_and_a_cause() {
+        let waiting = WaitingOn::TasksToStart {
+            running: 1,
+            desired: 2,
+            failed: 0,
+        };
+        let reason = || Some("why".to_owned());
+        let breaker = || RollbackCause::Breaker {
+            failures: Some((3, 3)),
+            reason: None,
+        };
+        let web = || "web".parse().unwrap();
+        for (loss, kind) in [
+            (Loss::Failed { reason: reason() }, Kind::RolloutFailed),
+            (
+                Loss::CannotStart {
+                    reason: "exit".to_owned(),
+                    times: 3,
+                },
+                Kind::RolloutFailed,
+            ),
+            (Loss::RollingBack { why: breaker() }, Kind::RolledBack),
+            (
+                Loss::RolledBack {
+                    why: RollbackCause::Alarms(vec!["a".to_owned()]),
+                },
+                Kind::RolledBack,
+            ),
+            (
+                Loss::RolledBack {
+                    why: RollbackCause::Other(reason()),
+                },
+                Kind::RolledBack,
+            ),
+            (Loss::RollbackFailed { reason: reason() }, Kind::RolloutFailed),
+            (
+                Loss::Superseded {
+                    by: "ecs-svc/3".to_owned(),
+                    task_definition: "x/web:3".to_owned(),
+                },
+                Kind::Superseded,
+            ),
+            (Loss::Stopped { reason: reason() }, Kind::RolloutFailed),
+            (
+                Loss::ServiceGone {
+                    status: "DRAINING".to_owned(),
+                },
+                Kind::RolloutFailed,
+            ),
+            (
+                Loss::Deadline {
+                    last: waiting.clone(),
+                },
+                Kind::Deadline,
+            ),
+            (
+                Loss::Stuck {
+                    last: waiting.clone(),
+                    failed: 2,
+                },
+                Kind::RolloutFailed,
+            ),
+            (
+                Loss::WrongDigest {
+                    container: web(),
+                    expected: Digest::of(b"a"),
+                    found: Digest::of(b"b"),
+                },
+                Kind::Registry,
+            ),
+            (
+                Loss::CannotTell(Doubt::Denied {
+                    action: "ecs:ListTasks".to_owned(),
+                }),
+                Kind::Unclear,
+            ),
+            (Loss::CannotTell(Doubt::NoCredentials), Kind::Unclear),
+            (Loss::CannotTell(Doubt::Blind { last: waiting }), Kind::Unclear),
+            (
+                Loss::CannotTell(Doubt::UnreadableIndex {
+                    container: web(),
+                    found: Digest::of(b"b"),
+                }),
+                Kind::Unclear,
+            ),
+        ] {
+            let failure = describe(&loss, &"shop".parse().unwrap(), 900);
+            assert_eq!(failure.kind, kind, "{loss:?}");
+            assert!(
+                failure.cause.is_some() && failure.what.contains("`shop`"),
+                "{failure:?}"
+            );
+        }
+    }
+}
