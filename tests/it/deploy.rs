@@ -271,11 +271,13 @@ async fn a_failed_rollout_is_rolled_back_and_its_cause_named() {
     );
     assert_eq!(
         failure.place.as_deref(),
-        Some("service `web` in cluster `prod`, deployment ecs-svc/2")
+        Some("service `web` in cluster `prod`, deployment ecs-svc/2, task definition `web:8`")
     );
     assert_eq!(
         failure.left.as_deref(),
-        Some("`web:7` runs 1 task; ECS was asked to bring `web:7` back and was still at it when last seen")
+        Some(
+            "`web:7` runs 1 task, `web:8` none; ECS was asked to bring `web:7` back and was still at it when last seen"
+        )
     );
 }
 
@@ -319,7 +321,7 @@ async fn an_interrupted_watch_says_what_goes_on() {
     assert_eq!(
         failure.left.as_deref(),
         Some(
-            "ECS goes on with deployment ecs-svc/2; it was waiting for tasks to start (0/1 running); `web:7` runs 1 task"
+            "ECS goes on with deployment ecs-svc/2; it was waiting for tasks to start (0/1 running); `web:7` runs 1 task, `web:8` none"
         )
     );
 }

@@ -8,6 +8,7 @@ mod canaries;
 mod cli;
 mod dependencies;
 mod deploy;
+mod diagnosis;
 mod docs;
 mod ecs_adapter;
 mod endings;

@@ -83,7 +83,10 @@ pub(super) fn findings<'a>(
             Some(failing.name.as_str()),
         );
     }
-    for event in events.iter().rev() {
+    // ECS backs off and throttles after what it gave a reason for.
+    let (reasoned, bare): (Vec<&String>, Vec<&String>) =
+        events.iter().rev().partition(|event| events::gives_reason(event));
+    for event in reasoned.into_iter().chain(bare) {
         if let Some(text) = events::cause(event) {
             let health = targets::of_event(event).is_some();
             add(if health { Rank::Health } else { Rank::Placement }, text, None);
@@ -118,7 +121,7 @@ pub(super) fn findings<'a>(
             None,
         );
     }
-    if let Some(text) = starting(tasks) {
+    if let Some((text, _)) = starting(tasks) {
         add(Rank::Starting, format!("no task failed: {text}"), None);
     }
     findings.sort_by_key(|finding| (finding.rare, finding.rank));

@@ -2,6 +2,7 @@
 
 use super::Known;
 use super::evidence::Part;
+use super::stopped::Group;
 use super::targets;
 use std::collections::BTreeSet;
 
@@ -72,13 +73,23 @@ pub(super) fn cause(event: &str) -> Option<String> {
     }
 }
 
-/// The newest of those that tell of trouble; alike ones of several tasks as one.
-pub(super) fn part(events: &[String]) -> Part {
-    let trouble = alike(
-        events
-            .iter()
-            .filter(|event| TROUBLE.iter().any(|word| event.contains(word))),
-    );
+/// Whether an event says why, and not only that something does not work.
+pub(super) fn gives_reason(event: &str) -> bool {
+    ["Reason: ", "because", "(reason ", "(error "]
+        .iter()
+        .any(|words| event.contains(words))
+}
+
+/// The newest of those that tell of trouble; alike ones of several tasks as one, and none whose reason stopped tasks
+/// have told already.
+pub(super) fn part(events: &[String], groups: &[Group<'_>]) -> Part {
+    let told = |event: &str| {
+        let reason = event.split_once("Reason: ");
+        let reason = reason.map(|(_, reason)| reason.trim_end_matches('.'));
+        reason.is_some_and(|reason| groups.iter().any(|group| group.text.contains(reason)))
+    };
+    let tells = |event: &&String| TROUBLE.iter().any(|word| event.contains(word)) && !told(event);
+    let trouble = alike(events.iter().filter(tells));
     let skip = trouble.len().saturating_sub(MOST);
     let lines = trouble
         .into_iter()

@@ -1,6 +1,6 @@
 //! The parts of the evidence, and their shares of a screen.
 
-use super::{Known, why_blind};
+use super::{Known, could_not_look};
 use crate::ecs::observation::Observation;
 use crate::failure::room::{COLUMNS, INDENT_OF_EVIDENCE, rows_of, share};
 
@@ -121,7 +121,7 @@ pub(super) fn monitors(seen: &Observation) -> Part {
 pub(super) fn blindness(known: Known<'_>) -> Part {
     let mut lines: Vec<String> = Vec::new();
     for blind in known.seen.blind.iter().chain(known.blind) {
-        let line = format!("could not look: {} {}", blind.action, why_blind(blind.why));
+        let line = could_not_look(&blind.action, blind.why);
         if !lines.contains(&line) {
             lines.push(line);
         }

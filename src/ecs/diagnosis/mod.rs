@@ -25,7 +25,7 @@ use std::collections::BTreeSet;
 const LONGEST: usize = 540;
 
 /// The longest line of evidence, in characters.
-const LONGEST_LINE: usize = 240;
+const LONGEST_LINE: usize = 270;
 
 /// The most hints that are given.
 const MOST_HINTS: usize = 3;
@@ -120,7 +120,7 @@ pub fn diagnose(known: Known<'_>) -> Diagnosis {
         stopped::part(&groups, tasks),
         targets::part(known.seen),
         evidence::monitors(known.seen),
-        events::part(&events),
+        events::part(&events, &groups),
         evidence::blindness(known),
         log::part(known, &groups),
     ];
@@ -154,7 +154,7 @@ fn masked(text: &str, secrets: &[Secret<String>]) -> String {
     text
 }
 
-/// A text that is too long loses its middle: AWS says what was done first, and what went wrong last.
+/// A text that is too long loses its middle, between words: AWS says what was done first, and what went wrong last.
 fn clip(text: &str, longest: usize) -> String {
     let length = text.chars().count();
     if length <= longest {
@@ -164,6 +164,15 @@ fn clip(text: &str, longest: usize) -> String {
     let tail = longest - head - 3;
     let start: String = text.chars().take(head).collect();
     let end: String = text.chars().skip(length - tail).collect();
+    // A word longer than a quarter of its side is cut.
+    let start = start
+        .rsplit_once(' ')
+        .filter(|(kept, _)| kept.len() * 4 >= start.len() * 3)
+        .map_or(start.as_str(), |(kept, _)| kept);
+    let end = end
+        .split_once(' ')
+        .filter(|(_, kept)| kept.len() * 4 >= end.len() * 3)
+        .map_or(end.as_str(), |(_, kept)| kept);
     format!("{} … {}", start.trim_end(), end.trim_start())
 }
 
@@ -173,14 +182,16 @@ fn tasks(count: usize) -> String {
     format!("{count} {noun}")
 }
 
-/// Why something was not looked at.
-fn why_blind(why: BlindReason) -> &'static str {
-    match why {
+/// How a call that showed nothing is told: `could not look: ecs:ListTasks is denied`.
+#[must_use]
+pub fn could_not_look(action: &str, why: BlindReason) -> String {
+    let why = match why {
         BlindReason::Denied => "is denied",
         BlindReason::NoCredentials => "has no valid credentials any more",
         BlindReason::Transient => "did not answer",
         BlindReason::Unsupported => "was refused",
-    }
+    };
+    format!("could not look: {action} {why}")
 }
 
 #[cfg(test)]

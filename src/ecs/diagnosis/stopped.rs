@@ -162,7 +162,7 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// How our tasks ended, and which of them still start.
+/// How our tasks ended; if none did, which of them still start.
 pub(super) fn part(groups: &[Group<'_>], all: &[Task]) -> Part {
     let mut lines: Vec<String> = groups
         .iter()
@@ -185,12 +185,13 @@ pub(super) fn part(groups: &[Group<'_>], all: &[Task]) -> Part {
             example.id
         ));
     }
-    lines.extend(starting(all));
+    let starting = starting(all).filter(|_| groups.is_empty());
+    lines.extend(starting.map(|(text, example)| format!("{text} (task {})", example.id)));
     Part::of(lines, 4)
 }
 
-/// Tasks that still start, and what of them has not started.
-pub(super) fn starting(all: &[Task]) -> Option<String> {
+/// Tasks that still start and what of them has not started, and one of them.
+pub(super) fn starting(all: &[Task]) -> Option<(String, &Task)> {
     use crate::ecs::observation::TaskStatus::{Activating, Pending, Provisioning};
     let mut starting = all
         .iter()
@@ -209,10 +210,8 @@ pub(super) fn starting(all: &[Task]) -> Option<String> {
         format!(", container {} has not started", containers.join(" and "))
     };
     let verb = if count == 1 { "is" } else { "are" };
-    Some(format!(
-        "{} {verb} still {}{waits} (task {})",
-        tasks(count),
-        example.status,
-        example.id
+    Some((
+        format!("{} {verb} still {}{waits}", tasks(count), example.status),
+        example,
     ))
 }

@@ -2,22 +2,23 @@
 
 use super::Known;
 use super::evidence::Part;
-use crate::ecs::observation::{GroupCheck, Observation, StopCode, Target, TargetGroup, TargetState};
+use crate::ecs::observation::{GroupCheck, Observation, StopCode, Target, TargetGroup, TargetState, Task};
 use crate::ecs::rollout::target_group_name;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
-/// The targets of a group that are our tasks'. Where addresses do not tell (targets are instances, or tasks could not
-/// be listed), all of the group's.
+/// The targets of a group that are our tasks': addresses tell. Where targets are instances, or tasks could not be
+/// listed, all of the group's.
 fn ours<'a>(group: &'a TargetGroup, seen: &'a Observation) -> Vec<&'a Target> {
-    let tasks = seen.tasks.as_deref().unwrap_or_default();
-    let addresses: Option<BTreeSet<&str>> = tasks.iter().map(|task| task.address.as_deref()).collect();
-    match addresses.filter(|addresses| !addresses.is_empty()) {
-        Some(addresses) => {
-            let ours = |target: &&Target| addresses.contains(target.id.as_str());
-            group.targets.iter().filter(ours).collect()
+    let is_ours = |target: &&Target| {
+        let by_address = target.id.parse::<IpAddr>().is_ok();
+        let of = |task: &Task| task.address.as_ref() == Some(&target.id);
+        match &seen.tasks {
+            Some(tasks) if by_address => tasks.iter().any(of),
+            _ => true,
         }
-        None => group.targets.iter().collect(),
-    }
+    };
+    group.targets.iter().filter(is_ours).collect()
 }
 
 /// What is wrong with targets of ours, without repetition, the most frequent first.

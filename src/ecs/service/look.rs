@@ -7,7 +7,7 @@ use crate::ecs::answers::{
     Answer, DESCRIBE_SERVICE_DEPLOYMENTS, DESCRIBE_SERVICES, DESCRIBE_TARGET_HEALTH, DESCRIBE_TASKS,
     LIST_SERVICE_DEPLOYMENTS, LIST_TASKS, Outcome, Sought, observe, service_deployment_arn,
 };
-use crate::ecs::observation::{BlindReason, Observation, Task};
+use crate::ecs::observation::{Blind, BlindReason, Observation, Task};
 use crate::ecs::rollout::WaitingOn;
 use crate::ecs::rollout::pace::{Closeness, Pace};
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ pub struct Watched {
     deployment: String,
     service_deployment: Option<String>,
     /// Why service deployments are not asked for any more.
-    no_service_deployments: Option<Answer>,
+    no_service_deployments: Option<Blind>,
     /// Decides how closely and how often to look.
     pub pace: Pace,
 }
@@ -57,9 +57,13 @@ impl Ecs {
         self.look_at(watched, None).await
     }
 
-    /// A look at everything, for a diagnosis or a proof.
+    /// A look at everything, for a diagnosis or a proof. What an earlier look could not see, and this one did not ask for
+    /// again, is told again.
     pub async fn look_closely(&self, watched: &mut Watched) -> Look {
-        self.look_at(watched, Some(Closeness::ALL)).await
+        let before = watched.no_service_deployments.clone();
+        let mut look = self.look_at(watched, Some(Closeness::ALL)).await;
+        look.seen.blind.extend(before);
+        look
     }
 
     async fn look_at(&self, watched: &mut Watched, closeness: Option<Closeness>) -> Look {
@@ -126,8 +130,7 @@ impl Ecs {
     }
 
     async fn ask_service_deployment(&self, watched: &mut Watched, answers: &mut Vec<Answer>) {
-        if let Some(refused) = &watched.no_service_deployments {
-            answers.push(refused.clone());
+        if watched.no_service_deployments.is_some() {
             return;
         }
         if watched.service_deployment.is_none() {
@@ -145,18 +148,19 @@ impl Ecs {
             answers.push(answer(DESCRIBE_SERVICE_DEPLOYMENTS, asked, said));
         }
         // Where access is denied DescribeServices tells enough; asking again would only cost calls.
-        watched.no_service_deployments = answers
-            .iter()
-            .find(|answer| {
-                let of_deployments = answer.action == LIST_SERVICE_DEPLOYMENTS
-                    || answer.action == DESCRIBE_SERVICE_DEPLOYMENTS;
-                let passes = matches!(
-                    answer.outcome,
-                    Outcome::Said(_) | Outcome::Failed(BlindReason::Transient)
-                );
-                of_deployments && !passes
-            })
-            .cloned();
+        watched.no_service_deployments = answers.iter().find_map(|answer| match answer.outcome {
+            Outcome::Failed(why)
+                if why != BlindReason::Transient
+                    && (answer.action == LIST_SERVICE_DEPLOYMENTS
+                        || answer.action == DESCRIBE_SERVICE_DEPLOYMENTS) =>
+            {
+                Some(Blind {
+                    action: answer.action.clone(),
+                    why,
+                })
+            }
+            Outcome::Failed(_) | Outcome::Said(_) => None,
+        });
     }
 
     /// Every task that a deployment started and that runs, and the stopped ones if they are wanted.

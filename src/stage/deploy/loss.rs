@@ -6,10 +6,11 @@ use super::undo::{Undone, undo};
 use super::watch::{Lost, running};
 use super::words::describe;
 use crate::config::settings::{DeploySettings, OnFailure};
-use crate::ecs::diagnosis::Diagnosis;
-use crate::ecs::observation::{Observation, Presence, Service};
+use crate::ecs::diagnosis::{Diagnosis, could_not_look};
+use crate::ecs::observation::{BlindReason, Observation, Presence, Service};
 use crate::ecs::rollout::{Doubt, Loss};
 use crate::ecs::service::{Case, ServiceError};
+use crate::failure::room::{INDENT_OF_EVIDENCE, rows};
 use crate::failure::{Failure, Kind, chain};
 use crate::shutdown::Urgency;
 use crate::stage::Tools;
@@ -27,8 +28,11 @@ impl Lost {
             diagnosis = self.diagnose(prepared, Some(&begun.revision)) => diagnosis,
             _ = tools.shutdown.reached(Urgency::WindDown) => Diagnosis::default(),
         };
-        let failure = describe(&self.loss, &prepared.name, self.elapsed.as_secs())
-            .place(prepared.place(&begun.ours.deployment));
+        let failure = describe(&self.loss, &prepared.name, self.elapsed.as_secs()).place(format!(
+            "{}, task definition `{}`",
+            prepared.place(&begun.ours.deployment),
+            begun.revision
+        ));
         let failure = with_cause(failure, &self.loss, &diagnosis);
         let left = left(&self.seen, self.last_seen.as_ref());
         let failure = if deploy.on_failure == OnFailure::Leave || !self.loss.leaves_new_revision() {
@@ -37,7 +41,7 @@ impl Lost {
             let undone = undo(tools, prepared, &self, begun).await;
             after_undo(failure, left, undone, &begun.revision)
         };
-        with_evidence(failure, &diagnosis)
+        with_evidence(failure, &self.loss, &diagnosis)
     }
 
     /// The service runs what was asked for, and is not healthy; nothing was changed.
@@ -53,7 +57,7 @@ impl Lost {
             .left(format!(
                 "nothing was changed: the service already had this revision; {left}"
             ));
-        with_evidence(failure, &diagnosis)
+        with_evidence(failure, &self.loss, &diagnosis)
     }
 
     /// One more look at everything, the log of a failed container, and what follows from them. Without credentials, or
@@ -168,11 +172,21 @@ fn with_cause(failure: Failure, loss: &Loss, diagnosis: &Diagnosis) -> Failure {
     }
 }
 
-/// Adds the evidence of a diagnosis, as much as the rest leaves room for.
-fn with_evidence(failure: Failure, diagnosis: &Diagnosis) -> Failure {
-    let taken = failure.evidence.len();
+/// Adds the evidence of a diagnosis, as much as the rest leaves room for. A denied call that is the cause is not told
+/// twice.
+fn with_evidence(failure: Failure, loss: &Loss, diagnosis: &Diagnosis) -> Failure {
+    let taken: usize = failure
+        .evidence
+        .iter()
+        .map(|line| rows(line, INDENT_OF_EVIDENCE))
+        .sum();
     let room = failure.room_for_evidence().saturating_sub(taken);
-    failure.evidence(diagnosis.evidence(room))
+    let told = match loss {
+        Loss::CannotTell(Doubt::Denied { action }) => Some(could_not_look(action, BlindReason::Denied)),
+        _ => None,
+    };
+    let lines = diagnosis.evidence(room);
+    failure.evidence(lines.into_iter().filter(|line| Some(line) != told.as_ref()))
 }
 
 #[cfg(test)]

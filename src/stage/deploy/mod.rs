@@ -56,7 +56,10 @@ pub async fn deploy(tools: &Tools, plan: &DeployPlan) -> Result<Vec<Deployed>, F
     let prepared = tokio::select! {
         biased;
         kind = tools.shutdown.reached(Urgency::WindDown) => return Err(stopped(kind)),
-        prepared = prepare => prepared?,
+        prepared = prepare => prepared.map_err(|failure: Failure| match failure.left {
+            Some(_) => failure,
+            None => failure.left("nothing was changed"),
+        })?,
     };
     if let (_, Some(kind)) = tools.shutdown.asked() {
         return Err(stopped(kind));

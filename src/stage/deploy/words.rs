@@ -41,7 +41,8 @@ pub(super) fn describe(loss: &Loss, service: &ServiceName, elapsed: u64) -> Fail
         Loss::Stopped { reason } => reasoned(
             Failure::new(Kind::RolloutFailed, format!("somebody stopped the deployment of service `{service}`")),
             reason.as_ref(),
-        ),
+        )
+        .hint("CloudTrail says who called ecs:StopServiceDeployment; deploy again if ours should win"),
         Loss::ServiceGone { status } => {
             Failure::new(Kind::RolloutFailed, format!("service `{service}` was deleted during the rollout"))
                 .cause(format!("ECS says that its status is {status}"))
@@ -62,7 +63,7 @@ pub(super) fn describe(loss: &Loss, service: &ServiceName, elapsed: u64) -> Fail
 }
 
 fn late(service: &ServiceName, elapsed: u64, last: &WaitingOn) -> String {
-    format!("service `{service}` is not healthy after {elapsed} s, still waiting for {last}")
+    format!("service `{service}` is not healthy after {elapsed} s: it still waits for {last}")
 }
 
 fn in_doubt(doubt: &Doubt, service: &ServiceName) -> Failure {
@@ -90,10 +91,7 @@ fn in_doubt(doubt: &Doubt, service: &ServiceName) -> Failure {
 }
 
 fn reasoned(failure: Failure, reason: Option<&String>) -> Failure {
-    match reason {
-        Some(reason) => failure.cause(reason.clone()),
-        None => failure,
-    }
+    failure.cause(reason.map_or("ECS gives no reason", String::as_str))
 }
 
 fn rolled(failure: Failure, why: &RollbackCause) -> Failure {
@@ -102,7 +100,7 @@ fn rolled(failure: Failure, why: &RollbackCause) -> Failure {
             failures: Some((failures, threshold)),
             ..
         } => failure.cause(format!(
-            "the circuit breaker tripped after {failures} of {threshold} failures"
+            "the circuit breaker tripped after {failures} failures (threshold {threshold})"
         )),
         RollbackCause::Breaker {
             failures: None,
@@ -156,6 +154,14 @@ mod tests {
                 Kind::RolledBack,
             ),
             (Loss::RollbackFailed { reason: reason() }, Kind::RolloutFailed),
+            (Loss::Failed { reason: None }, Kind::RolloutFailed),
+            (
+                Loss::RolledBack {
+                    why: RollbackCause::Other(None),
+                },
+                Kind::RolledBack,
+            ),
+            (Loss::Stopped { reason: None }, Kind::RolloutFailed),
             (
                 Loss::Superseded {
                     by: "ecs-svc/3".to_owned(),

@@ -1,6 +1,8 @@
 //! A bench for stories: a sandbox with simulated tasks on a virtual clock, seeded with one service, and the tools of
 //! a stage that talk to it over a real socket.
 
+mod door;
+
 use crate::journals::journal;
 use aws_sdk_ecs::types::{
     AwsVpcConfiguration, Deployment, DeploymentCircuitBreaker, DeploymentConfiguration, DeploymentController,
@@ -57,6 +59,8 @@ pub struct Setup {
     pub breaker: bool,
     pub controller: DeploymentControllerType,
     pub task_definition: Value,
+    /// Whether the container `web` is behind a target group that checks `/healthz`.
+    pub balanced: bool,
     /// Whether the referees read the run: not what no model of today knows.
     pub refereed: bool,
 }
@@ -68,6 +72,7 @@ impl Default for Setup {
             breaker: true,
             controller: DeploymentControllerType::Ecs,
             task_definition: task_definition("shop", &image(1)),
+            balanced: false,
             refereed: true,
         }
     }
@@ -213,6 +218,9 @@ impl Bench {
                     .deployment_circuit_breaker(breaker)
                     .build(),
             );
+        }
+        if setup.balanced {
+            call = call.load_balancers(door::open(&self.aws).await);
         }
         call.send().await.unwrap();
     }

@@ -76,6 +76,17 @@ fn events_are_told_once_counted_and_not_of_other_tasks_or_from_before() {
 }
 
 #[test]
+fn an_event_with_the_reason_of_stopped_tasks_is_not_told_again() {
+    let event = "(service web) was unable to place a task. Reason: CannotPullContainerError: not found.";
+    let pull = stopped("t1", "TaskFailedToStart", "CannotPullContainerError: not found");
+    assert_eq!(World::of(vec![pull]).events(&[event]).evidence().len(), 1);
+    assert_eq!(
+        World::of(vec![exited("t1", 1)]).events(&[event]).evidence().len(),
+        2
+    );
+}
+
+#[test]
 fn a_log_that_is_elsewhere_is_named_and_one_that_cannot_be_is_not_asked_for() {
     let said = |logs: Value| {
         let ours = with_web(json!({ "logConfiguration": logs }));

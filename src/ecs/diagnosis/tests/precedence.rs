@@ -64,7 +64,7 @@ fn ladder() -> Vec<(World, &'static str)> {
         ),
         (
             World::of(vec![task("t8", "PENDING")]),
-            "no task failed: 1 task is still PENDING, container web has not started (task t8)",
+            "no task failed: 1 task is still PENDING, container web has not started",
         ),
     ]
 }
@@ -291,6 +291,15 @@ fn every_event_of_trouble_is_a_cause_where_no_task_tells() {
         let world = World::of(Vec::new()).events(&[&format!("(service web) {normal}")]);
         assert_eq!(world.found(), Diagnosis::default(), "{normal}");
     }
+    let world = World::of(Vec::new()).events(&[
+        "(service web) was unable to place a task. Reason: CannotPullContainerError: not found.",
+        "(service web) is unable to consistently start tasks successfully.",
+    ]);
+    assert_eq!(
+        world.cause(),
+        "CannotPullContainerError: not found",
+        "the reason, not what follows from it"
+    );
     let world = World::of(Vec::new()).events(&[TRIPPED]);
     assert_eq!(world.cause(), "", "that it failed is what happened, and not why");
 }
