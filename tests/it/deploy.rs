@@ -479,6 +479,70 @@ async fn a_rollback_whose_answer_is_lost_is_neither_called_done_nor_refused() {
 }
 
 #[tokio::test]
+async fn whatever_ends_a_watch_what_is_left_is_said() {
+    type Look = fn(usize) -> Answer;
+    fn seen(service: Value) -> Answer {
+        ok(json!({ "services": [service] }))
+    }
+    let cases: [(Kind, &str, Look); 5] = [
+        (
+            Kind::Unclear,
+            "unknown what serves now; when last seen, `web:7` runs 1 task, `web:8` none",
+            |look| match look {
+                1 => seen(rolling("IN_PROGRESS", 0)),
+                _ => error("ExpiredTokenException", "expired"),
+            },
+        ),
+        (
+            Kind::RolloutFailed,
+            "nothing: the service is gone, and its tasks with it",
+            |look| match look {
+                1 => seen(rolling("IN_PROGRESS", 0)),
+                _ => ok(json!({ "services": [], "failures": [{ "reason": "MISSING" }] })),
+            },
+        ),
+        (
+            Kind::RolloutFailed,
+            "`web:7` runs 1 task, `web:8` none, and the service is DRAINING: its tasks are being stopped",
+            |_| {
+                let mut service = rolling("IN_PROGRESS", 0);
+                service["status"] = json!("DRAINING");
+                seen(service)
+            },
+        ),
+        (Kind::Superseded, "`web:7` runs 1 task, `web:9` none", |_| {
+            let stranger = deployment(3, "PRIMARY", "IN_PROGRESS", 0, "arn:x/web:9");
+            seen(service(&json!([
+                stranger,
+                deployment(1, "ACTIVE", "COMPLETED", 1, OLD)
+            ])))
+        }),
+        (Kind::RolledBack, "`web:7` runs 1 task", |look| match look {
+            1 => seen(rolling("IN_PROGRESS", 0)),
+            _ => seen(before()),
+        }),
+    ];
+    for (kind, left, look) in cases {
+        let run = run(
+            &[("web", &image())],
+            |_| false,
+            move |operation, input, asked| match operation {
+                "DescribeServices" if asked.times("UpdateService") > 0 => look(asked.times(operation)),
+                _ => play(operation, input, asked, |_| before()),
+            },
+        )
+        .await;
+        let failure = run.failure();
+        assert_eq!(
+            (failure.kind, failure.left.as_deref()),
+            (kind, Some(left)),
+            "{failure:?}"
+        );
+        assert!(failure.cause.is_some(), "{failure:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_refused_update_leaves_the_old_revision_and_says_so() {
     let run = run(
         &[("web", &image())],

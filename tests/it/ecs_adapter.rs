@@ -3,6 +3,7 @@
 use crate::responder::{Answer, Asked, error, ok};
 use serde_json::{Value, json};
 use slipway::aws::sort::{CallError, Sorted};
+use slipway::ecs::diagnosis::LogStream;
 use slipway::ecs::observation::{BlindReason, Presence};
 use slipway::ecs::service::{Ecs, ServiceError, Watched};
 use slipway::ecs::task_definition::TaskDefinition;
@@ -215,4 +216,60 @@ async fn service_deployments_that_are_denied_are_asked_for_once() {
     );
     assert!(ecs.look(&mut watched).await.seen.blind.is_empty());
     assert_eq!(asked.times("ListServiceDeployments"), 1);
+}
+
+fn stream(region: Option<&str>) -> LogStream {
+    LogStream {
+        group: "/web".to_owned(),
+        stream: "ecs/web/t1".to_owned(),
+        region: region.map(str::to_owned),
+    }
+}
+
+#[tokio::test]
+async fn a_log_is_read_in_its_own_region_and_past_empty_answers() {
+    let (ecs, asked) = respond(|_, input, _| {
+        assert_eq!(
+            (&input["logGroupName"], &input["logStreamName"], &input["limit"]),
+            (&json!("/web"), &json!("ecs/web/t1"), &json!(20))
+        );
+        ok(match input["nextToken"].as_str() {
+            None => json!({"events": [], "nextBackwardToken": "b/1"}),
+            Some("b/1") => {
+                json!({"events": [{"message": "one"}, {"message": "two"}], "nextBackwardToken": "b/2"})
+            }
+            Some(other) => panic!("{other}"),
+        })
+    })
+    .await;
+    let lines = ecs.last_lines(&stream(Some("us-east-1")), 20).await.unwrap();
+    assert_eq!(lines, ["one", "two"]);
+    assert_eq!(asked.regions("GetLogEvents"), ["us-east-1", "us-east-1"]);
+    ecs.last_lines(&stream(None), 20).await.unwrap();
+    assert_eq!(asked.regions("GetLogEvents")[2], "eu-west-1");
+}
+
+#[tokio::test]
+async fn a_stream_that_is_not_there_is_empty_and_one_that_may_not_be_read_is_told() {
+    let (ecs, _) = respond(|_, _, _| {
+        error(
+            "ResourceNotFoundException",
+            "The specified log stream does not exist.",
+        )
+    })
+    .await;
+    assert_eq!(ecs.last_lines(&stream(None), 20).await, Ok(Vec::new()));
+    let (ecs, _) = respond(|_, _, _| error("AccessDeniedException", "no")).await;
+    let blind = ecs.last_lines(&stream(None), 20).await.unwrap_err();
+    assert_eq!(
+        (blind.action.as_str(), blind.why),
+        ("logs:GetLogEvents", BlindReason::Denied)
+    );
+    let (ecs, asked) = respond(|_, _, _| ok(json!({"events": [], "nextBackwardToken": "b/1"}))).await;
+    assert_eq!(ecs.last_lines(&stream(None), 20).await, Ok(Vec::new()));
+    assert_eq!(
+        asked.times("GetLogEvents"),
+        2,
+        "the end answers with the token that it was asked with"
+    );
 }

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use slipway::aws::{Aws, AwsSettings, StaticKeys};
 use std::sync::{Arc, Mutex};
 
-/// What a responder was asked: (operation, body), in order.
+/// What a responder was asked: (operation, body, region that it is signed for), in order.
 #[derive(Clone, Default)]
-pub struct Asked(Arc<Mutex<Vec<(String, Bytes)>>>);
+pub struct Asked(Arc<Mutex<Vec<(String, Bytes, String)>>>);
 
 impl Asked {
     /// How often an operation was asked for.
@@ -18,7 +18,7 @@ impl Asked {
             .lock()
             .unwrap()
             .iter()
-            .filter(|(asked, _)| asked == operation)
+            .filter(|(asked, ..)| asked == operation)
             .count()
     }
 
@@ -27,9 +27,16 @@ impl Asked {
         let asked = self.0.lock().unwrap();
         asked
             .iter()
-            .filter(|(asked, _)| asked == operation)
-            .map(|(_, body)| body.clone())
+            .filter(|(asked, ..)| asked == operation)
+            .map(|(_, body, _)| body.clone())
             .collect()
+    }
+
+    /// The regions that an operation's requests were signed for.
+    pub fn regions(&self, operation: &str) -> Vec<String> {
+        let asked = self.0.lock().unwrap();
+        let of_it = asked.iter().filter(|(asked, ..)| asked == operation);
+        of_it.map(|(.., region)| region.clone()).collect()
     }
 }
 
@@ -67,7 +74,16 @@ pub async fn respond(
         let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
         let input = serde_json::from_slice(&body).unwrap_or(Value::Null);
         let answer = answer(&operation, &input, &journal);
-        journal.0.lock().unwrap().push((operation, body));
+        // `AWS4-HMAC-SHA256 Credential=KEY/DATE/REGION/SERVICE/aws4_request, ...`
+        let signed = headers.get("authorization").and_then(|value| value.to_str().ok());
+        let region = signed
+            .and_then(|signed| signed.split('/').nth(2))
+            .unwrap_or_default();
+        journal
+            .0
+            .lock()
+            .unwrap()
+            .push((operation, body, region.to_owned()));
         async move { reply(answer).await }
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

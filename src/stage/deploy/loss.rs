@@ -4,10 +4,10 @@ use super::begin::Beginning;
 use super::prepare::Prepared;
 use super::undo::{Undone, undo};
 use super::watch::{Lost, running};
-use super::words::describe;
+use super::words::{describe, held_in_stage};
 use crate::config::settings::{DeploySettings, OnFailure};
 use crate::ecs::diagnosis::{Diagnosis, could_not_look};
-use crate::ecs::observation::{BlindReason, Observation, Presence, Service};
+use crate::ecs::observation::{BlindReason, Observation, Presence, Service, ServiceStatus};
 use crate::ecs::rollout::{Doubt, Loss};
 use crate::ecs::service::{Case, ServiceError};
 use crate::failure::room::{INDENT_OF_EVIDENCE, rows};
@@ -33,7 +33,12 @@ impl Lost {
             prepared.place(&begun.ours.deployment),
             begun.revision
         ));
-        let failure = with_cause(failure, &self.loss, &diagnosis);
+        let mut failure = with_cause(failure, &self.loss, &diagnosis);
+        if let Loss::Deadline { last } = &self.loss {
+            failure
+                .hints
+                .extend(held_in_stage(last, self.watched.service_deployment()));
+        }
         let left = left(&self.seen, self.last_seen.as_ref());
         let failure = if deploy.on_failure == OnFailure::Leave || !self.loss.leaves_new_revision() {
             failure.left(left)
@@ -132,7 +137,14 @@ fn merge(newer: Observation, older: &Observation) -> Observation {
 /// What serves now, by the last look that saw the service.
 fn left(seen: &Observation, last_seen: Option<&Service>) -> String {
     match (&seen.service, last_seen) {
-        (Presence::Seen(service), _) => running(service),
+        (Presence::Seen(service), _) if service.status == ServiceStatus::Active => running(service),
+        (Presence::Seen(service), _) => {
+            format!(
+                "{}, and the service is {}: its tasks are being stopped",
+                running(service),
+                service.status
+            )
+        }
         (Presence::Missing, _) => "nothing: the service is gone, and its tasks with it".to_owned(),
         (Presence::Unseen | Presence::Unreadable { .. }, Some(service)) => {
             format!("unknown what serves now; when last seen, {}", running(service))
@@ -193,7 +205,7 @@ fn with_evidence(failure: Failure, loss: &Loss, diagnosis: &Diagnosis) -> Failur
 mod tests {
     use super::{left, with_cause};
     use crate::ecs::diagnosis::Diagnosis;
-    use crate::ecs::observation::{Observation, Presence};
+    use crate::ecs::observation::{Observation, Presence, ServiceStatus};
     use crate::ecs::rollout::tests::build;
     use crate::ecs::rollout::{Loss, RollbackCause};
     use crate::failure::{Failure, Kind};
@@ -246,6 +258,10 @@ mod tests {
     fn what_is_left_is_always_said() {
         let mut seen = build::look(build::service(2));
         assert_eq!(left(&seen, None), "`web:1` runs 2 tasks, `web:2` none");
+        if let Presence::Seen(service) = &mut seen.service {
+            service.status = ServiceStatus::Draining;
+        }
+        assert!(left(&seen, None).ends_with("the service is DRAINING: its tasks are being stopped"));
         let last = build::before(1);
         seen.service = Presence::Missing;
         assert_eq!(

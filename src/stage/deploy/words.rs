@@ -62,6 +62,18 @@ pub(super) fn describe(loss: &Loss, service: &ServiceName, elapsed: u64) -> Fail
     }
 }
 
+/// What to do with a deployment that stands in a stage, where a hook may hold it: who asked for the pause must end it.
+pub(super) fn held_in_stage(last: &WaitingOn, service_deployment: Option<&str>) -> Option<String> {
+    let (WaitingOn::Completion { stage: Some(stage) }, Some(arn)) = (last, service_deployment) else {
+        return None;
+    };
+    Some(format!(
+        "stage {stage} may wait for a person: if `aws ecs describe-service-deployments --service-deployment-arns {arn}` \
+         shows a hook that is AWAITING_ACTION, `aws ecs continue-service-deployment --service-deployment-arn {arn} \
+         --hook-id ID --action CONTINUE` (or ROLLBACK) ends its pause"
+    ))
+}
+
 fn late(service: &ServiceName, elapsed: u64, last: &WaitingOn) -> String {
     format!("service `{service}` is not healthy after {elapsed} s: it still waits for {last}")
 }
@@ -113,7 +125,7 @@ fn rolled(failure: Failure, why: &RollbackCause) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use super::describe;
+    use super::{describe, held_in_stage};
     use crate::ecs::rollout::{Doubt, Loss, RollbackCause, WaitingOn};
     use crate::failure::Kind;
     use crate::name::Digest;
@@ -220,5 +232,25 @@ mod tests {
                 "{failure:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_stage_that_may_wait_for_a_person_says_how_to_go_on() {
+        let in_stage = |stage: Option<&str>| WaitingOn::Completion {
+            stage: stage.map(str::to_owned),
+        };
+        let hint = held_in_stage(&in_stage(Some("POST_SCALE_UP")), Some("arn:x")).unwrap();
+        assert!(
+            hint.contains("POST_SCALE_UP")
+                && hint.contains("continue-service-deployment --service-deployment-arn arn:x"),
+            "{hint}"
+        );
+        assert_eq!(
+            held_in_stage(&in_stage(None), Some("arn:x")),
+            None,
+            "a rolling update has no stages"
+        );
+        assert_eq!(held_in_stage(&in_stage(Some("BAKE_TIME")), None), None);
+        assert_eq!(held_in_stage(&WaitingOn::TasksListed, Some("arn:x")), None);
     }
 }
