@@ -481,7 +481,7 @@ async fn a_rollback_whose_answer_is_lost_is_neither_called_done_nor_refused() {
 #[tokio::test]
 async fn whatever_ends_a_watch_what_is_left_is_said() {
     type Look = fn(usize) -> Answer;
-    fn seen(service: Value) -> Answer {
+    fn seen(service: &Value) -> Answer {
         ok(json!({ "services": [service] }))
     }
     let cases: [(Kind, &str, Look); 5] = [
@@ -489,7 +489,7 @@ async fn whatever_ends_a_watch_what_is_left_is_said() {
             Kind::Unclear,
             "unknown what serves now; when last seen, `web:7` runs 1 task, `web:8` none",
             |look| match look {
-                1 => seen(rolling("IN_PROGRESS", 0)),
+                1 => seen(&rolling("IN_PROGRESS", 0)),
                 _ => error("ExpiredTokenException", "expired"),
             },
         ),
@@ -497,7 +497,7 @@ async fn whatever_ends_a_watch_what_is_left_is_said() {
             Kind::RolloutFailed,
             "nothing: the service is gone, and its tasks with it",
             |look| match look {
-                1 => seen(rolling("IN_PROGRESS", 0)),
+                1 => seen(&rolling("IN_PROGRESS", 0)),
                 _ => ok(json!({ "services": [], "failures": [{ "reason": "MISSING" }] })),
             },
         ),
@@ -507,19 +507,19 @@ async fn whatever_ends_a_watch_what_is_left_is_said() {
             |_| {
                 let mut service = rolling("IN_PROGRESS", 0);
                 service["status"] = json!("DRAINING");
-                seen(service)
+                seen(&service)
             },
         ),
         (Kind::Superseded, "`web:7` runs 1 task, `web:9` none", |_| {
             let stranger = deployment(3, "PRIMARY", "IN_PROGRESS", 0, "arn:x/web:9");
-            seen(service(&json!([
+            seen(&service(&json!([
                 stranger,
                 deployment(1, "ACTIVE", "COMPLETED", 1, OLD)
             ])))
         }),
         (Kind::RolledBack, "`web:7` runs 1 task", |look| match look {
-            1 => seen(rolling("IN_PROGRESS", 0)),
-            _ => seen(before()),
+            1 => seen(&rolling("IN_PROGRESS", 0)),
+            _ => seen(&before()),
         }),
     ];
     for (kind, left, look) in cases {

@@ -302,7 +302,7 @@ fn named(name: &str) -> &'static Case {
 }
 
 /// The calls of a diagnosis, and the case whose diagnosis makes them; the verdict needs none of them there.
-const DENIABLE: [(&str, &str, &str, &str); 6] = [
+const DENIABLE: [(&str, &str, &str, &str); 7] = [
     ("ecs", "ListTasks", "ecs:ListTasks", NO_IMAGE),
     ("ecs", "DescribeTasks", "ecs:DescribeTasks", NO_IMAGE),
     (
@@ -324,6 +324,12 @@ const DENIABLE: [(&str, &str, &str, &str); 6] = [
         "elasticloadbalancing:DescribeTargetGroups",
         "a target that answers 404",
     ),
+    (
+        "elb",
+        "DescribeTargetHealth",
+        "elasticloadbalancing:DescribeTargetHealth",
+        "a target that answers 404",
+    ),
 ];
 
 fn deny(service: &str, operation: &str) -> String {
@@ -340,6 +346,10 @@ async fn a_denied_look_is_named_once_and_changes_no_verdict() {
         assert_eq!(failure.kind, Kind::RolledBack, "{action}\n{text}");
         let line = format!("could not look: {action} is denied");
         assert_eq!(text.matches(&line).count(), 1, "{action}\n{text}");
+        assert!(
+            include_str!("../../docs/semantics.md").contains(&format!("`{action}`")),
+            "{action}"
+        );
     }
 }
 
@@ -349,7 +359,6 @@ async fn with_every_look_denied_the_verdict_and_what_ecs_says_of_it_remain() {
         .iter()
         .map(|(service, operation, ..)| deny(service, operation))
         .collect();
-    let denied = denied + &deny("elb", "DescribeTargetHealth");
     let bench = named(NO_IMAGE).bench(&denied).await;
     let failure = bench.deploy(&version_two(&bench)).await.unwrap_err();
     let text = holds("all denied", &failure);

@@ -200,11 +200,11 @@ mod tests {
     use serde_json::{Value, json};
 
     fn definition(container: Value) -> TaskDefinition {
-        let document = json!({
+        let mut document = json!({
             "family": "web", "cpu": "256", "memory": 512, "executionRoleArn": "arn:aws:iam::0:role/pull",
             "runtimePlatform": { "cpuArchitecture": "ARM64" },
-            "containerDefinitions": [container],
         });
+        document["containerDefinitions"] = Value::Array(vec![container]);
         TaskDefinition::parse(document.to_string().as_bytes()).unwrap()
     }
 

@@ -128,8 +128,11 @@ impl World {
 /// One container `web` with these members, in a task definition.
 fn with_web(members: Value) -> Value {
     let mut web = json!({ "name": "web" });
-    for (key, value) in members.as_object().unwrap() {
-        web[key] = value.clone();
+    let Value::Object(members) = members else {
+        panic!("{members} are no members");
+    };
+    for (key, value) in members {
+        web[key] = value;
     }
     json!({ "containerDefinitions": [web] })
 }
