@@ -38,9 +38,37 @@ pub enum Rank {
 pub(super) struct Finding<'a> {
     /// Whether it is of few tasks beside the most frequent failure.
     rare: bool,
-    rank: Rank,
-    pub text: String,
+    told: Told,
     pub container: Option<&'a str>,
+}
+
+/// A cause in words.
+#[derive(Debug, Clone)]
+pub(super) struct Told {
+    rank: Rank,
+    /// All of it.
+    pub text: String,
+    /// What ECS and the load balancer say of it.
+    pub symptom: String,
+    /// What the container says of it.
+    pub said: Option<String>,
+}
+
+impl Told {
+    const fn by_ecs(rank: Rank, text: String, symptom: String) -> Self {
+        Self {
+            rank,
+            text,
+            symptom,
+            said: None,
+        }
+    }
+}
+
+impl Finding<'_> {
+    pub fn told(&self) -> &Told {
+        &self.told
+    }
 }
 
 /// Everything that was found, the root cause first.
@@ -53,21 +81,16 @@ pub(super) fn findings<'a>(
     let most = groups.iter().map(|group| group.count).max().unwrap_or_default();
     let mut findings: Vec<Finding<'a>> = groups
         .iter()
-        .map(|group| {
-            let (rank, text) = of_group(known, group, complaints, events);
-            Finding {
-                rare: group.count * 2 < most,
-                rank,
-                text,
-                container: group.culprit.map(|culprit| culprit.name.as_str()),
-            }
+        .map(|group| Finding {
+            rare: group.count * 2 < most,
+            told: of_group(known, group, complaints, events),
+            container: group.culprit.map(|culprit| culprit.name.as_str()),
         })
         .collect();
     let mut add = |rank, text: String, container| {
         findings.push(Finding {
             rare: false,
-            rank,
-            text,
+            told: Told::by_ecs(rank, text.clone(), text),
             container,
         });
     };
@@ -124,7 +147,7 @@ pub(super) fn findings<'a>(
     if let Some((text, _)) = starting(tasks) {
         add(Rank::Starting, format!("no task failed: {text}"), None);
     }
-    findings.sort_by_key(|finding| (finding.rare, finding.rank));
+    findings.sort_by_key(|finding| (finding.rare, finding.told.rank));
     findings
 }
 
@@ -133,45 +156,55 @@ fn fails_its_check(container: &str) -> String {
 }
 
 /// The cause of stopped tasks, with what the container said of it.
-fn of_group(known: Known<'_>, group: &Group<'_>, complaints: &[String], events: &[String]) -> (Rank, String) {
+fn of_group(known: Known<'_>, group: &Group<'_>, complaints: &[String], events: &[String]) -> Told {
     let lines = log::of(known.logs, group.example).map(|log| log.lines.as_slice());
     let lines = lines.unwrap_or_default();
     let name = group.culprit.map_or("", |culprit| culprit.name.as_str());
     let said = line_of_trouble(lines);
-    let text = &group.text;
+    let ended = group.text.clone();
     match group.rank {
         Rank::OutOfMemory => {
-            let limit = known
-                .comparison
-                .shape()
-                .and_then(|shape| shape.container(name)?.memory);
+            let shape = known.comparison.shape();
+            let limit = shape.and_then(|shape| shape.container(name)?.memory);
             let limit = limit.map(|limit| format!("; its hard limit is {limit} MiB"));
             let said = line_of_memory(lines).map(|line| format!("; it said \"{line}\""));
-            (
-                Rank::OutOfMemory,
-                format!("{text}{}{}", limit.unwrap_or_default(), said.unwrap_or_default()),
-            )
+            let text = format!("{ended}{}{}", limit.unwrap_or_default(), said.unwrap_or_default());
+            Told::by_ecs(Rank::OutOfMemory, text, ended)
         }
-        Rank::Exit => match (said, last_line(lines)) {
-            (Some(line), _) => (Rank::Said, format!("{text}: \"{line}\"")),
-            (None, Some(line)) => (Rank::Exit, format!("{text}: \"{line}\"")),
-            (None, None) => (Rank::Exit, text.clone()),
-        },
-        Rank::Health if text.contains("container health checks") => {
-            let symptom = fails_its_check(name);
-            match said {
-                Some(line) => (Rank::Said, format!("{symptom}; it said \"{line}\"")),
-                None => (Rank::Health, symptom),
+        Rank::Exit => {
+            let rank = if said.is_some() { Rank::Said } else { Rank::Exit };
+            match said.or_else(|| last_line(lines)) {
+                Some(line) => Told {
+                    rank,
+                    text: format!("{ended}: \"{line}\""),
+                    symptom: ended,
+                    said: Some(line),
+                },
+                None => Told::by_ecs(rank, ended.clone(), ended),
             }
         }
         Rank::Health => {
-            let symptom = symptom(text, complaints, events);
+            let own = ended.contains("container health checks");
+            let symptom = if own {
+                fails_its_check(name)
+            } else {
+                symptom(&ended, complaints, events)
+            };
             match said {
-                Some(line) => (Rank::Said, format!("container {name} said \"{line}\"; {symptom}")),
-                None => (Rank::Health, symptom),
+                Some(line) => Told {
+                    rank: Rank::Said,
+                    text: if own {
+                        format!("{symptom}; it said \"{line}\"")
+                    } else {
+                        format!("container {name} said \"{line}\"; {symptom}")
+                    },
+                    symptom,
+                    said: Some(line),
+                },
+                None => Told::by_ecs(Rank::Health, symptom.clone(), symptom),
             }
         }
-        rank => (rank, text.clone()),
+        rank => Told::by_ecs(rank, ended.clone(), ended),
     }
 }
 

@@ -106,16 +106,22 @@ pub fn diagnose(known: Known<'_>) -> Diagnosis {
         container: findings.first().and_then(|finding| finding.container),
         known,
     };
+    let first = findings.first().map(cause::Finding::told);
+    let of_said = first.and_then(|told| hints::of_said(told.said.as_deref()?, &facts));
+    let symptoms = first.map(|told| &told.symptom).into_iter();
+    let symptoms = symptoms
+        .chain(groups.iter().map(|group| &group.text))
+        .chain(&complaints);
+    let of_symptoms = symptoms.filter_map(|symptom| hints::of(symptom, &facts));
     let mut hints: Vec<String> = Vec::new();
-    let others = groups.iter().map(|group| &group.text).chain(&complaints);
-    for text in findings.iter().map(|finding| &finding.text).take(1).chain(others) {
-        let hint = hints::of(text, &facts).map(|hint| masked(&hint, known.secrets));
-        if let Some(hint) = hint.filter(|hint| !hints.contains(hint)) {
+    for hint in of_said.into_iter().chain(of_symptoms) {
+        let hint = masked(&hint, known.secrets);
+        if !hints.contains(&hint) {
             hints.push(hint);
         }
     }
     hints.truncate(MOST_HINTS);
-    let cause = findings.into_iter().next().map(|finding| finding.text);
+    let cause = first.map(|told| told.text.clone());
     let mut parts = vec![
         stopped::part(&groups, tasks),
         targets::part(known.seen),

@@ -101,11 +101,11 @@ const ADVICE: &[Advice] = &[
         )
     }),
     of_words(&["logger args"], log_group),
-    of_words(&["secret"], secret),
-    of_words(&["ssm parameter"], secret),
-    of_words(&["invalid parameters"], secret),
+    of_words(&["resourceinitialization", "secret"], secret),
+    of_words(&["resourceinitialization", "ssm"], secret),
+    of_words(&["resourceinitialization", "invalid parameters"], secret),
     fixed!(
-        &["efs"],
+        &["efs utils"],
         "the file system cannot be mounted: check its mount targets, and that its security group lets the task in on \
          port 2049"
     ),
@@ -191,7 +191,7 @@ const ADVICE: &[Advice] = &[
         "the subnet has no free address: use a larger one, or more of them"
     ),
     fixed!(
-        &["insufficient"],
+        &["insufficient", "available"],
         "the cluster has no room: add capacity, or lower `cpu` and `memory`"
     ),
     of_words(&["service deployment configuration"], no_room),
@@ -200,18 +200,26 @@ const ADVICE: &[Advice] = &[
         "other work in the account uses up ECS's request rate: deploy again when it is calmer"
     ),
     fixed!(
-        &["spot"],
+        &["spot task"],
         "Spot capacity was taken back, which is no fault of the image: deploy again, or add FARGATE to the capacity \
          provider strategy"
     ),
     fixed!(
-        &["alarm"],
+        &["alarm", "` fired"],
         "see in CloudWatch what the alarm measured since the new tasks took traffic"
     ),
     fixed!(&["somebody stopped"], "CloudTrail says who called ecs:StopTask"),
 ];
 
-/// The advice for a text; the first that fits.
+/// The advice for what a container said. Its words are its own, and most mean there what only its authors know; these
+/// come from the kernel, by way of whoever tried to start a program.
+pub(super) fn of_said(said: &str, facts: &Facts<'_>) -> Option<String> {
+    said.to_lowercase()
+        .contains("exec format error")
+        .then(|| platform(said, facts))
+}
+
+/// The advice for a text of ECS or a load balancer; the first that fits.
 pub(super) fn of(text: &str, facts: &Facts<'_>) -> Option<String> {
     let lower = text.to_lowercase();
     let fits = |advice: &&Advice| advice.words.iter().all(|word| lower.contains(word));

@@ -219,6 +219,19 @@ fn every_known_cause_has_its_advice() {
 }
 
 #[test]
+fn what_a_container_says_in_its_own_words_is_not_taken_for_ecs() {
+    for line in [
+        "error: no secret is set",
+        "ALARM: insufficient prefs",
+        "error: request timed out",
+        "cannotpull: not found",
+    ] {
+        let world = World::of(vec![exited("t1", 3)]).log(&[line]);
+        assert_eq!(hints(&world), [""; 0], "{line}");
+    }
+}
+
+#[test]
 fn memory_of_the_two_revisions_is_compared() {
     let hint =
         |ours: Value, previous: Value| first(&World::of(vec![out_of_memory("t1")]).compared(ours, previous));
