@@ -219,6 +219,21 @@ fn every_known_cause_has_its_advice() {
 }
 
 #[test]
+fn alarms_have_their_advice_however_many_fired() {
+    for alarms in [&["errors"][..], &["errors", "latency"]] {
+        let mut world = World::of(Vec::new());
+        let mut found = service_deployment("ROLLBACK_IN_PROGRESS");
+        found.triggered_alarms = alarms.iter().map(|alarm| (*alarm).to_owned()).collect();
+        world.seen.service_deployment = Some(found);
+        assert!(
+            first(&world).contains("what the alarm measured"),
+            "{}",
+            world.cause()
+        );
+    }
+}
+
+#[test]
 fn what_a_container_says_in_its_own_words_is_not_taken_for_ecs() {
     for line in [
         "error: no secret is set",
