@@ -1,36 +1,115 @@
 //! Failed tasks, counted by a reason that is the same for the same cause.
 
-use crate::ecs::observation::{Container, StopCode, Task};
+use super::nature::{self, Nature};
+use super::signs::{Sign, sign};
+use crate::ecs::observation::{Container, ServiceEvent, StopCode, Task};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-/// Tasks of our deployment that failed, each counted once.
+/// Tasks of our deployment that failed, each counted once, and what events say of tasks that found no place.
+///
+/// A failed pull may show as an event only, and its tasks are gone after an hour or may not be listed at all; how often
+/// it failed is then in the deployment's own count.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Failures {
-    by_task: BTreeMap<String, String>,
+    by_task: BTreeMap<String, Reason>,
+    by_event: BTreeMap<String, Reason>,
+    /// The newest event's reason, as long as nothing newer is known.
+    last_event: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Reason {
+    signature: String,
+    nature: Nature,
 }
 
 impl Failures {
     /// Remembers the failed tasks of a look.
     pub(super) fn learn(&mut self, tasks: &[Task]) {
         for task in tasks.iter().filter(|task| task.failed()) {
-            self.by_task.insert(task.id.clone(), signature(task));
+            let reason = Reason {
+                signature: signature(task),
+                nature: nature::of_task(task),
+            };
+            self.by_task.insert(task.id.clone(), reason);
         }
     }
 
-    /// How many tasks failed.
-    pub(super) fn count(&self) -> u32 {
-        u32::try_from(self.by_task.len()).unwrap_or(u32::MAX)
+    /// Remembers what events since our update say of tasks without a place, newest first. They do not name a
+    /// deployment.
+    pub(super) fn learn_events<'a>(&mut self, events: impl Iterator<Item = &'a ServiceEvent>) {
+        let mut newest = None;
+        for event in events {
+            let (why, nature) = match sign(&event.message) {
+                Some(Sign::Unplaced(why)) => (why, nature::of_reason(why)),
+                Some(Sign::NoRoom(why)) => (why, Nature::Passing),
+                Some(Sign::Failed(..) | Sign::RollsBackTo(_)) | None => continue,
+            };
+            newest.get_or_insert_with(|| event.id.clone());
+            let signature = normalise(why);
+            self.by_event
+                .insert(event.id.clone(), Reason { signature, nature });
+        }
+        self.last_event = newest.or_else(|| self.last_event.take());
     }
 
-    /// The most frequent reason, and how often.
-    pub(super) fn most(&self) -> Option<(&str, u32)> {
-        let mut times: BTreeMap<&str, u32> = BTreeMap::new();
-        for reason in self.by_task.values() {
-            *times.entry(reason).or_default() += 1;
-        }
-        times.into_iter().max_by_key(|(_, times)| *times)
+    /// How many tasks failed for a reason that does not pass; `counted` is ECS's own count.
+    pub(super) fn count(&self, counted: u32) -> u32 {
+        let lasting = |reason: &&Reason| reason.nature != Nature::Passing;
+        let seen = number(self.by_task.values().filter(lasting).count());
+        let told = self
+            .by_event
+            .values()
+            .any(|reason| reason.nature == Nature::Lasting);
+        if told { seen.max(counted) } else { seen }
     }
+
+    /// The most frequent reason, and how often, whatever its nature.
+    pub(super) fn most(&self, counted: u32) -> Option<(&str, u32)> {
+        self.most_of(counted, |nature| nature != Nature::Passing)
+    }
+
+    /// The most frequent reason that will repeat, and how often.
+    pub(super) fn most_lasting(&self, counted: u32) -> Option<(&str, u32)> {
+        self.most_of(counted, |nature| nature == Nature::Lasting)
+    }
+
+    fn most_of(&self, counted: u32, of: impl Fn(Nature) -> bool) -> Option<(&str, u32)> {
+        let mut times: BTreeMap<&str, (u32, u32)> = BTreeMap::new();
+        for reason in self.by_task.values().filter(|reason| of(reason.nature)) {
+            times.entry(&reason.signature).or_default().0 += 1;
+        }
+        for reason in self.by_event.values().filter(|reason| of(reason.nature)) {
+            times.entry(&reason.signature).or_default().1 += 1;
+        }
+        let only_one = self.reasons() == 1;
+        times
+            .into_iter()
+            .map(|(reason, (tasks, events))| {
+                // Where one reason is all that is known, ECS's own count is of it.
+                let all = if only_one { counted } else { 0 };
+                (reason, tasks.max(events).max(all))
+            })
+            .max_by_key(|(_, times)| *times)
+    }
+
+    fn reasons(&self) -> usize {
+        let all = self.by_task.values().chain(self.by_event.values());
+        let distinct: std::collections::BTreeSet<&str> =
+            all.map(|reason| reason.signature.as_str()).collect();
+        distinct.len()
+    }
+
+    /// What keeps tasks from a place, if that is the newest trouble and may pass.
+    pub(super) fn in_the_way(&self) -> Option<&str> {
+        let reason = self.by_event.get(self.last_event.as_ref()?)?;
+        (reason.nature != Nature::Lasting).then_some(reason.signature.as_str())
+    }
+}
+
+fn number(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 /// One line for why a task failed, without what differs from task to task (ids, counts of retries), so that equal

@@ -1,24 +1,47 @@
 //! What became of our deployment: still the primary one, failed, replaced, or out of sight.
 
-use super::{LOOKS_TO_VANISH, Loss, RollbackCause, Rollout, Verdict, WaitingOn, unknown};
+use super::{Loss, RollbackCause, Rollout, Verdict, WaitingOn, signs, unknown};
 use crate::ecs::observation::{
     BreakerSetting, Deployment, DeploymentStatus, MonitorStatus, Observation, RolloutState, Service,
     ServiceDeployment, ServiceDeploymentStatus,
 };
 
+/// Looks in a row that must show a thing that earlier ones contradict; ECS's answers are eventually consistent.
+pub(super) const LOOKS_TO_VANISH: u32 = 3;
+
+/// The same, where our service deployment says otherwise or ours was never seen.
+const LOOKS_AGAINST_DOUBT: u32 = 8;
+
 impl Rollout {
     /// A verdict if our deployment is not the primary one any more, or not in a state that can become healthy.
     pub(super) fn fate(&mut self, service: &Service, seen: &Observation) -> Option<Verdict> {
         let ours = service.deployment(&self.ours.deployment);
-        self.memory.appeared |= ours.is_some();
-        if let Some(deployment) = self.our_service_deployment(seen)
-            && let Some(verdict) = self.of_service_deployment(deployment, service)
-        {
-            return Some(verdict);
+        self.note(ours, service, seen);
+        let theirs = self.our_service_deployment(seen);
+        let told = theirs.and_then(|theirs| self.of_service_deployment(theirs, service));
+        if let Some(Verdict::Lost(_)) = told {
+            return told;
         }
-        match ours {
+        let shown = match ours {
             Some(ours) => self.of_ours(ours, service),
-            None => Some(self.of_absence(service)),
+            None => Some(self.of_absence(service, theirs)),
+        };
+        match shown {
+            // A loss that one of the two APIs is sure of counts, whatever else is not understood.
+            Some(Verdict::Lost(_)) => shown,
+            _ => told.or(shown),
+        }
+    }
+
+    /// Remembers what later looks may miss.
+    fn note(&mut self, ours: Option<&Deployment>, service: &Service, seen: &Observation) {
+        self.memory.appeared |= ours.is_some();
+        self.memory.service_deployments_seen |= self.our_service_deployment(seen).is_some();
+        if ours.is_some_and(|ours| ours.status == DeploymentStatus::Primary) {
+            self.memory.vanished = 0;
+            let others = service.deployments.iter().map(|other| &other.id);
+            let elders = others.filter(|id| **id != self.ours.deployment).cloned();
+            self.memory.elders.extend(elders);
         }
     }
 
@@ -39,9 +62,17 @@ impl Rollout {
         service: &Service,
     ) -> Option<Verdict> {
         let loss = match &deployment.status {
-            ServiceDeploymentStatus::Pending
-            | ServiceDeploymentStatus::InProgress
-            | ServiceDeploymentStatus::Successful => return None,
+            ServiceDeploymentStatus::Pending | ServiceDeploymentStatus::InProgress => {
+                // A monitor that has found its failure ends the deployment next.
+                let why = found_failure(deployment)?;
+                match service.breaker {
+                    BreakerSetting::RollsBack => Loss::RollingBack { why },
+                    BreakerSetting::Off | BreakerSetting::On => Loss::Failed {
+                        reason: in_words(why),
+                    },
+                }
+            }
+            ServiceDeploymentStatus::Successful => return None,
             ServiceDeploymentStatus::RollbackRequested | ServiceDeploymentStatus::RollbackInProgress => {
                 Loss::RollingBack {
                     why: cause(deployment),
@@ -66,160 +97,217 @@ impl Rollout {
     /// `STOPPED` has three causes: a breaker or alarm without rollback, a newer deployment, or somebody's request.
     fn of_stop(&mut self, deployment: &ServiceDeployment, service: &Service) -> Verdict {
         match cause(deployment) {
-            RollbackCause::Breaker { reason, .. } => return Verdict::Lost(Loss::Failed { reason }),
-            RollbackCause::Alarms(names) => {
+            RollbackCause::Other(_) => {}
+            why => {
                 return Verdict::Lost(Loss::Failed {
-                    reason: Some(format!("alarms fired: {}", names.join(", "))),
+                    reason: in_words(why),
                 });
             }
-            RollbackCause::Other(_) => {}
         }
         match service.primary() {
             Some(primary) if self.is_stranger(primary) => superseded(primary),
-            // DescribeServices may lag behind: a newer deployment shows at one of the next looks.
-            _ => self.after_looks(Loss::Stopped {
-                reason: deployment.reason.clone(),
-            }),
+            // DescribeServices may lag behind: a newer deployment, or a failure, shows at one of the next looks.
+            _ => {
+                self.memory.stopped += 1;
+                if self.memory.stopped < LOOKS_TO_VANISH {
+                    return Verdict::Wait(WaitingOn::SecondLook);
+                }
+                Verdict::Lost(Loss::Stopped {
+                    reason: deployment.reason.clone(),
+                })
+            }
         }
     }
 
     fn of_ours(&mut self, ours: &Deployment, service: &Service) -> Option<Verdict> {
+        if ours.rollout == Some(RolloutState::Failed) {
+            return Some(self.of_failure(ours.reason.as_deref(), service));
+        }
+        let primary = ours.status == DeploymentStatus::Primary;
+        if let Some(why) = self.failure_event(service).map(str::to_owned) {
+            return Some(self.of_failure(Some(&why), service));
+        }
+        if !primary && let DeploymentStatus::Unrecognised(value) = &ours.status {
+            return Some(unknown("deployment status", Some(value)));
+        }
+        if !primary {
+            return Some(self.of_replacement(service));
+        }
         match &ours.rollout {
-            Some(RolloutState::Failed) => return Some(self.of_failure(ours, service)),
-            Some(RolloutState::Unrecognised(value)) => return Some(unknown("rollout state", Some(value))),
-            Some(RolloutState::InProgress | RolloutState::Completed) | None => {}
-        }
-        match &ours.status {
-            DeploymentStatus::Primary => {
-                self.memory.vanished = 0;
-                None
-            }
-            DeploymentStatus::Active | DeploymentStatus::Inactive | DeploymentStatus::Draining => {
-                Some(self.of_replacement(service))
-            }
-            DeploymentStatus::Unrecognised(value) => Some(unknown("deployment status", Some(value))),
+            Some(RolloutState::Unrecognised(value)) => Some(unknown("rollout state", Some(value))),
+            Some(RolloutState::InProgress | RolloutState::Completed | RolloutState::Failed) | None => None,
         }
     }
 
-    /// ECS says `FAILED`. Whether it rolls back is in the reason, in the service's settings, or in who is primary.
-    fn of_failure(&mut self, ours: &Deployment, service: &Service) -> Verdict {
-        let rolling = Loss::RollingBack {
-            why: RollbackCause::Breaker {
-                failures: None,
-                reason: ours.reason.clone(),
-            },
-        };
+    /// ECS says that ours failed. Whether it rolls back is in its words, in the service's settings, or in who is
+    /// primary.
+    fn of_failure(&mut self, reason: Option<&str>, service: &Service) -> Verdict {
+        let why = failed_because(reason);
         let failed = Loss::Failed {
-            reason: ours.reason.clone(),
+            reason: reason.map(str::to_owned),
         };
-        if ours.reason.as_deref().is_some_and(says_rolling_back) || self.rollback_event(service) {
-            return Verdict::Lost(rolling);
+        let primary = service.primary();
+        if let Some(primary) = primary
+            && self.is_stranger(primary)
+            && !self.brings_back(primary)
+            && !(service.breaker == BreakerSetting::RollsBack && self.baseline.task_definition.is_none())
+        {
+            return superseded(primary);
         }
-        match (service.primary(), service.breaker) {
-            (Some(primary), _) if self.baseline.deployment.as_ref() == Some(&primary.id) => {
-                Verdict::Lost(rolling)
-            }
-            (Some(primary), BreakerSetting::RollsBack) if primary.id != ours.id => Verdict::Lost(rolling),
-            (Some(primary), _) if self.is_stranger(primary) => superseded(primary),
-            (_, BreakerSetting::RollsBack) => {
-                self.memory.announced += 1;
-                if self.memory.announced < LOOKS_TO_VANISH {
-                    return Verdict::Wait(WaitingOn::RollbackToShow);
-                }
-                // Announced and never begun: there is no completed deployment to go back to.
-                Verdict::Lost(failed)
-            }
-            (_, BreakerSetting::Off | BreakerSetting::On) => Verdict::Lost(failed),
+        let returned = primary.filter(|primary| primary.id != self.ours.deployment);
+        if let Some(returned) = returned {
+            return Verdict::Lost(self.came_back(returned, service, why));
         }
+        if reason.is_some_and(says_rolling_back)
+            || signs::rolls_back_from(service, &self.baseline.events, &self.ours.deployment)
+        {
+            return Verdict::Lost(Loss::RollingBack { why });
+        }
+        if service.breaker != BreakerSetting::RollsBack {
+            return Verdict::Lost(failed);
+        }
+        let candidate = |other: &Deployment| {
+            other.id != self.ours.deployment && other.rollout == Some(RolloutState::Completed)
+        };
+        if service.deployments.iter().any(candidate) {
+            return Verdict::Lost(Loss::RollingBack { why });
+        }
+        self.memory.announced += 1;
+        if self.memory.announced < LOOKS_TO_VANISH {
+            return Verdict::Wait(WaitingOn::RollbackToShow);
+        }
+        // Announced and never begun: there is no completed deployment to go back to.
+        Verdict::Lost(failed)
     }
 
-    /// Ours is listed, and not the primary one.
+    /// Ours is listed, not the primary one, and nothing says that it failed.
     fn of_replacement(&mut self, service: &Service) -> Verdict {
         match service.primary() {
             None => Verdict::Wait(WaitingOn::SecondLook),
-            Some(primary) if self.is_stranger(primary) && !self.failure_event(service) => superseded(primary),
-            Some(primary) => self.of_return(primary, service),
+            // Somebody's deployment of the old revision, or a rollback whose other signs follow.
+            Some(primary) if self.is_stranger(primary) && self.brings_back(primary) => {
+                self.after_looks(LOOKS_TO_VANISH, supersession(primary))
+            }
+            Some(primary) if self.is_stranger(primary) => superseded(primary),
+            Some(primary) => self.of_return(primary, service, LOOKS_TO_VANISH),
         }
     }
 
     /// Ours is not listed.
-    fn of_absence(&mut self, service: &Service) -> Verdict {
+    fn of_absence(&mut self, service: &Service, theirs: Option<&ServiceDeployment>) -> Verdict {
         let Some(primary) = service.primary() else {
             return Verdict::Wait(WaitingOn::SecondLook);
         };
-        let failed = self.failure_event(service);
-        if self.is_stranger(primary) && !failed {
-            return self.after_looks(Loss::Superseded {
-                by: primary.id.clone(),
-                task_definition: primary.task_definition.clone(),
-            });
-        }
-        if self.memory.appeared || failed {
-            return self.of_return(primary, service);
+        let failed = self.failure_event(service).map(str::to_owned);
+        let stranger = self.is_stranger(primary);
+        if let Some(why) = failed {
+            return self.of_failure(Some(&why), service);
         }
         // The answer from before UpdateService looks just like this.
-        Verdict::Wait(WaitingOn::DeploymentToAppear)
+        if !self.memory.appeared && !stranger {
+            return Verdict::Wait(WaitingOn::DeploymentToAppear);
+        }
+        let goes_on = theirs.is_some_and(|theirs| {
+            matches!(
+                theirs.status,
+                ServiceDeploymentStatus::Pending
+                    | ServiceDeploymentStatus::InProgress
+                    | ServiceDeploymentStatus::Successful
+            )
+        });
+        let looks = if goes_on || !self.memory.appeared {
+            LOOKS_AGAINST_DOUBT
+        } else {
+            LOOKS_TO_VANISH
+        };
+        if stranger {
+            return self.after_looks(looks, supersession(primary));
+        }
+        self.of_return(primary, service, looks)
     }
 
-    /// The deployment from before is the primary one again. A stale answer looks the same, so it takes an event that
-    /// names our deployment, or several looks.
-    fn of_return(&mut self, primary: &Deployment, service: &Service) -> Verdict {
-        let why = RollbackCause::Other(primary.reason.clone());
-        let loss = if primary.rollout == Some(RolloutState::Completed) {
-            Loss::RolledBack { why }
-        } else {
-            Loss::RollingBack { why }
-        };
-        if self.failure_event(service) || self.rollback_event(service) {
+    /// A deployment from before is the primary one again. A stale answer looks the same, so it takes an event that says
+    /// so, or several looks.
+    fn of_return(&mut self, primary: &Deployment, service: &Service, looks: u32) -> Verdict {
+        let loss = self.came_back(primary, service, RollbackCause::Other(primary.reason.clone()));
+        if signs::rolls_back_from(service, &self.baseline.events, &self.ours.deployment) {
             return Verdict::Lost(loss);
         }
-        self.after_looks(loss)
+        self.after_looks(looks, loss)
     }
 
-    fn after_looks(&mut self, loss: Loss) -> Verdict {
+    fn after_looks(&mut self, looks: u32, loss: Loss) -> Verdict {
         self.memory.vanished += 1;
-        if self.memory.vanished < LOOKS_TO_VANISH {
+        if self.memory.vanished < looks {
             return Verdict::Wait(WaitingOn::SecondLook);
         }
         Verdict::Lost(loss)
     }
 
-    /// Neither ours nor the one from before.
+    /// A deployment from before is the primary one again: the rollback is over when it is completed and nothing of ours
+    /// is left.
+    fn came_back(&self, primary: &Deployment, service: &Service, why: RollbackCause) -> Loss {
+        let left = service.deployment(&self.ours.deployment).is_some();
+        if !left && primary.rollout == Some(RolloutState::Completed) {
+            Loss::RolledBack { why }
+        } else {
+            Loss::RollingBack { why }
+        }
+    }
+
+    /// Neither ours nor one that ours replaced.
     fn is_stranger(&self, deployment: &Deployment) -> bool {
-        deployment.id != self.ours.deployment && self.baseline.deployment.as_ref() != Some(&deployment.id)
+        deployment.id != self.ours.deployment
+            && self.baseline.deployment.as_ref() != Some(&deployment.id)
+            && !self.memory.elders.contains(&deployment.id)
     }
 
-    /// Whether an event since our update says that our deployment failed.
-    fn failure_event(&self, service: &Service) -> bool {
-        self.event(
-            service,
-            &format!("(deployment {}) deployment failed", self.ours.deployment),
-        )
+    /// Whether a deployment brings what was there before ours.
+    fn brings_back(&self, deployment: &Deployment) -> bool {
+        self.baseline.task_definition.as_ref() == Some(&deployment.task_definition)
     }
 
-    /// Whether an event since our update says that the service rolls back.
-    fn rollback_event(&self, service: &Service) -> bool {
-        self.event(service, ") rolling back to deployment")
+    /// Why an event since our update says that our deployment failed.
+    fn failure_event<'a>(&self, service: &'a Service) -> Option<&'a str> {
+        signs::failure(service, &self.baseline.events, &self.ours.deployment)
     }
+}
 
-    fn event(&self, service: &Service, text: &str) -> bool {
-        service
-            .events
-            .iter()
-            .any(|event| !self.baseline.events.contains(&event.id) && event.message.contains(text))
+fn supersession(by: &Deployment) -> Loss {
+    Loss::Superseded {
+        by: by.id.clone(),
+        task_definition: by.task_definition.clone(),
     }
 }
 
 fn superseded(by: &Deployment) -> Verdict {
-    Verdict::Lost(Loss::Superseded {
-        by: by.id.clone(),
-        task_definition: by.task_definition.clone(),
-    })
+    Verdict::Lost(supersession(by))
 }
 
 /// `ECS deployment circuit breaker: rolling back to deploymentId ecs-svc/...`, with or without a period.
 fn says_rolling_back(reason: &str) -> bool {
     reason.contains("rolling back to")
+}
+
+/// The cause in the words of `rolloutStateReason`, or of an event: `tasks failed to start`, `alarm detected`.
+fn failed_because(reason: Option<&str>) -> RollbackCause {
+    let owned = reason.map(str::to_owned);
+    match reason {
+        Some(reason) if reason.contains("alarm") => RollbackCause::Other(owned),
+        _ => RollbackCause::Breaker {
+            failures: None,
+            reason: owned,
+        },
+    }
+}
+
+/// The monitor that has found a failure, if one has.
+fn found_failure(deployment: &ServiceDeployment) -> Option<RollbackCause> {
+    let breaker = deployment.breaker.as_ref();
+    let tripped = breaker.is_some_and(|breaker| breaker.status == MonitorStatus::Triggered);
+    let alarmed =
+        deployment.alarms == Some(MonitorStatus::Triggered) || !deployment.triggered_alarms.is_empty();
+    (tripped || alarmed).then(|| cause(deployment))
 }
 
 fn cause(deployment: &ServiceDeployment) -> RollbackCause {
@@ -228,7 +316,7 @@ fn cause(deployment: &ServiceDeployment) -> RollbackCause {
         .as_ref()
         .and_then(|rollback| rollback.reason.clone())
         .or_else(|| deployment.reason.clone());
-    if !deployment.triggered_alarms.is_empty() {
+    if !deployment.triggered_alarms.is_empty() || deployment.alarms == Some(MonitorStatus::Triggered) {
         return RollbackCause::Alarms(deployment.triggered_alarms.clone());
     }
     let tripped = deployment
@@ -239,8 +327,24 @@ fn cause(deployment: &ServiceDeployment) -> RollbackCause {
         .as_deref()
         .is_some_and(|reason| reason.contains("circuit breaker"));
     if tripped.is_some() || named {
-        let failures = tripped.map(|breaker| (breaker.failures, breaker.threshold));
+        let counted = tripped.filter(|breaker| breaker.threshold > 0);
+        let failures = counted.map(|breaker| (breaker.failures, breaker.threshold));
         return RollbackCause::Breaker { failures, reason };
     }
     RollbackCause::Other(reason)
+}
+
+/// The cause of a failure without a rollback.
+fn in_words(why: RollbackCause) -> Option<String> {
+    match why {
+        RollbackCause::Alarms(names) if names.is_empty() => Some("an alarm fired".to_owned()),
+        RollbackCause::Alarms(names) => Some(format!("alarms fired: {}", names.join(", "))),
+        RollbackCause::Breaker {
+            failures: Some((failures, threshold)),
+            reason: None,
+        } => Some(format!(
+            "the circuit breaker tripped after {failures} of {threshold} failures"
+        )),
+        RollbackCause::Breaker { reason, .. } | RollbackCause::Other(reason) => reason,
+    }
 }

@@ -1,98 +1,209 @@
 //! Whether the tasks of our deployment, which is the primary one, are what was asked for.
 
-use super::{Doubt, Goal, Loss, Rollout, STABLE_FOR, Verdict, WaitingOn, unknown, unsighted};
+use super::targets::{self, Vouched, is_healthy_target};
+use super::{Doubt, Goal, Loss, Rollout, STABLE_FOR, Verdict, WaitingOn, count, unknown, unsighted};
+use crate::ecs::answers::{
+    DESCRIBE_SERVICE_DEPLOYMENTS, DESCRIBE_SERVICE_REVISIONS, LIST_SERVICE_DEPLOYMENTS,
+};
 use crate::ecs::observation::{
-    Attachment, Blind, BlindReason, Deployment, Health, Observation, RolloutState, Service,
-    ServiceDeploymentStatus, Strategy, TargetGroup, TargetState, Task,
+    Blind, BlindReason, Deployment, Health, Observation, RolloutState, Service, ServiceDeployment,
+    ServiceDeploymentStatus, TargetState, Task,
 };
 use crate::name::ContainerName;
+use std::time::Duration;
+
+/// Looks in a row that must show a completed deployment without any task wanted.
+const LOOKS_AT_ZERO: u32 = 3;
+
+/// One look at our deployment, with what follows from it.
+pub(super) struct Now<'a> {
+    pub(super) elapsed: Duration,
+    pub(super) ours: &'a Deployment,
+    /// Our service deployment, where it was seen.
+    pub(super) theirs: Option<&'a ServiceDeployment>,
+    pub(super) service: &'a Service,
+    pub(super) seen: &'a Observation,
+    /// Whether ECS calls the rollout completed.
+    pub(super) completed: bool,
+}
+
+impl Now<'_> {
+    /// What ECS's word is worth: with early success criteria it says `COMPLETED` of a part.
+    fn vouched(&self) -> Vouched {
+        match (self.completed, self.service.configuration.early_success) {
+            (false, _) => Vouched::No,
+            (true, Some(early)) if early.healthy_percent < 100 => Vouched::Partly,
+            (true, _) => Vouched::Fully,
+        }
+    }
+
+    /// How far ECS is, where nothing else says it.
+    fn completion(&self) -> WaitingOn {
+        let stage = self.theirs.and_then(|theirs| theirs.stage.as_ref());
+        WaitingOn::Completion {
+            stage: stage.map(ToString::to_string),
+        }
+    }
+}
 
 impl Rollout {
     /// Every condition in the order in which a rollout meets them; the first unmet one is what it waits for.
-    pub(super) fn health(
-        &self,
-        elapsed: std::time::Duration,
-        service: &Service,
-        seen: &Observation,
-    ) -> Verdict {
+    pub(super) fn health(&mut self, elapsed: Duration, service: &Service, seen: &Observation) -> Verdict {
         let Some(ours) = service.deployment(&self.ours.deployment) else {
             return Verdict::Wait(WaitingOn::SecondLook);
         };
         let theirs = self.our_service_deployment(seen);
         if ours.rollout.is_none() && theirs.is_none() {
-            return unknown("rollout state", None);
+            return self.nobody_says(seen);
         }
-        let completed = ours.rollout == Some(RolloutState::Completed)
-            || theirs.is_some_and(|theirs| theirs.status == ServiceDeploymentStatus::Successful);
-        let stage = theirs.and_then(|theirs| theirs.stage.as_ref().map(ToString::to_string));
+        let completed = self.is_completed(ours, theirs, service);
+        if completed {
+            self.memory.completed_at.get_or_insert(elapsed);
+        }
+        let now = Now {
+            elapsed,
+            ours,
+            theirs,
+            service,
+            seen,
+            completed,
+        };
         if service.desired == 0 {
-            return match (self.policy.allow_zero, completed) {
-                (true, true) => Verdict::Healthy,
-                (true, false) => Verdict::Wait(WaitingOn::Completion { stage }),
-                (false, _) => Verdict::Wait(WaitingOn::TasksWanted),
-            };
+            return self.nothing_wanted(&now);
         }
-        // Beside a rolling update, production traffic reaches our tasks only at the end.
-        if service.strategy != Strategy::Rolling && !completed {
-            return Verdict::Wait(WaitingOn::Completion { stage });
+        self.memory.at_zero = 0;
+        let tasks = self.tasks(&now);
+        if let Err(Verdict::Lost(loss)) = tasks {
+            return Verdict::Lost(loss);
         }
-        match self.tasks(elapsed, ours, service, seen, completed) {
-            Ok(()) if self.policy.goal == Goal::Steady => steady(ours, service, seen, completed),
-            Ok(()) => Verdict::Healthy,
+        // Tasks that are healthy now are no success while ECS may still take them away.
+        if let Some(danger) = self.danger(&now, tasks.is_ok()) {
+            return Verdict::Wait(danger);
+        }
+        match tasks {
             Err(verdict) => verdict,
+            Ok(()) if self.policy.goal == Goal::Steady => steady(&now),
+            Ok(()) => Verdict::Healthy,
         }
     }
 
-    fn tasks(
-        &self,
-        elapsed: std::time::Duration,
-        ours: &Deployment,
-        service: &Service,
-        seen: &Observation,
-        completed: bool,
-    ) -> Result<(), Verdict> {
-        let desired = service.desired;
-        let to_start = |running: u32| {
-            let failed = self.memory.failures.count().max(ours.failed);
-            Err(Verdict::Wait(WaitingOn::TasksToStart {
-                running,
-                desired,
-                failed,
-            }))
+    /// Whether ECS calls the rollout completed. Beside a rolling update the service deployment has the last word,
+    /// where it can be seen: `rolloutState` knows of no stages.
+    fn is_completed(&self, ours: &Deployment, theirs: Option<&ServiceDeployment>, service: &Service) -> bool {
+        let successful = theirs.is_some_and(|theirs| theirs.status == ServiceDeploymentStatus::Successful);
+        let told = self.memory.service_deployments_seen && !super::danger::is_rolling(service, theirs);
+        successful || (!told && ours.rollout == Some(RolloutState::Completed))
+    }
+
+    /// Neither API says how far our deployment is.
+    fn nobody_says(&self, seen: &Observation) -> Verdict {
+        let of_deployments = |blind: &&Blind| {
+            blind.action == LIST_SERVICE_DEPLOYMENTS || blind.action == DESCRIBE_SERVICE_DEPLOYMENTS
         };
-        let must_stay = !completed && self.policy.checked.is_empty() && service.load_balancers.is_empty();
-        let tasks: Vec<&Task> = match &seen.tasks {
-            Some(tasks) => tasks.iter().filter(|task| task.runs()).collect(),
-            None if ours.running < desired => return to_start(ours.running),
-            // Nothing changed since the look that listed them.
-            None if must_stay && self.settles_in(elapsed).is_some() => {
-                return self.stable(elapsed, &[], service, completed);
+        match seen.blind.iter().find(of_deployments) {
+            Some(blind) => unsighted(blind),
+            None => unknown("rollout state", None),
+        }
+    }
+
+    /// A service that wants no task proves nothing.
+    fn nothing_wanted(&mut self, now: &Now<'_>) -> Verdict {
+        match (self.policy.allow_zero, now.completed) {
+            (true, true) if self.policy.goal == Goal::Steady => steady(now),
+            (true, true) => Verdict::Healthy,
+            (true, false) => Verdict::Wait(now.completion()),
+            (false, completed) => {
+                self.memory.at_zero += u32::from(completed);
+                if self.memory.at_zero < LOOKS_AT_ZERO {
+                    return Verdict::Wait(WaitingOn::TasksWanted);
+                }
+                Verdict::Lost(Loss::CannotTell(Doubt::NoTasksWanted))
             }
-            None => return Err(no_tasks(seen)),
+        }
+    }
+
+    fn tasks(&self, now: &Now<'_>) -> Result<(), Verdict> {
+        let (service, seen, desired) = (now.service, now.seen, now.service.desired);
+        let Some(tasks) = &seen.tasks else {
+            return self.unlisted(now);
         };
-        self.wrong_digest(&tasks)?;
-        let running = count(tasks.len()).min(ours.running);
+        let tasks: Vec<&Task> = tasks.iter().filter(|task| task.runs()).collect();
+        self.wrong_digest(&tasks, seen)?;
+        let running = count(tasks.len()).min(now.ours.running);
         if running < desired {
-            return to_start(running);
+            return Err(Verdict::Wait(self.to_start(now, running)));
         }
         self.container_health(&tasks, desired)?;
         for attachment in &service.load_balancers {
-            targets(attachment, &tasks, service, seen, completed)?;
+            targets::healthy(attachment, &tasks, service, seen, now.vouched())?;
         }
-        self.stable(elapsed, &tasks, service, completed)?;
-        self.digests(&tasks)
+        if service.unseen_health && now.vouched() != Vouched::Fully {
+            return Err(Verdict::Wait(now.completion()));
+        }
+        self.stable(&tasks, now)?;
+        self.digests(Some(&tasks), seen)
+    }
+
+    /// This look has no list of tasks.
+    fn unlisted(&self, now: &Now<'_>) -> Result<(), Verdict> {
+        let (service, seen) = (now.service, now.seen);
+        if now.ours.running < service.desired {
+            return Err(Verdict::Wait(self.to_start(now, now.ours.running)));
+        }
+        // Nothing changed since the look that listed them.
+        if self.unchecked(service) && !now.completed && self.settles_in(now.elapsed).is_some() {
+            return self.stable(&[], now);
+        }
+        let of_tasks = seen.blind.iter().find(|blind| blind.action.ends_with("Tasks"));
+        let Some(blind) = of_tasks else {
+            return Err(Verdict::Wait(WaitingOn::TasksListed));
+        };
+        if !matches!(blind.why, BlindReason::Denied | BlindReason::Unsupported) {
+            return Err(unsighted(blind));
+        }
+        // Tasks may not be seen. ECS's word for their health and for the digests of our revision will do, if it
+        // covers all of them.
+        match now.vouched() {
+            Vouched::No => Err(Verdict::Wait(now.completion())),
+            Vouched::Partly => Err(unsighted(blind)),
+            Vouched::Fully => {
+                self.wrong_digest(&[], seen)?;
+                let revisions = |each: &&Blind| each.action == DESCRIBE_SERVICE_REVISIONS;
+                match seen.blind.iter().find(revisions) {
+                    Some(revisions) if revisions.why != BlindReason::Transient => Err(unsighted(blind)),
+                    _ => self.digests(None, seen),
+                }
+            }
+        }
+    }
+
+    /// Tasks that do not run yet, with what is known of why.
+    fn to_start(&self, now: &Now<'_>, running: u32) -> WaitingOn {
+        let desired = now.service.desired;
+        let failures = &self.memory.failures;
+        let failed = failures.count(now.ours.failed).max(now.ours.failed);
+        match (failures.most(now.ours.failed), failures.in_the_way()) {
+            (Some((reason, _)), _) if failed > 0 => WaitingOn::FailingTasks {
+                running,
+                desired,
+                failed,
+                reason: reason.to_owned(),
+            },
+            (_, Some(reason)) => WaitingOn::TasksToPlace {
+                running,
+                desired,
+                reason: reason.to_owned(),
+            },
+            _ => WaitingOn::TasksToStart {
+                running,
+                desired,
+                failed,
+            },
+        }
     }
 
     fn container_health(&self, tasks: &[&Task], desired: u32) -> Result<(), Verdict> {
-        let passes = |task: &Task, name: &ContainerName| {
-            task.containers
-                .iter()
-                .any(|container| container.name == name.as_str() && container.health == Health::Healthy)
-        };
-        let healthy = tasks
-            .iter()
-            .filter(|task| self.policy.checked.iter().all(|name| passes(task, name)))
-            .count();
+        let healthy = tasks.iter().filter(|task| self.passes(task)).count();
         let healthy = count(healthy);
         if healthy < desired {
             return Err(Verdict::Wait(WaitingOn::ContainerHealth { healthy, desired }));
@@ -100,22 +211,38 @@ impl Rollout {
         Ok(())
     }
 
-    /// Tasks that nothing checks must have run for a while, or a crash after the start would be taken for health.
-    fn stable(
-        &self,
-        elapsed: std::time::Duration,
-        tasks: &[&Task],
-        service: &Service,
-        completed: bool,
-    ) -> Result<(), Verdict> {
-        if completed || !self.policy.checked.is_empty() || !service.load_balancers.is_empty() {
+    /// Whether every container of a task that has a check passes it.
+    fn passes(&self, task: &Task) -> bool {
+        let passes = |name: &ContainerName| {
+            task.containers
+                .iter()
+                .any(|container| container.name == name.as_str() && container.health == Health::Healthy)
+        };
+        self.policy.checked.iter().all(passes)
+    }
+
+    /// Whether nothing but its staying up shows that a task is healthy.
+    fn unchecked(&self, service: &Service) -> bool {
+        self.policy.checked.is_empty() && service.load_balancers.is_empty() && !service.unseen_health
+    }
+
+    /// Tasks that nothing checks must have run for a while, or a crash after the start would be taken for health. ECS
+    /// waits as long before it says `COMPLETED`, so that it vouches for the tasks that ran then.
+    fn stable(&self, tasks: &[&Task], now: &Now<'_>) -> Result<(), Verdict> {
+        if !self.unchecked(now.service) {
             return Ok(());
         }
-        let stays = |task: &&&Task| {
-            let since = self.memory.running_since.get(&task.id);
-            since.is_some_and(|since| elapsed.saturating_sub(*since) >= STABLE_FOR)
+        let completed_at = match now.vouched() {
+            Vouched::Fully => self.memory.completed_at,
+            Vouched::No | Vouched::Partly => None,
         };
-        if count(tasks.iter().filter(stays).count()) < service.desired {
+        let stays = |task: &&&Task| {
+            self.memory.running_since.get(&task.id).is_some_and(|since| {
+                completed_at.is_some_and(|at| *since <= at)
+                    || now.elapsed.saturating_sub(*since) >= STABLE_FOR
+            })
+        };
+        if count(tasks.iter().filter(stays).count()) < now.service.desired {
             return Err(Verdict::Wait(WaitingOn::TasksToStay {
                 stable_for: STABLE_FOR,
             }));
@@ -123,144 +250,46 @@ impl Rollout {
         Ok(())
     }
 
-    /// A running container with another digest than any that proves its image.
-    fn wrong_digest(&self, tasks: &[&Task]) -> Result<(), Verdict> {
-        for (name, expected) in &self.policy.images {
-            for found in containers(tasks, name).filter_map(|container| container.digest.as_ref()) {
-                if *found == expected.deployed || expected.platforms.contains(found) {
-                    continue;
-                }
-                let (container, found) = (name.clone(), found.clone());
-                return Err(Verdict::Lost(if expected.resolved {
-                    Loss::WrongDigest {
-                        container,
-                        expected: expected.deployed.clone(),
-                        found,
-                    }
-                } else {
-                    Loss::CannotTell(Doubt::UnreadableIndex { container, found })
-                }));
-            }
+    /// Whether a task of ours is healthy by what checks it, or stays up if nothing does; none if this look cannot say.
+    pub(super) fn any_lasts(&self, elapsed: Duration, service: &Service, seen: &Observation) -> Option<bool> {
+        if service.deployment(&self.ours.deployment)?.running == 0 {
+            return Some(false);
         }
-        Ok(())
-    }
-
-    /// Every running task has every container with a digest; `wrong_digest` has compared them.
-    fn digests(&self, tasks: &[&Task]) -> Result<(), Verdict> {
-        for name in self.policy.images.keys() {
-            let reported = containers(tasks, name)
-                .filter(|container| container.digest.is_some())
-                .count();
-            if reported < tasks.len() {
-                return Err(Verdict::Wait(WaitingOn::Digest {
-                    container: name.clone(),
-                }));
-            }
+        if self.unchecked(service) || service.unseen_health {
+            let lasts = |since: &Duration| elapsed.saturating_sub(*since) >= STABLE_FOR;
+            return Some(self.memory.running_since.values().any(lasts));
         }
-        Ok(())
-    }
-}
-
-fn containers<'a>(
-    tasks: &'a [&'a Task],
-    name: &'a ContainerName,
-) -> impl Iterator<Item = &'a crate::ecs::observation::Container> {
-    tasks
-        .iter()
-        .flat_map(|task| &task.containers)
-        .filter(move |container| container.name == name.as_str())
-}
-
-fn no_tasks(seen: &Observation) -> Verdict {
-    match seen.blind.iter().find(|blind| blind.action.ends_with("Tasks")) {
-        Some(blind) => unsighted(blind),
-        None => Verdict::Wait(WaitingOn::TasksListed),
-    }
-}
-
-/// The targets of our tasks in one group are healthy.
-fn targets(
-    attachment: &Attachment,
-    tasks: &[&Task],
-    service: &Service,
-    seen: &Observation,
-    completed: bool,
-) -> Result<(), Verdict> {
-    const ACTION: &str = "elasticloadbalancing:DescribeTargetHealth";
-    let Some(group) = seen
-        .target_groups
-        .iter()
-        .find(|group| group.arn == attachment.target_group)
-    else {
-        let blind = seen.blind.iter().find(|blind| blind.action == ACTION);
-        return match blind {
-            Some(Blind {
-                why: BlindReason::Denied | BlindReason::Unsupported,
-                ..
-            }) if completed => {
-                // ECS looks at the same targets before it calls a rollout completed.
-                Ok(())
-            }
-            Some(Blind {
-                why: BlindReason::Denied | BlindReason::Unsupported,
-                ..
-            }) => Err(Verdict::Wait(WaitingOn::Completion { stage: None })),
-            Some(blind) => Err(unsighted(blind)),
-            None => Err(Verdict::Wait(WaitingOn::Sight {
-                action: ACTION.to_owned(),
-            })),
+        let in_service = |task: &&Task| {
+            self.passes(task)
+                && service.load_balancers.iter().all(|attachment| {
+                    let groups = &seen.target_groups;
+                    groups
+                        .iter()
+                        .any(|group| is_healthy_target(group, attachment, task))
+                })
         };
-    };
-    let (healthy, desired) = if tasks.iter().all(|task| task.address.is_some()) {
-        let ours = tasks
-            .iter()
-            .filter(|task| is_healthy_target(group, attachment, task))
-            .count();
-        (count(ours), service.desired)
-    } else {
-        // Targets of instances cannot be matched with tasks: all of the service's must be healthy.
-        let healthy = group
-            .targets
-            .iter()
-            .filter(|target| target.state == TargetState::Healthy)
-            .count();
-        (count(healthy), service.running.max(service.desired))
-    };
-    if healthy < desired {
-        return Err(Verdict::Wait(WaitingOn::Targets {
-            target_group: attachment.target_group.clone(),
-            healthy,
-            desired,
-            reason: group.targets.iter().find_map(complaint),
-        }));
+        let tasks = seen.tasks.as_ref()?;
+        Some(
+            tasks
+                .iter()
+                .filter(|task| task.runs())
+                .any(|task| in_service(&task)),
+        )
     }
-    Ok(())
 }
 
-fn is_healthy_target(group: &TargetGroup, attachment: &Attachment, task: &Task) -> bool {
-    group.targets.iter().any(|target| {
-        task.address.as_ref() == Some(&target.id)
-            && (attachment.port.is_none() || target.port.is_none() || attachment.port == target.port)
-            && target.state == TargetState::Healthy
-    })
-}
-
-fn complaint(target: &crate::ecs::observation::Target) -> Option<String> {
-    if target.state != TargetState::Unhealthy {
-        return None;
-    }
-    target.description.clone().or_else(|| target.reason.clone())
-}
-
-fn steady(ours: &Deployment, service: &Service, seen: &Observation, completed: bool) -> Verdict {
-    let others = service
+/// Completed, and nothing of other deployments is left.
+fn steady(now: &Now<'_>) -> Verdict {
+    let others = now
+        .service
         .deployments
         .iter()
-        .filter(|deployment| deployment.id != ours.id);
-    let left: u32 = others
-        .map(|other| other.running.saturating_add(other.pending))
-        .sum();
-    let draining = seen
+        .filter(|deployment| deployment.id != now.ours.id);
+    let left = others.fold(0u32, |left, other| {
+        left.saturating_add(other.running).saturating_add(other.pending)
+    });
+    let draining = now
+        .seen
         .target_groups
         .iter()
         .flat_map(|group| &group.targets)
@@ -272,12 +301,8 @@ fn steady(ours: &Deployment, service: &Service, seen: &Observation, completed: b
         })
         .count();
     match left.max(count(draining)) {
-        0 if completed => Verdict::Healthy,
-        0 => Verdict::Wait(WaitingOn::Completion { stage: None }),
+        0 if now.completed => Verdict::Healthy,
+        0 => Verdict::Wait(now.completion()),
         remaining => Verdict::Wait(WaitingOn::OldTasksToDrain { remaining }),
     }
-}
-
-fn count(number: usize) -> u32 {
-    u32::try_from(number).unwrap_or(u32::MAX)
 }

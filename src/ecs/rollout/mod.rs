@@ -4,20 +4,31 @@
 //! id, its service deployment and its target revision, and takes no unknown value, missing field, young deployment or
 //! stale look for success.
 
+mod advice;
+mod danger;
+mod digests;
 mod failures;
 mod fate;
 mod health;
+pub mod nature;
 pub mod pace;
+mod signs;
+mod targets;
 mod verdict;
 mod waiting;
 
+pub use advice::advice;
 pub use failures::signature;
 pub use verdict::{Doubt, Loss, RollbackCause, Verdict};
 pub use waiting::{WaitingOn, target_group_name};
 
-use super::observation::{Blind, BlindReason, Observation, Presence, Service, ServiceEvent, ServiceStatus};
+use super::observation::{
+    Blind, BlindReason, BreakerSetting, Observation, Presence, Service, ServiceEvent, ServiceStatus,
+};
 use crate::name::{ContainerName, Digest};
 use failures::Failures;
+use fate::LOOKS_TO_VANISH;
+use signs::Freshness;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -28,9 +39,6 @@ pub const STABLE_FOR: Duration = Duration::from_secs(40);
 /// Task failures with one reason that end the wait when no circuit breaker does; as many as the least threshold of
 /// ECS's own breaker.
 pub const START_FAILURES: u32 = 3;
-
-/// Looks in a row that must miss a thing that was seen before; ECS's answers are eventually consistent.
-const LOOKS_TO_VANISH: u32 = 3;
 
 /// When a rollout counts as done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +87,8 @@ pub struct Ours {
 pub struct Baseline {
     /// The primary deployment's id.
     pub deployment: Option<String>,
+    /// The primary deployment's task definition.
+    pub task_definition: Option<String>,
     /// The ids of the events that were there.
     pub events: BTreeSet<String>,
 }
@@ -89,6 +99,7 @@ impl Baseline {
     pub fn of(service: &Service) -> Self {
         Self {
             deployment: service.primary().map(|primary| primary.id.clone()),
+            task_definition: service.primary().map(|primary| primary.task_definition.clone()),
             events: service.events.iter().map(|event| event.id.clone()).collect(),
         }
     }
@@ -109,15 +120,30 @@ pub struct Rollout {
 struct Memory {
     /// Our deployment was seen.
     appeared: bool,
+    /// Our service deployment was seen.
+    service_deployments_seen: bool,
+    /// Deployments that were seen beside ours while it was the primary one.
+    elders: BTreeSet<String>,
+    freshness: Freshness,
     /// Looks in a row that missed our deployment after it had appeared, or saw it replaced without a second sign.
     vanished: u32,
+    /// Looks that saw our service deployment stopped, and not why.
+    stopped: u32,
     /// Looks in a row that said `MISSING`.
     missing: u32,
     /// Looks in a row that saw our deployment failed and a rollback announced, but not begun.
     announced: u32,
     /// When each running task was first seen running.
     running_since: BTreeMap<String, Duration>,
+    /// When ECS was first seen to call our deployment completed.
+    completed_at: Option<Duration>,
+    /// When the bake time was first seen.
+    baking_since: Option<Duration>,
+    /// Looks in a row that saw our deployment completed, and no task wanted.
+    at_zero: u32,
     failures: Failures,
+    /// ECS's own count of failures in a row, as it was last seen.
+    counted: u32,
 }
 
 impl Rollout {
@@ -126,10 +152,13 @@ impl Rollout {
     pub fn new(policy: Policy, ours: Ours, baseline: Baseline) -> Self {
         Self {
             told: baseline.events.clone(),
+            memory: Memory {
+                freshness: Freshness::knowing(&baseline.events),
+                ..Memory::default()
+            },
             policy,
             ours,
             baseline,
-            memory: Memory::default(),
         }
     }
 
@@ -188,11 +217,14 @@ impl Rollout {
             }
             ServiceStatus::Unrecognised(value) => return unknown("service status", Some(value)),
         }
-        self.remember(elapsed, seen);
+        if self.memory.freshness.is_past(service) {
+            return Verdict::Wait(WaitingOn::SecondLook);
+        }
+        self.remember(elapsed, service, seen);
         if let Some(verdict) = self.fate(service, seen) {
             return verdict;
         }
-        if let Some(loss) = self.hopeless(elapsed, service) {
+        if let Some(loss) = self.hopeless(elapsed, service, seen) {
             return Verdict::Lost(loss);
         }
         self.health(elapsed, service, seen)
@@ -208,7 +240,11 @@ impl Rollout {
         Verdict::Wait(WaitingOn::SecondLook)
     }
 
-    fn remember(&mut self, elapsed: Duration, seen: &Observation) {
+    fn remember(&mut self, elapsed: Duration, service: &Service, seen: &Observation) {
+        let ours = service.deployment(&self.ours.deployment);
+        self.memory.counted = ours.map_or(self.memory.counted, |ours| ours.failed);
+        let events = signs::since(service, &self.baseline.events);
+        self.memory.failures.learn_events(events);
         let Some(tasks) = &seen.tasks else { return };
         let running: BTreeSet<&str> = tasks
             .iter()
@@ -225,22 +261,21 @@ impl Rollout {
     }
 
     /// Failures that nothing will end: the same one again and again, no breaker, and no task that lasts.
-    fn hopeless(&self, elapsed: Duration, service: &Service) -> Option<Loss> {
-        if service.breaker != super::observation::BreakerSetting::Off {
+    fn hopeless(&self, elapsed: Duration, service: &Service, seen: &Observation) -> Option<Loss> {
+        if service.breaker != BreakerSetting::Off {
             return None;
         }
-        let (reason, times) = self.memory.failures.most()?;
-        let lasts = |since: &Duration| elapsed.saturating_sub(*since) >= STABLE_FOR;
-        (times >= START_FAILURES && !self.memory.running_since.values().any(lasts)).then(|| {
-            Loss::CannotStart {
-                reason: reason.to_owned(),
-                times,
-            }
+        let counted = service.deployment(&self.ours.deployment)?.failed;
+        let (reason, times) = self.memory.failures.most_lasting(counted)?;
+        let hopeless = times >= START_FAILURES && self.any_lasts(elapsed, service, seen) == Some(false);
+        hopeless.then(|| Loss::CannotStart {
+            reason: reason.to_owned(),
+            times,
         })
     }
 
     fn give_up(&self, last: WaitingOn) -> Loss {
-        let failed = self.memory.failures.count();
+        let failed = self.memory.failures.count(self.memory.counted);
         if last.is_blind() {
             Loss::CannotTell(Doubt::Blind { last })
         } else if failed > 0 {
@@ -277,6 +312,10 @@ fn unknown(of: &'static str, value: Option<&str>) -> Verdict {
         of,
         value: value.map(str::to_owned),
     })
+}
+
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

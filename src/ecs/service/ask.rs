@@ -4,8 +4,8 @@ use super::passthrough::{Captured, ReadAnswer};
 use crate::aws::Aws;
 use crate::aws::sort::{CallError, Sorted};
 use crate::ecs::answers::{
-    Answer, DESCRIBE_SERVICE_DEPLOYMENTS, DESCRIBE_SERVICES, DESCRIBE_TARGET_HEALTH, DESCRIBE_TASKS,
-    LIST_SERVICE_DEPLOYMENTS, LIST_TASKS, Outcome,
+    Answer, DESCRIBE_SERVICE_DEPLOYMENTS, DESCRIBE_SERVICE_REVISIONS, DESCRIBE_SERVICES,
+    DESCRIBE_TARGET_HEALTH, DESCRIBE_TASKS, LIST_SERVICE_DEPLOYMENTS, LIST_TASKS, Outcome,
 };
 use crate::ecs::observation::{Blind, BlindReason};
 use aws_sdk_ecs::types::DesiredStatus;
@@ -70,6 +70,15 @@ pub(super) async fn describe_service_deployments(aws: &Aws, arns: &[String]) -> 
     said!(
         DESCRIBE_SERVICE_DEPLOYMENTS,
         call.set_service_deployment_arns(Some(arns.to_vec()))
+    )
+}
+
+/// DescribeServiceRevisions of at most twenty.
+pub(super) async fn describe_service_revisions(aws: &Aws, arns: &[String]) -> Result<Value, CallError> {
+    let call = aws.ecs.describe_service_revisions();
+    said!(
+        DESCRIBE_SERVICE_REVISIONS,
+        call.set_service_revision_arns(Some(arns.to_vec()))
     )
 }
 

@@ -4,8 +4,9 @@ use super::Ecs;
 use super::ask::{self, Listed, TASKS_PER_CALL, answer};
 use crate::aws::sort::CallError;
 use crate::ecs::answers::{
-    Answer, DESCRIBE_SERVICE_DEPLOYMENTS, DESCRIBE_SERVICES, DESCRIBE_TARGET_HEALTH, DESCRIBE_TASKS,
-    LIST_SERVICE_DEPLOYMENTS, LIST_TASKS, Outcome, Sought, observe, service_deployment_arn,
+    Answer, DESCRIBE_SERVICE_DEPLOYMENTS, DESCRIBE_SERVICE_REVISIONS, DESCRIBE_SERVICES,
+    DESCRIBE_TARGET_HEALTH, DESCRIBE_TASKS, LIST_SERVICE_DEPLOYMENTS, LIST_TASKS, Outcome, Sought, observe,
+    revision_arn, service_deployment_arn,
 };
 use crate::ecs::observation::{Blind, BlindReason, Observation, Task};
 use crate::ecs::rollout::WaitingOn;
@@ -82,17 +83,33 @@ impl Ecs {
                 answers.push(self.ask_targets(group).await);
             }
         }
+        if closeness.revision {
+            self.ask_revision(watched, &mut answers).await;
+        }
         let seen = self.observe(watched, &answers);
         Look { seen, answers }
     }
 
     fn observe(&self, watched: &Watched, answers: &[Answer]) -> Observation {
-        let sought = Sought {
+        observe(self.sought(watched), answers)
+    }
+
+    fn sought<'a>(&'a self, watched: &'a Watched) -> Sought<'a> {
+        Sought {
             cluster: &self.cluster,
             service: &self.service,
             deployment: &watched.deployment,
-        };
-        observe(sought, answers)
+        }
+    }
+
+    /// The digests that ECS resolved for our revision: a second proof, where tasks may not be seen or do not tell.
+    async fn ask_revision(&self, watched: &Watched, answers: &mut Vec<Answer>) {
+        if let Some(arn) = revision_arn(self.sought(watched), answers) {
+            let arns = [arn];
+            let said = ask::describe_service_revisions(&self.aws, &arns).await;
+            let asked = json!({ "serviceRevisionArns": arns });
+            answers.push(answer(DESCRIBE_SERVICE_REVISIONS, asked, said));
+        }
     }
 
     async fn describe_service(&self) -> Answer {
@@ -112,7 +129,7 @@ impl Ecs {
                 let same = |before: &Answer| before.asked == now.asked && before.outcome == now.outcome;
                 matches!(now.outcome, Outcome::Failed(_)) || last.answers.iter().any(same)
             }
-            WaitingOn::ContainerHealth { .. } | WaitingOn::Digest { .. } => {
+            WaitingOn::ContainerHealth { .. } => {
                 let running = seen.tasks.iter().flatten().filter(|task| task.runs());
                 let running: Vec<&Task> = running.take(TASKS_PER_CALL).collect();
                 let ids: Vec<String> = running.iter().map(|task| task.id.clone()).collect();

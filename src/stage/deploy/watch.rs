@@ -111,6 +111,7 @@ pub(super) async fn watch(
                     WaitingOn::TasksToStay { .. } => rollout.settles_in(elapsed),
                     _ => None,
                 };
+                watched.pace.waits_for(&waiting_on);
                 let left = deploy.timeout.saturating_sub(elapsed);
                 let pause = watched
                     .pace

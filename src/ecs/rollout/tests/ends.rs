@@ -147,6 +147,11 @@ fn a_rollback_without_a_candidate_is_told() {
         Loss::RollbackFailed { reason: Some(_) }
     ));
     seen.service_deployment = None;
+    let with_candidate = lost(std::slice::from_ref(&seen));
+    assert!(matches!(with_candidate, Loss::RollingBack { .. }), "it is listed");
+    edit(&mut seen, |service| {
+        service.deployments[1].rollout = Some(RolloutState::Failed);
+    });
     let looks = [seen.clone(), seen.clone(), seen];
     assert_eq!(waits(&looks[..2]), WaitingOn::RollbackToShow);
     assert!(
@@ -275,6 +280,14 @@ fn tasks_that_may_not_be_listed_are_a_doubt() {
         action: "ecs:ListTasks".to_owned(),
         why: BlindReason::Denied,
     });
+    assert!(
+        matches!(waits(&[seen.clone()]), WaitingOn::Digest { .. }),
+        "our revision may prove it"
+    );
+    seen.blind.push(Blind {
+        action: "ecs:DescribeServiceRevisions".to_owned(),
+        why: BlindReason::Denied,
+    });
     assert!(matches!(lost(&[seen]), Loss::CannotTell(Doubt::Denied { action }) if action == "ecs:ListTasks"));
 }
 
@@ -316,7 +329,7 @@ fn the_same_start_failure_three_times_without_a_breaker_ends_the_wait() {
     };
     let pull = |id: &str, retries: u32| {
         let reason = format!(
-            "CannotPullContainerError: pull image manifest has been retried {retries} time(s): failed to resolve ref x"
+            "CannotPullContainerError: pull image manifest has been retried {retries} time(s): failed to resolve ref x: not found"
         );
         stopped(id, "TaskFailedToStart", &reason)
     };
@@ -339,12 +352,12 @@ fn the_same_start_failure_three_times_without_a_breaker_ends_the_wait() {
     assert_eq!(reason, "container web exited with code 1");
     assert!(matches!(
         waits(&[seen(BreakerSetting::RollsBack, crashes)]),
-        WaitingOn::TasksToStart { failed: 3, .. }
+        WaitingOn::FailingTasks { failed: 3, reason, .. } if reason == "container web exited with code 1"
     ));
     let differing = vec![exited("t1", 1), exited("t2", 2), pull("t3", 7)];
     assert!(matches!(
         waits(&[seen(off, differing)]),
-        WaitingOn::TasksToStart { failed: 3, .. }
+        WaitingOn::FailingTasks { failed: 3, .. }
     ));
 }
 

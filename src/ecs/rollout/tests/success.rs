@@ -205,22 +205,34 @@ fn targets_that_may_not_be_seen_leave_the_word_to_ecs() {
 }
 
 #[test]
-fn instance_targets_must_all_be_healthy() {
-    let mut seen = running(2, 2, "IN_PROGRESS");
-    for task in seen.tasks.as_mut().unwrap() {
-        task.address = None;
-    }
-    attach(&mut seen, &["healthy", "initial"]);
+fn instance_targets_must_all_be_healthy_and_ecs_must_say_so() {
+    let look = |rollout: &str, states: &[&str]| {
+        let mut seen = running(2, 2, rollout);
+        for task in seen.tasks.as_mut().unwrap() {
+            task.address = None;
+        }
+        attach(&mut seen, states);
+        seen
+    };
     assert!(matches!(
-        waits(&[seen.clone()]),
+        waits(&[look("COMPLETED", &["healthy", "initial"])]),
         WaitingOn::Targets {
             healthy: 1,
             desired: 2,
             ..
         }
     ));
-    attach(&mut seen, &["healthy", "healthy"]);
-    assert_eq!(last(policy(), &[seen]), Verdict::Healthy);
+    assert!(
+        matches!(
+            waits(&[look("IN_PROGRESS", &["healthy", "healthy", "healthy"])]),
+            WaitingOn::Completion { .. }
+        ),
+        "they may be those of old tasks, or of another service"
+    );
+    assert_eq!(
+        last(policy(), &[look("COMPLETED", &["healthy", "healthy"])]),
+        Verdict::Healthy
+    );
 }
 
 #[test]
@@ -322,12 +334,7 @@ fn beside_a_rolling_update_only_completion_counts() {
         let mut theirs = service_deployment("IN_PROGRESS");
         theirs.stage = Some(LifecycleStage::BakeTime);
         seen.service_deployment = Some(theirs);
-        assert_eq!(
-            waits(&[seen.clone()]),
-            WaitingOn::Completion {
-                stage: Some("BAKE_TIME".to_owned())
-            }
-        );
+        assert_eq!(waits(&[seen.clone()]), WaitingOn::BakeTime { minutes_left: None });
         seen.service_deployment = Some(service_deployment("SUCCESSFUL"));
         assert_eq!(last(policy(), &[seen]), Verdict::Healthy);
     }
