@@ -2,13 +2,24 @@
 //!
 //! A quiet watch costs about 10 calls a minute: one call a look, and our service deployment at every third look. Tasks
 //! are listed when enough of them run to end the wait, or when something failed.
+//!
+//! A rollback shows beforehand: its breaker counts failures up to a threshold, and alarms fire only when tasks of ours
+//! run. While it takes no more than what is under way to get there, the pause is never longer than [`ON_ALERT`].
 
 use super::WaitingOn;
-use crate::ecs::observation::{Deployment, DeploymentStatus, RolloutState, Service, Strategy};
+use crate::ecs::observation::{
+    BreakerSetting, Deployment, DeploymentStatus, RolloutState, Service, Strategy,
+};
 use std::time::Duration;
 
 /// Pauses after a look, by the number of looks since something changed, in seconds.
 const PAUSES: [u64; 5] = [4, 6, 8, 8, 10];
+
+/// The longest pause while ECS may begin a rollback without another sign.
+const ON_ALERT: Duration = Duration::from_millis(4500);
+
+/// The longest pause after tasks have failed: the next failure may be the one that ends the wait.
+const AFTER_FAILURES: Duration = Duration::from_secs(8);
 
 /// The pause while tasks only have to stay as they are.
 const SETTLING: Duration = Duration::from_secs(10);
@@ -66,6 +77,10 @@ pub struct Pace {
     since_service_deployment: u32,
     settling: bool,
     wants_revision: bool,
+    on_alert: bool,
+    failed: bool,
+    /// Tasks that events said to be started, since the first look.
+    started: u32,
 }
 
 impl Pace {
@@ -88,7 +103,12 @@ impl Pace {
         };
         let failed = deployment.is_some_and(|deployment| deployment.failed > 0);
         let overdue = self.since_list > LOOKS_BETWEEN_LISTS;
-        let trouble = fewer || (changed && failed) || overdue;
+        self.started = self.started.saturating_add(self.starts(service));
+        // More starts than tasks: some were replaced, although the counts may be what they were.
+        let replaced = self.started > service.desired;
+        let trouble = fewer || (changed && (failed || replaced)) || overdue;
+        self.failed = failed || replaced;
+        self.on_alert = may_roll_back(service, deployment);
         let enough = deployment.is_some_and(|ours| ours.running >= service.desired);
         let tasks = trouble || (enough && (changed || !self.settling));
         if tasks {
@@ -114,6 +134,18 @@ impl Pace {
         }
     }
 
+    /// Tasks that were started since the last look, as events tell.
+    fn starts(&self, service: &Service) -> u32 {
+        let Some(known) = self.last.as_ref().map(|last| last.newest_event.as_ref()) else {
+            return 0;
+        };
+        let new = service.events.iter().take_while(|event| Some(&event.id) != known);
+        let tasks = new
+            .filter(|event| event.message.contains(" has started "))
+            .map(|event| event.message.matches("(task ").count());
+        u32::try_from(tasks.sum::<usize>()).unwrap_or(u32::MAX)
+    }
+
     /// Takes note of what the last look left to wait for.
     pub const fn waits_for(&mut self, waiting_on: &WaitingOn) {
         self.wants_revision = waiting_on.wants_revision();
@@ -134,9 +166,43 @@ impl Pace {
         } else {
             Duration::from_secs(PAUSES[at])
         };
+        let longest = if self.on_alert {
+            ON_ALERT
+        } else if self.failed {
+            AFTER_FAILURES
+        } else {
+            pause
+        };
+        let pause = pause.min(longest);
         // At the deadline one last look is taken.
         pause.min(until_deadline.max(Duration::from_millis(1)))
     }
+}
+
+/// Whether what is under way is enough for ECS to begin a rollback: as many tasks of ours as are missing to the
+/// breaker's threshold, or any that alarms could be about. A deployment that is not as it should be may do anything.
+fn may_roll_back(service: &Service, ours: Option<&Deployment>) -> bool {
+    let Some(ours) = ours else { return true };
+    if ours.status != DeploymentStatus::Primary || ours.rollout == Some(RolloutState::Failed) {
+        return true;
+    }
+    if ours.rollout == Some(RolloutState::Completed) {
+        return false;
+    }
+    let configuration = &service.configuration;
+    if configuration.alarms.enabled && ours.running > 0 {
+        return true;
+    }
+    let under_way = ours
+        .running
+        .saturating_add(ours.pending)
+        .max(u32::from(ours.failed > 0));
+    let missing = configuration
+        .threshold
+        .failures(service.desired)
+        .unwrap_or(1)
+        .saturating_sub(ours.failed);
+    service.breaker != BreakerSetting::Off && under_way >= missing
 }
 
 fn find<'a>(deployments: &'a [Deployment], id: &str) -> Option<&'a Deployment> {
@@ -145,7 +211,8 @@ fn find<'a>(deployments: &'a [Deployment], id: &str) -> Option<&'a Deployment> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Closeness, Pace};
+    use super::{AFTER_FAILURES, Closeness, ON_ALERT, Pace};
+    use crate::ecs::observation::{BreakerSetting, Deployment, RolloutState, Service};
     use crate::ecs::rollout::tests::build;
     use std::time::Duration;
 
@@ -192,6 +259,63 @@ mod tests {
         service.deployments[0].failed = 1;
         assert!(pace.closely("ecs-svc/2", &service).stopped);
         assert!(!pace.closely("ecs-svc/2", &service).stopped, "the same failure");
+    }
+
+    #[test]
+    fn pauses_are_short_while_the_next_sign_could_be_the_rollback() {
+        let longest = |change: &dyn Fn(&mut Service)| {
+            let mut pace = Pace::default();
+            let mut service = build::service(2);
+            change(&mut service);
+            for _ in 0..8 {
+                pace.closely("ecs-svc/2", &service);
+            }
+            pace.pause(Duration::from_secs(900))
+        };
+        let ours = |change: fn(&mut Deployment)| {
+            longest(&|service: &mut Service| change(&mut service.deployments[0]))
+        };
+        assert_eq!(longest(&|_| {}), Duration::from_secs(10));
+        assert_eq!(
+            ours(|ours| ours.running = 2),
+            Duration::from_secs(10),
+            "two failures do not trip a breaker of three"
+        );
+        assert_eq!(ours(|ours| ours.failed = 1), AFTER_FAILURES);
+        for alert in [
+            |ours: &mut Deployment| ours.failed = 2,
+            |ours: &mut Deployment| (ours.failed, ours.pending) = (1, 2),
+            |ours: &mut Deployment| ours.running = 3,
+            |ours: &mut Deployment| ours.status = "DRAINING".into(),
+            |ours: &mut Deployment| ours.rollout = Some(RolloutState::Failed),
+        ] {
+            assert_eq!(ours(alert), ON_ALERT);
+        }
+        let off = |service: &mut Service| {
+            service.breaker = BreakerSetting::Off;
+            service.deployments[0].failed = 2;
+        };
+        assert_eq!(longest(&off), AFTER_FAILURES, "nothing rolls back");
+        let alarms = |service: &mut Service| {
+            service.configuration.alarms.enabled = true;
+            service.deployments[0].running = 1;
+        };
+        assert_eq!(longest(&alarms), ON_ALERT);
+        assert_eq!(longest(&|service| service.deployments.truncate(0)), ON_ALERT);
+    }
+
+    #[test]
+    fn a_replaced_task_is_noticed_although_the_counts_are_what_they_were() {
+        let mut pace = Pace::default();
+        let mut service = build::service(2);
+        let mut starts = |id: &str, tasks: &str| {
+            let message = format!("(service web) has started 1 tasks: {tasks}.");
+            service.events.insert(0, build::event(id, &message));
+            pace.closely("ecs-svc/2", &service).stopped
+        };
+        assert!(!starts("e1", "(task a)"), "before our first look");
+        assert!(!starts("e2", "(task b) (task c)"), "as many as are wanted");
+        assert!(starts("e3", "(task d)"));
     }
 
     #[test]
