@@ -9,9 +9,12 @@ use crate::name::Digest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+mod crashes;
 mod ends;
 mod never;
+mod orders;
 mod success;
+mod waits;
 
 /// Builds looks.
 pub(crate) mod build {

@@ -103,7 +103,7 @@ fn container_checks_must_pass_in_every_task() {
 }
 
 /// Registers targets for the tasks, one state each.
-fn attach(seen: &mut Observation, states: &[&str]) {
+pub(super) fn attach(seen: &mut Observation, states: &[&str]) {
     if let Presence::Seen(service) = &mut seen.service {
         service.load_balancers = vec![Attachment {
             target_group: GROUP.to_owned(),
