@@ -82,8 +82,24 @@ fn a_doubt_ends_with_17() {
 service = "ecs"
 operation = "ListTasks"
 action = "access-denied"
+
+[[fault]]
+service = "ecs"
+operation = "DescribeServiceRevisions"
+action = "access-denied"
 "#;
     ends("end-17-unclear", scenario, "");
+}
+
+#[test]
+fn a_deploy_whose_tasks_may_not_be_seen_is_proven_by_its_revision_and_ends_with_0() {
+    let scenario = r#"
+[[fault]]
+service = "ecs"
+operation = "ListTasks"
+action = "access-denied"
+"#;
+    ends("end-0-by-revision", scenario, "");
 }
 
 #[test]

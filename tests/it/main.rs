@@ -6,6 +6,7 @@ mod architecture;
 mod budget;
 mod canaries;
 mod cli;
+mod delays;
 mod dependencies;
 mod deploy;
 mod diagnosis;

@@ -15,6 +15,9 @@ use std::time::Duration;
 /// Looks in a row that must show a completed deployment without any task wanted.
 const LOOKS_AT_ZERO: u32 = 3;
 
+/// The longest reason that is shown of what is waited for, in characters.
+const LONGEST_REASON: usize = 160;
+
 /// One look at our deployment, with what follows from it.
 pub(super) struct Now<'a> {
     pub(super) elapsed: Duration,
@@ -187,12 +190,12 @@ impl Rollout {
                 running,
                 desired,
                 failed,
-                reason: reason.to_owned(),
+                reason: clipped(reason),
             },
             (_, Some(reason)) => WaitingOn::TasksToPlace {
                 running,
                 desired,
-                reason: reason.to_owned(),
+                reason: clipped(reason),
             },
             _ => WaitingOn::TasksToStart {
                 running,
@@ -275,6 +278,14 @@ impl Rollout {
                 .filter(|task| task.runs())
                 .any(|task| in_service(&task)),
         )
+    }
+}
+
+/// The beginning of a reason; agents and SDKs write whole stack traces into it.
+fn clipped(reason: &str) -> String {
+    match reason.char_indices().nth(LONGEST_REASON) {
+        Some((end, _)) => format!("{}…", &reason[..end]),
+        None => reason.to_owned(),
     }
 }
 

@@ -4,7 +4,7 @@ use super::prepare::{Prepared, warn};
 use crate::clock::Pause;
 use crate::config::settings::DeploySettings;
 use crate::ecs::observation::revision_name;
-use crate::ecs::rollout::Ours;
+use crate::ecs::rollout::{Ours, advice};
 use crate::ecs::service::{Begun, Ecs, ServiceError};
 use crate::failure::{Failure, Kind};
 use crate::report::event::Event;
@@ -32,6 +32,10 @@ pub(super) async fn begin(
     prepared: &Prepared,
 ) -> Result<Beginning, Failure> {
     warn(tools, prepared);
+    for advice in advice(&prepared.service, deploy.timeout) {
+        let warning = format!("service `{}`: {advice}", prepared.name);
+        tools.tell.tell(Event::Warning(warning));
+    }
     tell_changes(tools, prepared);
     let arn = if prepared.is_unchanged() {
         // Forced: the same revision gets a new deployment.

@@ -261,15 +261,31 @@ pub(super) fn proven(
             .filter(|found| found.name == container.as_str())
             .filter_map(|found| found.digest.clone());
         let digests: Vec<_> = digests.collect();
-        let Some(digest) = digests.first().cloned() else {
+        // Where tasks may not be seen, ECS's own word for our revision has proven it.
+        let resolved = seen
+            .revision
+            .iter()
+            .flat_map(|revision| &revision.images)
+            .find(|resolved| resolved.container == container.as_str())
+            .and_then(|resolved| resolved.digest.clone());
+        let by_revision = digests.is_empty();
+        let Some(digest) = digests.first().cloned().or(resolved) else {
             continue;
+        };
+        let primary = seen.seen_service().and_then(Service::primary);
+        let tasks = if by_revision {
+            primary.map_or(0, |primary| {
+                usize::try_from(primary.running).unwrap_or(usize::MAX)
+            })
+        } else {
+            digests.len()
         };
         images.push(image.to_string());
         tools.tell.tell(Event::DigestProven {
             service: prepared.name.clone(),
             container: container.clone(),
             digest,
-            tasks: digests.len(),
+            tasks,
         });
     }
     Deployed {
