@@ -174,7 +174,13 @@ async fn answer(site: &Site, head: &Head, ask: Ask, id: &str) -> Outcome {
                 reply.into()
             }
         }
-        Ok(()) if !admits(site, &ask) => service.refuse(&service.throttled(), id).into(),
+        Ok(()) if !admits(site, &ask) => Outcome {
+            reply: Some(service.refuse(&service.throttled(), id)),
+            received: match &ask.asked {
+                Asked::Json(body) => super::journal::Body::of(body),
+                _ => super::journal::Body::Empty,
+            },
+        },
         Ok(()) => answer_asked(site, head, ask, id).await,
     };
     if let (Some(memory), Some(key), Some(reply)) = (&site.memory, key, &outcome.reply)
