@@ -17,10 +17,11 @@ impl Ecs {
 
     /// Tells once more of a steady state that the update has ended, where the scenario says so.
     pub(super) fn repeat_steady(&mut self, now: Duration, key: &ServiceKey) {
+        if !self.quirks.steady_after_update {
+            return;
+        }
         let id = self.ids.uuid();
-        if self.quirks.steady_after_update
-            && let Some(service) = self.services.get_mut(key)
-        {
+        if let Some(service) = self.services.get_mut(key) {
             service.events.tell(now, id, events::steady(&key.name));
         }
     }
