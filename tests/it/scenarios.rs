@@ -1,6 +1,7 @@
 //! What a scenario can script, seen through the wire: acts of somebody else, answers gone wrong, quotas.
 
-use crate::support::{Bench, Setup};
+use crate::support::{Bench, CLUSTER, SERVICE, Setup, image, task_definition};
+use aws_sdk_ecs::types::{AwsVpcConfiguration, LaunchType, NetworkConfiguration};
 use slipway::failure::Kind;
 use std::time::Duration;
 
@@ -50,20 +51,19 @@ async fn a_word_that_nobody_knows_is_never_a_success() {
         );
         let bench = Bench::with_service(&scenario, Setup::default()).await;
         while operations(&bench, operation) < 40 {
-            let (service, cluster) = (crate::support::SERVICE, crate::support::CLUSTER);
             let call = bench
                 .aws
                 .ecs
                 .describe_services()
-                .cluster(cluster)
-                .services(service);
+                .cluster(CLUSTER)
+                .services(SERVICE);
             call.send().await.unwrap();
             if operation == "DescribeTasks" {
                 let call = bench
                     .aws
                     .ecs
                     .describe_tasks()
-                    .cluster(cluster)
+                    .cluster(CLUSTER)
                     .tasks("1".repeat(32));
                 call.send().await.unwrap();
             }
@@ -200,4 +200,68 @@ fn a_dry_run_takes_more_services_than_one_description_names() {
         told.contains("version 1 of service `shop-12` is in place"),
         "{told}"
     );
+}
+
+#[tokio::test]
+async fn a_one_off_task_is_run_once_per_token_and_ends_with_its_exit_code() {
+    let scenario = "[[placement]]\nfamily = \"migrate\"\ntimes = 1\nreason = \"RESOURCE:MEMORY\"\n\
+                    [[fate]]\nfamily = \"migrate\"\nruns = { for-seconds = 20, exit-code = 3 }";
+    let bench = Bench::with_service(scenario, Setup::default()).await;
+    let revision = bench.register(&task_definition("migrate", &image(1))).await;
+    let vpc = AwsVpcConfiguration::builder()
+        .subnets("subnet-1")
+        .build()
+        .unwrap();
+    let network = NetworkConfiguration::builder().awsvpc_configuration(vpc).build();
+    let run = |token: &str| {
+        let call = bench
+            .aws
+            .ecs
+            .run_task()
+            .cluster(CLUSTER)
+            .task_definition(&revision);
+        call.launch_type(LaunchType::Fargate)
+            .network_configuration(network.clone())
+            .client_token(token)
+            .started_by("slipway")
+            .send()
+    };
+    let refused = run("first").await.unwrap();
+    assert!(refused.tasks().is_empty());
+    assert_eq!(refused.failures()[0].reason(), Some("RESOURCE:MEMORY"));
+    let made = run("second").await.unwrap().tasks()[0]
+        .task_arn()
+        .unwrap()
+        .to_owned();
+    let again = run("second").await.unwrap();
+    assert_eq!(again.tasks()[0].task_arn(), Some(made.as_str()));
+    let listed = bench
+        .aws
+        .ecs
+        .list_tasks()
+        .cluster(CLUSTER)
+        .started_by("slipway")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(listed.task_arns(), std::slice::from_ref(&made));
+    let clock = &bench.tools.clock;
+    assert_eq!(
+        clock
+            .pause(Duration::from_secs(120), &slipway::shutdown::Shutdown::never())
+            .await,
+        slipway::clock::Pause::Passed
+    );
+    let described = bench
+        .aws
+        .ecs
+        .describe_tasks()
+        .cluster(CLUSTER)
+        .tasks(made)
+        .send()
+        .await
+        .unwrap();
+    let task = &described.tasks()[0];
+    assert_eq!(task.last_status(), Some("STOPPED"));
+    assert_eq!(task.containers()[0].exit_code(), Some(3));
 }
