@@ -23,6 +23,7 @@ mod responder;
 mod rolls;
 mod sandbox_support;
 mod scenarios;
+mod strategies;
 mod support;
 mod wire_apis;
 mod wire_registry;

@@ -88,7 +88,9 @@ impl Ecs {
         if primary.state == RolloutState::InProgress {
             let Wait::Bake(bake) = wait else { return };
             let enough = match early {
-                Some(early) => early.is_met(group.healthy, service.desired, alone) && stance == Stance::Free,
+                Some(early) => {
+                    stance != Stance::Frozen && early.is_met(group.healthy, service.desired, alone)
+                }
                 None => stable,
             };
             if enough {

@@ -125,6 +125,9 @@ impl Ecs {
 
     /// Lets the listener rules of a service say what its revisions are to have.
     pub(super) fn direct_traffic(service: &Service, elb: &mut Elb) {
+        if service.configuration["strategy"] == "ROLLING" {
+            return;
+        }
         for balancer in service.balancers() {
             let settings = &balancer["advancedConfiguration"];
             let (Some(group), Some(alternate)) = (

@@ -198,18 +198,26 @@ fn a_breaker_of_rolling_deployments_only_leaves_a_blue_green_one_alone() {
         "[ecs]\nbreaker-is-rolling-only = true\n[[fate]]\nrevision = 2\ncrash = { after-seconds = 1 }";
     let mut timeline = Timeline::serving(scenario, 1, strategy("BLUE_GREEN", &with_breaker()));
     timeline.update(json!({}));
-    timeline.pass(3600);
+    timeline.pass(1200);
     let record = timeline.service_deployment();
     assert_eq!(
         (&record["status"], &record["lifecycleStage"]),
         (&json!("IN_PROGRESS"), &json!("SCALE_UP"))
     );
-    timeline.pass(23 * 3600 + 120);
+    assert!(timeline.deployments()[0].5 > 3, "{:?}", timeline.deployments());
+}
+
+#[test]
+fn no_stage_lasts_longer_than_a_day() {
+    let hangs = "[[fate]]\nrevision = 2\nnever-starts = true";
+    let mut timeline = Timeline::serving(hangs, 1, strategy("BLUE_GREEN", &json!({})));
+    timeline.update(json!({}));
+    timeline.pass(24 * 3600);
+    assert_eq!(timeline.service_deployment()["status"], "IN_PROGRESS");
+    timeline.pass(120);
     let record = timeline.service_deployment();
-    assert_eq!(
-        record["status"], "ROLLBACK_SUCCESSFUL",
-        "no stage lasts longer than a day"
-    );
+    assert_eq!(record["status"], "ROLLBACK_SUCCESSFUL");
+    assert!(record["statusReason"].as_str().unwrap().contains("SCALE_UP"));
 }
 
 #[test]
