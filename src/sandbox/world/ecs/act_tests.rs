@@ -113,3 +113,35 @@ fn two_registrations_of_a_family_at_a_time_are_one_too_many_when_they_take_time(
     let third = timeline.call("RegisterTaskDefinition", super::timeline::definition());
     assert_eq!(third["taskDefinition"]["revision"], 3);
 }
+
+#[test]
+fn an_alarm_of_the_scenario_goes_off_during_the_roll() {
+    let act = "[[act]]\nservice = \"web\"\nafter-seconds = 30\nact = \"alarm\"\nname = \"errors\"";
+    let watched = json!({ "deploymentConfiguration": {
+        "alarms": { "alarmNames": ["errors"], "enable": true, "rollback": true } } });
+    let mut timeline = Timeline::serving(act, 1, watched);
+    timeline.update(json!({}));
+    let told = timeline.pass_until("deployment failed: alarm detected");
+    assert!((30..=90).contains(&told), "{told}");
+    timeline.pass(600);
+    assert_eq!(timeline.service_deployment()["status"], "ROLLBACK_SUCCESSFUL");
+}
+
+#[test]
+fn somebody_continues_a_deployment_that_a_hook_pauses() {
+    let act = "[[act]]\nservice = \"web\"\nafter-seconds = 300\nact = \"continue-deployment\"";
+    let paused = json!({ "deploymentConfiguration": { "strategy": "BLUE_GREEN", "bakeTimeInMinutes": 0,
+        "lifecycleHooks": [{ "targetType": "PAUSE", "lifecycleStages": ["PRE_SCALE_UP"] }] } });
+    let mut timeline = Timeline::new(act);
+    timeline.call("CreateService", super::timeline::service(1, paused));
+    timeline.pass(900);
+    let first = timeline.service_deployment();
+    timeline.start_over();
+    timeline.update(json!({}));
+    timeline.pass(200);
+    let waits = timeline.service_deployment();
+    assert_ne!(first["serviceDeploymentArn"], waits["serviceDeploymentArn"]);
+    assert_eq!(waits["lifecycleHookDetails"][0]["status"], "AWAITING_ACTION", "{waits}");
+    timeline.pass(900);
+    assert_eq!(timeline.service_deployment()["status"], "SUCCESSFUL", "{}", timeline.service_deployment());
+}

@@ -267,4 +267,6 @@ fn page(
 }
 
 #[cfg(test)]
+mod rules_tests;
+#[cfg(test)]
 mod tests;
