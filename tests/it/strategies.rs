@@ -7,6 +7,7 @@ use aws_sdk_ecs::types::{
     DeploymentConfiguration, DeploymentLifecycleHook, DeploymentLifecycleHookAction,
     DeploymentLifecycleHookStage, DeploymentLifecycleHookStatus, DeploymentLifecycleHookTargetType,
     DeploymentStrategy, LaunchType, LoadBalancer, NetworkConfiguration, ServiceDeployment,
+    ServiceDeploymentLifecycleStage,
 };
 use aws_sdk_elasticloadbalancingv2::types::{
     Action, ActionTypeEnum, ForwardActionConfig, ProtocolEnum, RuleCondition, TargetGroupTuple,
@@ -177,7 +178,9 @@ impl Wire {
     async fn pass_to(&self, wanted: &str) -> ServiceDeployment {
         for _ in 0..600 {
             let record = self.newest().await;
-            let stage = record.lifecycle_stage().map(|stage| stage.as_str());
+            let stage = record
+                .lifecycle_stage()
+                .map(ServiceDeploymentLifecycleStage::as_str);
             if record.status().unwrap().as_str() == wanted || stage == Some(wanted) {
                 return record;
             }

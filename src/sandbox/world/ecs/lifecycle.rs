@@ -64,10 +64,14 @@ impl Ecs {
         }
         loop {
             let record = service.current()?;
+            let course = record.course.as_mut()?;
             if record.status != Status::InProgress {
+                // A rollback in the clean-up had to start the old revision anew: traffic follows once it is there.
+                if record.status == Status::RollbackInProgress && group.healthy >= service.desired {
+                    service.give_back_traffic();
+                }
                 return None;
             }
-            let course = record.course.as_mut()?;
             for hook in &mut course.hooks {
                 hook.settle(now);
             }

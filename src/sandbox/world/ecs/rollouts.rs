@@ -317,7 +317,9 @@ impl Ecs {
             if let Some(index) = serving {
                 target = service.deployments.remove(index);
             } else {
+                // It starts anew, and has no traffic before it is whole again.
                 target.wanted = 0;
+                target.production = 0;
             }
             target.state = RolloutState::InProgress;
             target.condemned = false;

@@ -262,7 +262,8 @@ fn stopping_it_in_the_clean_up_starts_the_old_revision_anew_before_traffic_retur
     let mut timeline = Timeline::serving("", 1, strategy("BLUE_GREEN", &json!({})));
     timeline.update(json!({}));
     timeline.pass_to("CLEAN_UP");
-    timeline.pass(5);
+    timeline.pass(35);
+    assert_eq!(timeline.service()["runningCount"], 1, "the old task is gone");
     let arn = timeline.service_deployment()["serviceDeploymentArn"].clone();
     timeline.call("StopServiceDeployment", json!({ "serviceDeploymentArn": arn }));
     timeline.pass(30);
@@ -270,6 +271,10 @@ fn stopping_it_in_the_clean_up_starts_the_old_revision_anew_before_traffic_retur
     assert_eq!(
         record["targetServiceRevision"]["requestedProductionTrafficWeight"],
         100.0
+    );
+    assert_eq!(
+        record["sourceServiceRevisions"][0]["requestedProductionTrafficWeight"],
+        0.0
     );
     assert_eq!(record["targetServiceRevision"]["runningTaskCount"], 1);
     timeline.pass(300);

@@ -109,7 +109,7 @@ fn between(text: &str, name: &str) -> String {
 }
 
 /// A service of two tasks behind the load balancer, with this deployment configuration, complete and steady.
-fn serving(scenario: &str, configuration: Value) -> (Timeline, Front) {
+fn serving(scenario: &str, configuration: &Value) -> (Timeline, Front) {
     let mut timeline = Timeline::new(scenario);
     let front = Front::new(&mut timeline);
     let settings = json!({ "loadBalancers": front.balancers(), "deploymentConfiguration": configuration });
@@ -126,7 +126,7 @@ fn a_canary_gets_its_share_of_requests_and_the_next_deployment_goes_the_other_wa
     let canary = json!({ "canaryPercent": 12.0, "canaryBakeTimeInMinutes": 2 });
     let (mut timeline, front) = serving(
         "",
-        json!({ "strategy": "CANARY", "bakeTimeInMinutes": 1, "canaryConfiguration": canary }),
+        &json!({ "strategy": "CANARY", "bakeTimeInMinutes": 1, "canaryConfiguration": canary }),
     );
     timeline.update(json!({}));
     timeline.pass_to("POST_SCALE_UP");
@@ -162,7 +162,7 @@ fn a_tenth_of_a_percent_is_heard_of_by_the_load_balancer() {
     let canary = json!({ "canaryPercent": 0.5, "canaryBakeTimeInMinutes": 2 });
     let (mut timeline, front) = serving(
         "",
-        json!({ "strategy": "CANARY", "bakeTimeInMinutes": 0, "canaryConfiguration": canary }),
+        &json!({ "strategy": "CANARY", "bakeTimeInMinutes": 0, "canaryConfiguration": canary }),
     );
     timeline.update(json!({}));
     timeline.pass_to("PRODUCTION_TRAFFIC_SHIFT");
@@ -175,7 +175,7 @@ fn a_tenth_of_a_percent_is_heard_of_by_the_load_balancer() {
 
 #[test]
 fn a_rollback_in_the_bake_time_returns_the_requests_before_anything_stops() {
-    let (mut timeline, front) = serving("", json!({ "strategy": "BLUE_GREEN", "bakeTimeInMinutes": 5 }));
+    let (mut timeline, front) = serving("", &json!({ "strategy": "BLUE_GREEN", "bakeTimeInMinutes": 5 }));
     timeline.update(json!({}));
     timeline.pass_to("BAKE_TIME");
     assert_eq!(front.requests(&timeline, PRODUCTION), [0, 100]);
@@ -189,11 +189,31 @@ fn a_rollback_in_the_bake_time_returns_the_requests_before_anything_stops() {
 }
 
 #[test]
+fn a_rollback_in_the_clean_up_moves_no_request_before_the_old_revision_is_back() {
+    let (mut timeline, front) = serving("", &json!({ "strategy": "BLUE_GREEN", "bakeTimeInMinutes": 0 }));
+    timeline.update(json!({}));
+    timeline.pass_to("CLEAN_UP");
+    while timeline.service()["deployments"].as_array().unwrap()[1]["runningCount"] != 0 {
+        timeline.pass(1);
+    }
+    let arn = timeline.service_deployment()["serviceDeploymentArn"].clone();
+    timeline.call("StopServiceDeployment", json!({ "serviceDeploymentArn": arn }));
+    let mut seen = Vec::new();
+    while timeline.service_deployment()["status"] == "ROLLBACK_IN_PROGRESS" {
+        seen.push(front.requests(&timeline, PRODUCTION));
+        timeline.pass(1);
+    }
+    seen.dedup();
+    assert_eq!(seen, [[0, 100], [100, 0]], "no request is lost on the way");
+    assert_eq!(timeline.service_deployment()["status"], "ROLLBACK_SUCCESSFUL");
+}
+
+#[test]
 fn a_revision_that_the_load_balancer_finds_unhealthy_gets_no_request() {
     let breaker = json!({ "enable": true, "rollback": true });
     let (mut timeline, front) = serving(
         "[[fate]]\nrevision = 2\ntarget = 503",
-        json!({ "strategy": "BLUE_GREEN", "bakeTimeInMinutes": 0, "deploymentCircuitBreaker": breaker }),
+        &json!({ "strategy": "BLUE_GREEN", "bakeTimeInMinutes": 0, "deploymentCircuitBreaker": breaker }),
     );
     timeline.update(json!({}));
     timeline.pass_until("rolling back");
@@ -204,7 +224,7 @@ fn a_revision_that_the_load_balancer_finds_unhealthy_gets_no_request() {
 
 #[test]
 fn a_target_group_that_no_rule_forwards_to_fails_the_deployment_before_it_starts_a_task() {
-    let (mut timeline, front) = serving("", json!({ "strategy": "BLUE_GREEN", "bakeTimeInMinutes": 0 }));
+    let (mut timeline, front) = serving("", &json!({ "strategy": "BLUE_GREEN", "bakeTimeInMinutes": 0 }));
     for rule in [&front.production, &front.test] {
         timeline.call_elb("DeleteRule", &[("RuleArn", rule)]);
     }
