@@ -61,6 +61,8 @@ mod lb_tests;
 #[cfg(test)]
 mod registry_tests;
 #[cfg(test)]
+mod strategy_property_tests;
+#[cfg(test)]
 mod strategy_rules_tests;
 #[cfg(test)]
 mod strategy_tests;
