@@ -3,7 +3,8 @@
 //! Decisions never read it; they take time as an argument.
 
 use crate::shutdown::{Shutdown, Urgency};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Tells the time and pauses.
@@ -15,28 +16,78 @@ pub enum Clock {
     Virtual(Arc<VirtualClock>),
 }
 
-/// A shared instant that only [`Clock::pause`] and [`VirtualClock::advance`] move.
+/// A shared instant that only [`Clock::pause`] and [`VirtualClock::advance`] move. Of several that pause at the same
+/// time the one that wakes first moves it, so that their pauses overlap as they would on the machine's clock.
 #[derive(Debug)]
 pub struct VirtualClock {
-    now: Mutex<Duration>,
+    face: Mutex<Face>,
+}
+
+#[derive(Debug)]
+struct Face {
+    now: Duration,
+    /// When each pause ends, and its number.
+    sleepers: BTreeSet<(Duration, u64)>,
+    pauses: u64,
 }
 
 impl VirtualClock {
     /// A virtual clock that starts at `now`, counted from the Unix epoch.
     #[must_use]
     pub fn starting_at(now: Duration) -> Arc<Self> {
-        Arc::new(Self { now: Mutex::new(now) })
+        Arc::new(Self {
+            face: Mutex::new(Face {
+                now,
+                sleepers: BTreeSet::new(),
+                pauses: 0,
+            }),
+        })
     }
 
     /// The instant, counted from the Unix epoch.
     #[must_use]
     pub fn now(&self) -> Duration {
-        *self.now.lock().unwrap_or_else(PoisonError::into_inner)
+        self.face().now
     }
 
     /// Moves the clock forward.
     pub fn advance(&self, by: Duration) {
-        *self.now.lock().unwrap_or_else(PoisonError::into_inner) += by;
+        self.face().now += by;
+    }
+
+    fn face(&self) -> MutexGuard<'_, Face> {
+        self.face.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sleeper(&self, time: Duration) -> Sleeper<'_> {
+        let mut face = self.face();
+        face.pauses += 1;
+        let until = (face.now + time, face.pauses);
+        face.sleepers.insert(until);
+        Sleeper { clock: self, until }
+    }
+}
+
+/// A pause on a virtual clock.
+struct Sleeper<'a> {
+    clock: &'a VirtualClock,
+    until: (Duration, u64),
+}
+
+impl Sleeper<'_> {
+    /// Whether the pause is over; it is for the one that wakes first, which moves the clock.
+    fn wakes(&self) -> bool {
+        let mut face = self.clock.face();
+        if face.sleepers.first() == Some(&self.until) {
+            face.now = face.now.max(self.until.0);
+        }
+        face.now >= self.until.0
+    }
+}
+
+impl Drop for Sleeper<'_> {
+    fn drop(&mut self) {
+        self.clock.face().sleepers.remove(&self.until);
     }
 }
 
@@ -82,9 +133,12 @@ impl Clock {
                 if shutdown.is_raised() {
                     return Pause::Stopped;
                 }
-                clock.advance(time);
-                // Others that share the clock get their turn to see the new instant.
+                let sleeper = clock.sleeper(time);
+                // Others that share the clock get their turn to begin a shorter pause.
                 tokio::task::yield_now().await;
+                while !sleeper.wakes() {
+                    tokio::task::yield_now().await;
+                }
                 Pause::Passed
             }
         }
@@ -114,5 +168,27 @@ mod tests {
             Pause::Passed
         );
         assert_eq!(clock.now(), Duration::from_secs(670));
+    }
+
+    #[tokio::test]
+    async fn pauses_at_the_same_time_overlap_and_an_abandoned_one_holds_up_nobody() {
+        let shared = VirtualClock::starting_at(Duration::ZERO);
+        let clock = Clock::Virtual(shared.clone());
+        let never = Shutdown::never();
+        let sleep = async |seconds: &[u64]| {
+            for pause in seconds {
+                let passed = clock.pause(Duration::from_secs(*pause), &never).await;
+                assert_eq!(passed, Pause::Passed);
+            }
+            clock.now().as_secs()
+        };
+        let ends = tokio::join!(sleep(&[5, 5, 5]), sleep(&[4, 4]), sleep(&[15]));
+        assert_eq!(ends, (15, 8, 15));
+        tokio::select! {
+            biased;
+            _ = sleep(&[60]) => panic!("a shorter pause ends first"),
+            end = sleep(&[1]) => assert_eq!(end, 16),
+        }
+        assert_eq!(sleep(&[100]).await, 116);
     }
 }

@@ -211,8 +211,12 @@ pub struct ServiceArgs {
     #[arg(long, value_parser = ["healthy", "steady"])]
     pub until: Option<String>,
     /// Bring back the revision that completed last, or leave the failed one [default: rollback].
-    #[arg(long, value_parser = ["rollback", "leave"])]
+    /// With several services, rollback-all brings back all that the run changed, healthy ones too.
+    #[arg(long, value_parser = ["rollback", "rollback-all", "leave"])]
     pub on_failure: Option<String>,
+    /// With several services: watch the others to their ends, or stop at the first that fails [default: keep-going].
+    #[arg(long, value_parser = ["keep-going", "fail-fast"])]
+    pub on_first_failure: Option<String>,
     /// Register and deploy even when nothing differs.
     #[arg(long)]
     pub force: bool,

@@ -2,7 +2,7 @@
 //!
 //! Each parser answers with what it expected, as a fragment that reads after the key.
 
-use super::settings::{Builder, OnFailure, RepositoryTarget, Until};
+use super::settings::{Builder, OnFailure, OnFirstFailure, RepositoryTarget, Until};
 use crate::name::{ImageRef, Repository};
 use std::time::Duration;
 
@@ -135,8 +135,23 @@ pub fn until(text: &str) -> Result<Until, String> {
 pub fn on_failure(text: &str) -> Result<OnFailure, String> {
     match text {
         "rollback" => Ok(OnFailure::Rollback),
+        "rollback-all" => Ok(OnFailure::RollbackAll),
         "leave" => Ok(OnFailure::Leave),
-        _ => Err(format!("expected `rollback` or `leave`, found `{text}`")),
+        _ => Err(format!(
+            "expected `rollback`, `rollback-all` or `leave`, found `{text}`"
+        )),
+    }
+}
+
+/// `keep-going` or `fail-fast`.
+///
+/// # Errors
+/// What was expected.
+pub fn on_first_failure(text: &str) -> Result<OnFirstFailure, String> {
+    match text {
+        "keep-going" => Ok(OnFirstFailure::KeepGoing),
+        "fail-fast" => Ok(OnFirstFailure::FailFast),
+        _ => Err(format!("expected `keep-going` or `fail-fast`, found `{text}`")),
     }
 }
 

@@ -167,6 +167,8 @@ pub const KEYS: &[Key] = &[
     key(Section::Deploy, "timeout", Shape::Text).or("SLIPWAY_TIMEOUT", "--timeout"),
     key(Section::Deploy, "until", Shape::Text).or("SLIPWAY_UNTIL", "--until"),
     key(Section::Deploy, "on-failure", Shape::Text).or("SLIPWAY_ON_FAILURE", "--on-failure"),
+    key(Section::Deploy, "on-first-failure", Shape::Text)
+        .or("SLIPWAY_ON_FIRST_FAILURE", "--on-first-failure"),
     key(Section::Deploy, "force", Shape::Boolean).or("SLIPWAY_FORCE", "--force"),
     key(Section::Deploy, "allow-zero", Shape::Boolean).or("SLIPWAY_ALLOW_ZERO", "--allow-zero"),
     key(Section::Service, "cluster", Shape::Text),

@@ -151,8 +151,20 @@ pub enum OnFailure {
     /// Bring back the revision that completed last.
     #[default]
     Rollback,
+    /// Bring it back in every service that the run changed, healthy ones too.
+    RollbackAll,
     /// Leave it.
     Leave,
+}
+
+/// What becomes of the other services when one is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnFirstFailure {
+    /// Each is watched to its own verdict.
+    #[default]
+    KeepGoing,
+    /// They are not begun, or not watched any more; ECS goes on with those that are under way.
+    FailFast,
 }
 
 /// Where imagedefinitions.json is read from.
@@ -182,6 +194,8 @@ pub struct DeploySettings {
     pub until: Until,
     /// What to do on failure.
     pub on_failure: OnFailure,
+    /// What to do with the others when the first service failed.
+    pub on_first_failure: OnFirstFailure,
     /// Register and deploy even when nothing differs.
     pub force: bool,
     /// Accept a service whose desired count is 0, where nothing can be proven.

@@ -147,6 +147,8 @@ pub struct Failure {
     pub place: Option<String>,
     /// What serves traffic, or what was left behind.
     pub left: Option<String>,
+    /// What became of the other services of the run, one line each.
+    pub others: Vec<String>,
     /// What to do next, one line each.
     pub hints: Vec<String>,
     /// Lines that prove the cause: stopped tasks, log tail, events. Shown between `cause` and `where`.
@@ -164,6 +166,7 @@ impl Failure {
             cause: None,
             place: None,
             left: None,
+            others: Vec::new(),
             hints: Vec::new(),
             evidence: Vec::new(),
             source: None,

@@ -110,6 +110,20 @@ impl Board {
                 self.rows.remove(service.as_str());
                 true
             }
+            Event::Lost { service, .. } => {
+                self.rows.entry(service.to_string()).or_default().doing =
+                    "lost, looking for the cause".to_owned();
+                true
+            }
+            Event::RollingBack { service, revision } => {
+                self.rows.entry(service.to_string()).or_default().doing =
+                    format!("going back to {}", clean(revision));
+                true
+            }
+            Event::Unwatched { service, .. } => {
+                self.rows.remove(service.as_str());
+                true
+            }
             Event::Note(_)
             | Event::Warning(_)
             | Event::ContextSent { .. }

@@ -144,6 +144,27 @@ pub enum Event {
         /// From UpdateService to the proof.
         took: Duration,
     },
+    /// A service is lost; its diagnosis, and the way back where there is one, follow.
+    Lost {
+        /// The service.
+        service: ServiceName,
+        /// What happened, as the failure will say it.
+        what: String,
+    },
+    /// A service is brought back to what it ran before.
+    RollingBack {
+        /// The service.
+        service: ServiceName,
+        /// `family:revision` that comes back.
+        revision: String,
+    },
+    /// A service is not watched any more because another one failed; ECS goes on with it.
+    Unwatched {
+        /// The service.
+        service: ServiceName,
+        /// What it was doing, in words.
+        doing: String,
+    },
     /// Nothing differs from what runs: no revision was registered and nothing deployed.
     Unchanged {
         /// The service.

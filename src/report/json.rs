@@ -99,6 +99,15 @@ pub fn event(event: &Event, elapsed: Duration) -> Value {
                 json!({ "service": service.as_str(), "revision": revision, "took_ms": millis(*took) });
             ("healthy", fields)
         }
+        Event::Lost { service, what } => ("lost", json!({ "service": service.as_str(), "error": what })),
+        Event::RollingBack { service, revision } => (
+            "rolling-back",
+            json!({ "service": service.as_str(), "revision": revision }),
+        ),
+        Event::Unwatched { service, doing } => (
+            "unwatched",
+            json!({ "service": service.as_str(), "doing": doing }),
+        ),
         Event::Unchanged { service, revision } => (
             "unchanged",
             json!({ "service": service.as_str(), "revision": revision }),
@@ -118,6 +127,7 @@ pub fn failure(failure: &Failure, elapsed: Duration) -> Value {
         "evidence": failure.evidence,
         "where": failure.place,
         "left": failure.left,
+        "others": failure.others,
         "hints": failure.hints,
     });
     object("failure", elapsed, fields)
@@ -188,7 +198,7 @@ mod tests {
             .hint("look");
         assert_eq!(
             failure(&lost, ELAPSED).to_string(),
-            r#"{"event":"failure","elapsed_ms":1500,"kind":"rolled-back","exit_code":14,"error":"lost","cause":"why","evidence":[],"where":null,"left":null,"hints":["look"]}"#
+            r#"{"event":"failure","elapsed_ms":1500,"kind":"rolled-back","exit_code":14,"error":"lost","cause":"why","evidence":[],"where":null,"left":null,"others":[],"hints":["look"]}"#
         );
     }
 

@@ -3,7 +3,9 @@
 use crate::responder::{Answer, Asked, error, ok, respond};
 use serde_json::{Value, json};
 use slipway::clock::{Clock, VirtualClock};
-use slipway::config::settings::{DefinitionsSource, DeploySettings, OnFailure, ServiceSettings, Until};
+use slipway::config::settings::{
+    DefinitionsSource, DeploySettings, OnFailure, OnFirstFailure, ServiceSettings, Until,
+};
 use slipway::failure::{Failure, Kind};
 use slipway::image::endpoint::EngineEnv;
 use slipway::report::event::{Event, Tell};
@@ -148,6 +150,7 @@ async fn run(
             timeout: Duration::from_secs(900),
             until: Until::Healthy,
             on_failure: OnFailure::Rollback,
+            on_first_failure: OnFirstFailure::KeepGoing,
             force: false,
             allow_zero: false,
         },

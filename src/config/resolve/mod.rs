@@ -12,7 +12,8 @@ mod services;
 use super::document;
 use super::elements;
 use super::settings::{
-    ArtifactTarget, DefinitionsSource, DeploySettings, DryRunSettings, OnFailure, Outputs, Settings, Until,
+    ArtifactTarget, DefinitionsSource, DeploySettings, DryRunSettings, OnFailure, OnFirstFailure, Outputs,
+    Settings, Until,
 };
 use super::substitution::Variables;
 use super::written::{Layers, Origin, Problem};
@@ -155,6 +156,9 @@ fn deploy(reader: &mut Reader<'_>, outputs: &Outputs) -> DeploySettings {
         on_failure: reader
             .parsed("deploy", "on-failure", elements::on_failure)
             .unwrap_or(OnFailure::Rollback),
+        on_first_failure: reader
+            .parsed("deploy", "on-first-failure", elements::on_first_failure)
+            .unwrap_or(OnFirstFailure::KeepGoing),
         force: reader.boolean("deploy", "force"),
         allow_zero: reader.boolean("deploy", "allow-zero"),
     }

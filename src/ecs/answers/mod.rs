@@ -10,6 +10,7 @@ use super::observation::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// DescribeServices.
 pub const DESCRIBE_SERVICES: &str = "ecs:DescribeServices";
@@ -164,6 +165,7 @@ fn service_deployment(
     });
     for answer in listed.chain(of(answers, DESCRIBE_SERVICE_DEPLOYMENTS)) {
         match &answer.outcome {
+            Outcome::Failed(_) if is_of_others(sought, &answer.asked["serviceDeploymentArns"]) => {}
             Outcome::Failed(why) => missed(answer, *why, blind),
             Outcome::Said(said) => {
                 let ours = read::list(&said["serviceDeployments"])
@@ -213,28 +215,46 @@ pub fn revision_arn(sought: Sought<'_>, answers: &[Answer]) -> Option<String> {
     .and_then(read::text)
 }
 
-/// The tasks of our deployment; none unless the service's running tasks were listed and every listed task described,
-/// since a part of them would be misleading.
+/// Whether service deployments were asked for and all are of other services: `.../prod/web/ID` is of `web` in `prod`.
+fn is_of_others(sought: Sought<'_>, arns: &Value) -> bool {
+    let cluster = sought.cluster.rsplit('/').next();
+    let is_ours = |arn: &Value| {
+        let mut parts = arn.as_str().unwrap_or_default().rsplit('/').skip(1);
+        parts.next() == Some(sought.service) && parts.next() == cluster
+    };
+    arns.is_array() && !read::list(arns).iter().any(is_ours)
+}
+
+/// The tasks of our deployment; none unless the service's running tasks were listed, by themselves or with all of the
+/// cluster's, and every listed task described, since a part of them would be misleading.
 fn tasks(sought: Sought<'_>, answers: &[Answer], blind: &mut Vec<Blind>) -> Option<Vec<Task>> {
     let listed = of(answers, LIST_TASKS).filter(|answer| {
-        answer.asked["serviceName"] == sought.service && answer.asked["cluster"] == sought.cluster
+        let of_service = &answer.asked["serviceName"];
+        (of_service.is_null() || of_service == sought.service) && answer.asked["cluster"] == sought.cluster
     });
     let described = of(answers, DESCRIBE_TASKS).filter(|answer| answer.asked["cluster"] == sought.cluster);
     let mut tasks = Vec::new();
+    let mut ids = BTreeSet::new();
     let mut lists = 0;
     let mut whole = true;
     for answer in listed {
         lists += 1;
-        if let Outcome::Failed(why) = &answer.outcome {
-            missed(answer, *why, blind);
-            whole = false;
+        match &answer.outcome {
+            Outcome::Failed(why) => {
+                missed(answer, *why, blind);
+                whole = false;
+            }
+            Outcome::Said(said) => ids.extend(read::list(&said["taskArns"]).iter().filter_map(Value::as_str)),
         }
     }
     if lists == 0 {
         return None;
     }
+    let is_listed = |task: &Value| task.as_str().is_some_and(|id| ids.contains(id));
     for answer in described {
         match &answer.outcome {
+            // Tasks of another service may have been in that call.
+            Outcome::Failed(_) if !read::list(&answer.asked["tasks"]).iter().any(is_listed) => {}
             Outcome::Failed(why) => {
                 missed(answer, *why, blind);
                 whole = false;
@@ -261,17 +281,31 @@ fn target_groups(service: &Service, answers: &[Answer], blind: &mut Vec<Blind>) 
             of(answers, DESCRIBE_TARGET_HEALTH).find(|answer| answer.asked["TargetGroupArn"] == group);
         match asked.map(|answer| (answer, &answer.outcome)) {
             Some((answer, Outcome::Failed(why))) => missed(answer, *why, blind),
-            Some((_, Outcome::Said(said))) => groups.push(TargetGroup {
-                arn: group.to_owned(),
-                targets: read::list(&said["TargetHealthDescriptions"])
-                    .iter()
-                    .map(read::target)
-                    .collect(),
-            }),
+            Some((_, Outcome::Said(said))) => groups.push(target_group(group, said)),
             None => {}
         }
     }
     groups
+}
+
+/// What an answer of DescribeTargetHealth says of a target group.
+#[must_use]
+pub fn target_group(arn: &str, said: &Value) -> TargetGroup {
+    TargetGroup {
+        arn: arn.to_owned(),
+        targets: read::list(&said["TargetHealthDescriptions"])
+            .iter()
+            .map(read::target)
+            .collect(),
+    }
+}
+
+/// Whether an answer of DescribeServiceDeployments describes the service deployment that brings a deployment.
+#[must_use]
+pub fn describes(said: &Value, deployment: &str) -> bool {
+    read::list(&said["serviceDeployments"])
+        .iter()
+        .any(|each| is_number_of(&each["targetServiceRevision"]["arn"], deployment))
 }
 
 #[cfg(test)]

@@ -121,6 +121,60 @@ fn tasks_are_those_of_our_deployment_and_all_of_them_or_none() {
 }
 
 #[test]
+fn calls_that_services_share_are_read_for_each() {
+    let of_cluster = said(
+        LIST_TASKS,
+        json!({ "cluster": "prod", "desiredStatus": "RUNNING" }),
+        json!({ "taskArns": ["t/1", "t/2"] }),
+    );
+    let described = said(
+        DESCRIBE_TASKS,
+        json!({ "cluster": "prod", "tasks": ["t/1", "t/2"] }),
+        json!({ "tasks": [
+            { "taskArn": "t/1", "startedBy": "ecs-svc/2" },
+            { "taskArn": "t/2", "startedBy": "ecs-svc/9" },
+        ] }),
+    );
+    let look = observe(OURS, &[of_cluster.clone(), described.clone()]);
+    assert_eq!(look.tasks.unwrap()[0].id, "1");
+    let elsewhere = Sought {
+        cluster: "staging",
+        ..OURS
+    };
+    assert_eq!(observe(elsewhere, &[of_cluster, described]).tasks, None);
+
+    let own = said(
+        LIST_TASKS,
+        json!({ "cluster": "prod", "serviceName": "web" }),
+        json!({ "taskArns": ["t/1"] }),
+    );
+    let lost = |task: &str| {
+        failed(
+            DESCRIBE_TASKS,
+            json!({ "cluster": "prod", "tasks": [task] }),
+            BlindReason::Transient,
+        )
+    };
+    let others = observe(OURS, &[own.clone(), lost("t/3")]);
+    assert_eq!((others.tasks, others.blind.len()), (Some(Vec::new()), 0));
+    let ours = observe(OURS, &[own, lost("t/1")]);
+    assert_eq!((ours.tasks, ours.blind.len()), (None, 1));
+
+    for (arn, blind) in [
+        ("arn:x:service-deployment/prod/web/id", 1),
+        ("arn:x:service-deployment/prod/api/id", 0),
+        ("arn:x:service-deployment/staging/web/id", 0),
+    ] {
+        let denied = failed(
+            DESCRIBE_SERVICE_DEPLOYMENTS,
+            json!({ "serviceDeploymentArns": [arn] }),
+            BlindReason::Denied,
+        );
+        assert_eq!(observe(OURS, &[denied]).blind.len(), blind, "{arn}");
+    }
+}
+
+#[test]
 fn our_service_deployment_is_the_one_with_our_number() {
     let revision = |number: u32| format!("arn:aws:ecs:r:0:service-revision/prod/web/{number}");
     let list = json!({ "serviceDeployments": [

@@ -12,6 +12,9 @@ use aws_sdk_ecs::types::DesiredStatus;
 use aws_sdk_elasticloadbalancingv2::types::TargetHealthDescription;
 use serde_json::{Value, json};
 
+/// The most services that one DescribeServices describes.
+pub(super) const SERVICES_PER_CALL: usize = 10;
+
 /// The most tasks that one DescribeTasks describes.
 pub(super) const TASKS_PER_CALL: usize = 100;
 
@@ -19,12 +22,26 @@ pub(super) const TASKS_PER_CALL: usize = 100;
 const DEPLOYMENTS_LISTED: i32 = 20;
 
 /// Which of a service's tasks are listed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Listed {
     /// Those that are meant to run.
     Running,
     /// Those that are meant to stop, or have.
     Stopped,
+}
+
+impl Listed {
+    /// The API's word.
+    pub(super) fn word(self) -> String {
+        self.status().as_str().to_owned()
+    }
+
+    fn status(self) -> DesiredStatus {
+        match self {
+            Self::Running => DesiredStatus::Running,
+            Self::Stopped => DesiredStatus::Stopped,
+        }
+    }
 }
 
 /// Sends a call of ECS and gives its answer's body as ECS wrote it.
@@ -90,18 +107,27 @@ pub(super) async fn list_tasks(
     service: &str,
     listed: Listed,
 ) -> Result<Value, CallError> {
-    let status = match listed {
-        Listed::Running => DesiredStatus::Running,
-        Listed::Stopped => DesiredStatus::Stopped,
-    };
     let call = aws.ecs.list_tasks().cluster(cluster).service_name(service);
-    let mut pages = call.desired_status(status).into_paginator().send();
+    let mut pages = call.desired_status(listed.status()).into_paginator().send();
     let mut arns: Vec<String> = Vec::new();
     while let Some(page) = pages.next().await {
         let page = page.map_err(CallError::of(LIST_TASKS))?;
         arns.extend(page.task_arns.unwrap_or_default());
     }
     Ok(json!({ "taskArns": arns }))
+}
+
+/// The tasks of a whole cluster; none if one answer cannot hold them.
+pub(super) async fn list_tasks_of_cluster(
+    aws: &Aws,
+    cluster: &str,
+    listed: Listed,
+) -> Result<Option<Value>, CallError> {
+    let call = aws.ecs.list_tasks().cluster(cluster);
+    let page = call.desired_status(listed.status()).send().await;
+    let page = page.map_err(CallError::of(LIST_TASKS))?;
+    let whole = page.next_token.is_none();
+    Ok(whole.then(|| json!({ "taskArns": page.task_arns.unwrap_or_default() })))
 }
 
 /// DescribeTasks of at most [`TASKS_PER_CALL`] tasks of one cluster.

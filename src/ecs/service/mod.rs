@@ -3,11 +3,15 @@
 mod ask;
 mod change;
 mod evidence;
+mod fleet;
+mod glance;
 mod look;
 mod passthrough;
 mod proof;
 
 pub use evidence::Case;
+pub use fleet::{Asks, Member, Round, Sharing, round};
+pub use glance::{Glance, glance};
 pub use look::{Look, Watched};
 
 use super::answers::{DESCRIBE_SERVICES, read};
@@ -155,6 +159,19 @@ impl ServiceError {
             return false;
         };
         message.contains("Too many concurrent attempts to create a new revision")
+    }
+
+    /// Whether a task definition was deregistered, so that no service can be pointed at it any more.
+    #[must_use]
+    pub fn is_inactive(&self) -> bool {
+        let Self::Call(CallError {
+            sorted: Sorted::Refused { message, .. },
+            ..
+        }) = self
+        else {
+            return false;
+        };
+        message.contains("TaskDefinition is inactive")
     }
 
     /// Whether the far end said that too much was asked of it, so that the call did not take effect.

@@ -28,6 +28,12 @@ pub fn render(failure: &Failure, width: Option<usize>, style: Style) -> String {
             tail.extend(page.field(label, text));
         }
     }
+    let others: Vec<String> = failure
+        .others
+        .iter()
+        .flat_map(|other| page.field("others", other))
+        .collect();
+    tail.extend(page.shorten(others, 2 * MOST_OF_A_FIELD));
     let hints: Vec<String> = failure
         .hints
         .iter()

@@ -106,6 +106,14 @@ pub fn line(event: &Event, style: Style) -> Option<String> {
             style.good("healthy:"),
             duration(*took)
         ),
+        Event::Lost { service, what } => format!("{service}: {} {}", style.bad("lost:"), clean(what)),
+        Event::RollingBack { service, revision } => format!("{service}: going back to {revision}"),
+        Event::Unwatched { service, doing } => {
+            format!(
+                "{service}: not watched any more, {}; ECS goes on with it",
+                clean(doing)
+            )
+        }
         Event::Unchanged { service, revision } => {
             format!("{service}: nothing differs from {revision}, which runs: not deployed")
         }
@@ -293,6 +301,27 @@ mod tests {
                     revision: "shop:2".to_owned(),
                 },
                 "shop: nothing differs from shop:2, which runs: not deployed".to_owned(),
+            ),
+            (
+                Event::Lost {
+                    service: service(),
+                    what: "tasks cannot start".to_owned(),
+                },
+                "shop: lost: tasks cannot start".to_owned(),
+            ),
+            (
+                Event::RollingBack {
+                    service: service(),
+                    revision: "shop:1".to_owned(),
+                },
+                "shop: going back to shop:1".to_owned(),
+            ),
+            (
+                Event::Unwatched {
+                    service: service(),
+                    doing: "waiting for tasks to start".to_owned(),
+                },
+                "shop: not watched any more, waiting for tasks to start; ECS goes on with it".to_owned(),
             ),
         ] {
             assert_eq!(line(&event, Style::default()), Some(text));

@@ -1,16 +1,20 @@
 //! The change itself: a revision is registered, and the service is pointed at it.
 
 use super::prepare::{Prepared, warn};
+use super::roll::Run;
 use crate::clock::Pause;
-use crate::config::settings::DeploySettings;
 use crate::ecs::observation::revision_name;
+use crate::ecs::quota::Bucket;
 use crate::ecs::rollout::{Ours, advice};
 use crate::ecs::service::{Begun, Ecs, ServiceError};
 use crate::failure::{Failure, Kind};
 use crate::report::event::Event;
 use crate::shutdown::{Shutdown, Urgency};
 use crate::stage::Tools;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
 
 /// Attempts at a change: to register while somebody else registers the same family, and to update while ECS throttles.
 const ATTEMPTS: u64 = 6;
@@ -19,18 +23,76 @@ const ATTEMPTS: u64 = 6;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What was begun.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Beginning {
     pub(super) ours: Ours,
     /// `family:revision` that was registered.
     pub(super) revision: String,
 }
 
-pub(super) async fn begin(
-    tools: &Tools,
-    deploy: &DeploySettings,
-    prepared: &Prepared,
-) -> Result<Beginning, Failure> {
+/// Why a service was not begun.
+#[derive(Debug)]
+pub(super) enum Unbegun {
+    /// It could not be, or a stop was asked for.
+    Failed(Failure),
+    /// Another service failed first; what is left.
+    Halted(String),
+}
+
+impl From<Failure> for Unbegun {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+/// The registrations of a run: paced, and one at a time in each family, since ECS refuses two at once.
+#[derive(Debug)]
+pub(super) struct Registrations {
+    bucket: Mutex<Bucket>,
+    families: Mutex<BTreeMap<String, Arc<Turn<()>>>>,
+}
+
+impl Default for Registrations {
+    fn default() -> Self {
+        Self {
+            bucket: Mutex::new(Bucket::of_registrations()),
+            families: Mutex::default(),
+        }
+    }
+}
+
+impl Registrations {
+    /// Waits for the family's turn.
+    async fn turn(&self, family: &str) -> OwnedMutexGuard<()> {
+        let turn = {
+            let mut families = self.families.lock().unwrap_or_else(PoisonError::into_inner);
+            families.entry(family.to_owned()).or_default().clone()
+        };
+        turn.lock_owned().await
+    }
+
+    /// Waits until one more call fits into the quota.
+    async fn fit(&self, tools: &Tools) {
+        let wait = {
+            let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
+            bucket.take(tools.clock.now())
+        };
+        if !wait.is_zero() {
+            // A stop ends the registration, whatever the pause says.
+            let _ = tools.clock.pause(wait, &tools.shutdown).await;
+        }
+    }
+
+    fn drain(&self, now: Duration) {
+        self.bucket
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .drain(now);
+    }
+}
+
+pub(super) async fn begin(run: &Run<'_>, prepared: &Prepared) -> Result<Beginning, Unbegun> {
+    let (tools, deploy) = (run.tools, run.deploy);
     warn(tools, prepared);
     for advice in advice(&prepared.service, deploy.timeout) {
         let warning = format!("service `{}`: {advice}", prepared.name);
@@ -43,10 +105,10 @@ pub(super) async fn begin(
     } else {
         tokio::select! {
             biased;
-            registered = register(tools, prepared) => registered?,
+            registered = register(run, prepared) => registered?,
             kind = tools.shutdown.reached(Urgency::WindDown) => {
                 let what = format!("stopped while a revision for service `{}` was being registered", prepared.name);
-                return Err(Failure::new(kind, what).left(maybe_registered(prepared)));
+                return Err(Failure::new(kind, what).left(maybe_registered(prepared)).into());
             }
         }
     };
@@ -57,7 +119,11 @@ pub(super) async fn begin(
             kind,
             format!("stopped before service `{}` was changed", prepared.name),
         )
-        .left(unused));
+        .left(unused)
+        .into());
+    }
+    if run.is_halted() {
+        return Err(Unbegun::Halted(unused));
     }
     let before = prepared.service.primary().map(|primary| primary.id.as_str());
     let force = deploy.force || prepared.is_unchanged();
@@ -181,11 +247,23 @@ fn tell_changes(tools: &Tools, prepared: &Prepared) {
     }
 }
 
-async fn register(tools: &Tools, prepared: &Prepared) -> Result<String, Failure> {
+async fn register(run: &Run<'_>, prepared: &Prepared) -> Result<String, Unbegun> {
+    let tools = run.tools;
+    let _turn = run.registrations.turn(prepared.wanted.family()).await;
     let mut attempt = 1;
     let registered = loop {
+        run.registrations.fit(tools).await;
+        if run.is_halted() {
+            return Err(Unbegun::Halted(format!(
+                "`{}` serves as before",
+                prepared.revision()
+            )));
+        }
         match prepared.ecs.register(&prepared.wanted).await {
-            Err(error) if error.is_registration_race() && attempt < ATTEMPTS => {
+            Err(error) if (error.is_registration_race() || error.is_throttled()) && attempt < ATTEMPTS => {
+                if error.is_throttled() {
+                    run.registrations.drain(tools.clock.now());
+                }
                 let _ = tools
                     .clock
                     .pause(Duration::from_secs(attempt), &tools.shutdown)

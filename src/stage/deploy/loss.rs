@@ -114,6 +114,9 @@ fn after_undo(failure: Failure, left: String, undone: Undone, revision: &str) ->
         Undone::NothingBefore => failure.left(format!(
             "{left}; no revision completed before, so there is nothing to go back to"
         )),
+        Undone::NotOurs(by) => failure.left(format!(
+            "{left}; deployment {by} has replaced ours, so nothing was rolled back"
+        )),
         Undone::Refused(error) => failure
             .left(format!(
                 "{left}; the rollback was refused, so the service still wants `{revision}`"

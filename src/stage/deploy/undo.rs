@@ -6,6 +6,7 @@ use super::watch::Lost;
 use crate::clock::Pause;
 use crate::ecs::observation::{RolloutState, Service, revision_name};
 use crate::ecs::service::ServiceError;
+use crate::report::event::Event;
 use crate::shutdown::Urgency;
 use crate::stage::Tools;
 use std::time::Duration;
@@ -26,6 +27,8 @@ pub(super) enum Undone {
     UnderWay(String, Option<Service>),
     /// There is no revision that completed before.
     NothingBefore,
+    /// This deployment has replaced ours meanwhile, so nothing was touched.
+    NotOurs(String),
     /// ECS refused.
     Refused(Option<ServiceError>),
     /// ECS was asked, and may or may not have done it.
@@ -35,26 +38,84 @@ pub(super) enum Undone {
 /// Asks ECS to roll our service deployment back; where it has none, or refuses, points the service at the revision
 /// that completed last. Then watches for a while.
 pub(super) async fn undo(tools: &Tools, prepared: &Prepared, lost: &Lost, begun: &Beginning) -> Undone {
+    bring_back(tools, prepared, lost.watched.service_deployment(), begun).await
+}
+
+/// The same for a service that has no verdict, or is healthy. A service that somebody else deployed to meanwhile is
+/// never touched.
+pub(super) async fn bring_back(
+    tools: &Tools,
+    prepared: &Prepared,
+    service_deployment: Option<&str>,
+    begun: &Beginning,
+) -> Undone {
     let Some(previous) = last_completed(&prepared.service, &begun.revision) else {
         return Undone::NothingBefore;
     };
     let name = revision_name(&previous).to_owned();
-    let ours = begun.ours.deployment.as_str();
-    let asked = match lost.watched.service_deployment() {
+    tools.tell.tell(Event::RollingBack {
+        service: prepared.name.clone(),
+        revision: name.clone(),
+    });
+    // It names our deployment, so it cannot hit another one.
+    let asked = match service_deployment {
         Some(arn) => prepared.ecs.stop_and_roll_back(arn).await.is_ok(),
         None => false,
     };
-    if !asked
-        && let Err(Unpointed { error, doubt }) =
-            point(tools, &prepared.ecs, &previous, false, Some(ours)).await
-    {
-        return if doubt {
-            Undone::Unknown(name, error)
-        } else {
-            Undone::Refused(error)
-        };
+    if asked {
+        return watch(tools, prepared, &previous, name).await;
     }
-    watch(tools, prepared, &previous, name).await
+    let ours = begun.ours.deployment.as_str();
+    match prepared.ecs.describe().await {
+        Ok(service) => match service.primary() {
+            Some(primary) if primary.id != ours && primary.task_definition != previous => {
+                return Undone::NotOurs(primary.id.clone());
+            }
+            // ECS has gone back by itself.
+            Some(primary) if primary.id != ours => return watch(tools, prepared, &previous, name).await,
+            Some(_) | None => {}
+        },
+        Err(error) => return Undone::Refused(Some(error)),
+    }
+    match point_back(tools, prepared, &previous, ours).await {
+        Ok(target) => {
+            let name = revision_name(&target).to_owned();
+            watch(tools, prepared, &target, name).await
+        }
+        Err(Unpointed { error, doubt: true }) => Undone::Unknown(name, error),
+        Err(Unpointed { error, doubt: false }) => Undone::Refused(error),
+    }
+}
+
+/// Points the service at the revision of before. One that was deregistered meanwhile cannot be deployed, so its document
+/// is registered again. Gives the ARN that the service wants now.
+async fn point_back(
+    tools: &Tools,
+    prepared: &Prepared,
+    previous: &str,
+    ours: &str,
+) -> Result<String, Unpointed> {
+    let ecs = &prepared.ecs;
+    let unpointed = match point(tools, ecs, previous, false, Some(ours)).await {
+        Ok(_) => return Ok(previous.to_owned()),
+        Err(unpointed) => unpointed,
+    };
+    let inactive = unpointed.error.as_ref().is_some_and(ServiceError::is_inactive);
+    if !inactive || unpointed.doubt {
+        return Err(unpointed);
+    }
+    let refused = |error| Unpointed {
+        error: Some(error),
+        doubt: false,
+    };
+    let document = ecs.task_definition(previous).await.map_err(refused)?;
+    let again = ecs.register(&document).await.map_err(refused)?;
+    tools.tell.tell(Event::Registered {
+        service: prepared.name.clone(),
+        revision: revision_name(&again).to_owned(),
+    });
+    point(tools, ecs, &again, false, Some(ours)).await?;
+    Ok(again)
 }
 
 /// Looks until the revision of before is back, for [`WATCHED_FOR`] at most, or until a stop is asked for.

@@ -11,7 +11,9 @@ use aws_sdk_ecs::types::{
 use serde_json::{Value, json};
 use slipway::aws::{Aws, AwsSettings, StaticKeys};
 use slipway::clock::{Clock, VirtualClock};
-use slipway::config::settings::{DefinitionsSource, DeploySettings, OnFailure, ServiceSettings, Until};
+use slipway::config::settings::{
+    DefinitionsSource, DeploySettings, OnFailure, OnFirstFailure, ServiceSettings, Until,
+};
 use slipway::ecs::service::Ecs;
 use slipway::ecs::task_definition::TaskDefinition;
 use slipway::failure::Failure;
@@ -319,6 +321,7 @@ impl Bench {
                 timeout: Duration::from_secs(900),
                 until: Until::Healthy,
                 on_failure: OnFailure::Rollback,
+                on_first_failure: OnFirstFailure::KeepGoing,
                 force: false,
                 allow_zero: false,
             },

@@ -141,7 +141,15 @@ fn somebody_continues_a_deployment_that_a_hook_pauses() {
     timeline.pass(200);
     let waits = timeline.service_deployment();
     assert_ne!(first["serviceDeploymentArn"], waits["serviceDeploymentArn"]);
-    assert_eq!(waits["lifecycleHookDetails"][0]["status"], "AWAITING_ACTION", "{waits}");
+    assert_eq!(
+        waits["lifecycleHookDetails"][0]["status"], "AWAITING_ACTION",
+        "{waits}"
+    );
     timeline.pass(900);
-    assert_eq!(timeline.service_deployment()["status"], "SUCCESSFUL", "{}", timeline.service_deployment());
+    assert_eq!(
+        timeline.service_deployment()["status"],
+        "SUCCESSFUL",
+        "{}",
+        timeline.service_deployment()
+    );
 }

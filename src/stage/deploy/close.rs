@@ -1,0 +1,234 @@
+//! What follows when a service leaves the watch: its proof, its diagnosis, its way back.
+
+use super::Deployed;
+use super::outcome::Outcome;
+use super::prepare::Prepared;
+use super::roll::Run;
+use super::undo::{Undone, bring_back};
+use super::watch::{End, Ended, Lost, Sofar, running, serving};
+use super::words::describe;
+use crate::config::settings::OnFailure;
+use crate::ecs::observation::{Observation, Service};
+use crate::ecs::rollout::Ours;
+use crate::failure::{Failure, Kind, chain};
+use crate::report::event::{Event, Phase};
+use crate::stage::Tools;
+use std::time::Duration;
+
+/// Closes one service; gives its place in the run, and what became of it.
+pub(super) async fn close(run: &Run<'_>, ended: Ended<'_>) -> (usize, Outcome) {
+    let Ended {
+        place,
+        prepared,
+        begun,
+        changed,
+        elapsed,
+        end,
+    } = ended;
+    let tools = run.tools;
+    let outcome = match end {
+        End::Healthy(seen) => {
+            let ours = changed.then_some(&begun.ours);
+            let deployed = proven(tools, prepared, ours, &begun.revision, &seen);
+            tell_proven(tools, &deployed, elapsed);
+            Outcome::Proven(deployed)
+        }
+        End::Lost(lost, order) => {
+            tell_lost(run, prepared, &lost, changed);
+            let failure = if changed {
+                lost.into_failure(tools, run.deploy, prepared, &begun).await
+            } else {
+                lost.into_failure_of_unchanged(prepared).await
+            };
+            Outcome::Lost {
+                failure: Box::new(failure),
+                order,
+            }
+        }
+        End::Stopped(kind, sofar, order) => {
+            let failure = if changed {
+                stopped(kind, sofar, prepared, &begun.ours)
+            } else {
+                stopped_unchanged(kind, &sofar, prepared)
+            };
+            Outcome::Lost {
+                failure: Box::new(failure),
+                order,
+            }
+        }
+        End::Unwatched(sofar) => {
+            let doing = sofar
+                .waiting_on
+                .map_or_else(|| "just begun".to_owned(), |on| format!("waiting for {on}"));
+            tools.tell.tell(Event::Unwatched {
+                service: prepared.name.clone(),
+                doing: doing.clone(),
+            });
+            Outcome::Unwatched(doing)
+        }
+        End::Back {
+            service_deployment,
+            healthy,
+        } => {
+            let undone = bring_back(tools, prepared, service_deployment.as_deref(), &begun).await;
+            Outcome::Back(went_back(undone, &begun.revision, healthy))
+        }
+    };
+    (place, outcome)
+}
+
+/// Tells the proof and sums up.
+fn proven(
+    tools: &Tools,
+    prepared: &Prepared,
+    ours: Option<&Ours>,
+    revision: &str,
+    seen: &Observation,
+) -> Deployed {
+    let tasks = seen.tasks.as_deref().unwrap_or_default();
+    let mut images = Vec::new();
+    for (container, image) in &prepared.images {
+        if !prepared.expected.contains_key(container) {
+            continue;
+        }
+        let running: Vec<_> = tasks
+            .iter()
+            .filter(|task| task.runs())
+            .flat_map(|task| &task.containers)
+            .collect();
+        let digests = running
+            .iter()
+            .filter(|found| found.name == container.as_str())
+            .filter_map(|found| found.digest.clone());
+        let digests: Vec<_> = digests.collect();
+        // Where tasks may not be seen, ECS's own word for our revision has proven it.
+        let resolved = seen
+            .revision
+            .iter()
+            .flat_map(|revision| &revision.images)
+            .find(|resolved| resolved.container == container.as_str())
+            .and_then(|resolved| resolved.digest.clone());
+        let by_revision = digests.is_empty();
+        let Some(digest) = digests.first().cloned().or(resolved) else {
+            continue;
+        };
+        let primary = seen.seen_service().and_then(Service::primary);
+        let tasks = if by_revision {
+            primary.map_or(0, |primary| {
+                usize::try_from(primary.running).unwrap_or(usize::MAX)
+            })
+        } else {
+            digests.len()
+        };
+        images.push(image.to_string());
+        tools.tell.tell(Event::DigestProven {
+            service: prepared.name.clone(),
+            container: container.clone(),
+            digest,
+            tasks,
+        });
+    }
+    Deployed {
+        service: prepared.name.clone(),
+        revision: revision.to_owned(),
+        deployment: ours.map(|ours| ours.deployment.clone()),
+        images,
+    }
+}
+
+fn tell_proven(tools: &Tools, deployed: &Deployed, took: Duration) {
+    let service = deployed.service.clone();
+    let revision = deployed.revision.clone();
+    if deployed.deployment.is_none() {
+        tools.tell.tell(Event::Unchanged { service, revision });
+        return;
+    }
+    let of = service.to_string();
+    tools.tell.tell(Event::Healthy {
+        service,
+        revision,
+        took,
+    });
+    tools.tell.tell(Event::PhaseFinished {
+        phase: Phase::Deploy,
+        of,
+        took,
+    });
+}
+
+/// Says that a service is lost, unless the end of the run will say so at once.
+fn tell_lost(run: &Run<'_>, prepared: &Prepared, lost: &Lost, changed: bool) {
+    let undone = changed && run.deploy.on_failure != OnFailure::Leave && lost.loss.leaves_new_revision();
+    if run.services > 1 || undone {
+        let failure = describe(&lost.loss, &prepared.name, lost.elapsed.as_secs());
+        run.tools.tell.tell(Event::Lost {
+            service: prepared.name.clone(),
+            what: failure.what,
+        });
+    }
+}
+
+/// The failure of a watch that was stopped.
+fn stopped(kind: Kind, sofar: Sofar, prepared: &Prepared, ours: &Ours) -> Failure {
+    let what = format!("stopped while watching service `{}`", prepared.name);
+    let waiting = sofar
+        .waiting_on
+        .map(|on| format!("; it was waiting for {on}"))
+        .unwrap_or_default();
+    let serving = sofar
+        .seen
+        .as_ref()
+        .and_then(serving)
+        .map(|serving| format!("; {serving}"))
+        .unwrap_or_default();
+    Failure::new(kind, what)
+        .place(prepared.place(&ours.deployment))
+        .left(format!("ECS goes on with deployment {}{waiting}{serving}", ours.deployment))
+        .hint("run the same command again to watch and prove it: nothing is deployed twice when nothing differs")
+}
+
+/// The same where nothing had been changed.
+fn stopped_unchanged(kind: Kind, sofar: &Sofar, prepared: &Prepared) -> Failure {
+    let what = format!("stopped while service `{}` was being proven", prepared.name);
+    let serving = sofar.seen.as_ref().and_then(serving);
+    let serving = serving.unwrap_or_else(|| "unknown what serves".to_owned());
+    Failure::new(kind, what)
+        .place(format!(
+            "service `{}` in cluster `{}`",
+            prepared.name, prepared.cluster
+        ))
+        .left(format!(
+            "nothing was changed: the service already had this revision; {serving}"
+        ))
+}
+
+/// What became of a service that another one's failure took back.
+fn went_back(undone: Undone, ours: &str, healthy: bool) -> String {
+    let was = if healthy { "was healthy" } else { "was under way" };
+    match undone {
+        Undone::Back(revision, service) => format!("{was}, and `{revision}` is back; {}", running(&service)),
+        Undone::UnderWay(revision, service) => {
+            let serving = service.as_ref().map(|service| format!("; {}", running(service)));
+            format!(
+                "{was}; ECS was asked to bring `{revision}` back and was still at it when last seen{}",
+                serving.unwrap_or_default()
+            )
+        }
+        Undone::NothingBefore => {
+            format!("{was}, and stays on `{ours}`: no revision completed before")
+        }
+        Undone::NotOurs(by) => format!("{was}, and was left alone: deployment {by} has replaced ours"),
+        Undone::Refused(error) => {
+            let why = error
+                .map(|error| format!(": {}", chain(&error)))
+                .unwrap_or_default();
+            format!("{was}, and stays on `{ours}`: the rollback was refused{why}")
+        }
+        Undone::Unknown(revision, error) => {
+            let why = error
+                .map(|error| format!(": {}", chain(&error)))
+                .unwrap_or_default();
+            format!("{was}; unknown whether it wants `{ours}` still or `{revision}` again{why}")
+        }
+    }
+}

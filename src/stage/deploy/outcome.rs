@@ -1,0 +1,156 @@
+//! What became of every service of a run, summed up: all of them proven, or one failure that tells of each.
+
+use super::Deployed;
+use crate::failure::{Failure, Kind};
+use crate::name::ServiceName;
+
+/// Services that failed too and have a line of their own.
+const MOST_LINES: usize = 5;
+
+/// What became of one service.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// Healthy, and proven.
+    Proven(Deployed),
+    /// Failed, or in doubt, or stopped.
+    Lost {
+        failure: Box<Failure>,
+        /// Which loss of the run it is: the first one decides.
+        order: usize,
+    },
+    /// Left to ECS because another one failed; what it was doing.
+    Unwatched(String),
+    /// Taken back because another one failed; what came of it.
+    Back(String),
+    /// Not changed because another one failed; what is left.
+    Untouched(String),
+}
+
+/// What was deployed, or the first failure with a word on every other service.
+pub(super) fn sum_up(outcomes: Vec<(ServiceName, Outcome)>) -> Result<Vec<Deployed>, Failure> {
+    let mut deployed = Vec::new();
+    let mut lost = Vec::new();
+    let (mut unwatched, mut back, mut untouched) = (Vec::new(), Vec::new(), Vec::new());
+    for (name, outcome) in outcomes {
+        match outcome {
+            Outcome::Proven(done) => deployed.push(done),
+            Outcome::Lost { failure, order } => lost.push((order, name, *failure)),
+            Outcome::Unwatched(doing) => unwatched.push(format!("`{name}` ({doing})")),
+            Outcome::Back(state) => back.push(format!("`{name}` {state}")),
+            Outcome::Untouched(left) => untouched.push(format!("`{name}` ({left})")),
+        }
+    }
+    lost.sort_by_key(|(order, ..)| *order);
+    let mut lost = lost.into_iter();
+    let Some((_, _, failure)) = lost.next() else {
+        if unwatched.is_empty() && back.is_empty() && untouched.is_empty() {
+            return Ok(deployed);
+        }
+        return Err(Failure::new(
+            Kind::Bug,
+            "services were given up and none had failed",
+        ));
+    };
+    let also: Vec<(ServiceName, Failure)> = lost.map(|(_, name, failure)| (name, failure)).collect();
+    let mut others: Vec<String> = also.iter().take(MOST_LINES).map(also_failed).collect();
+    if also.len() > MOST_LINES {
+        let names = also[MOST_LINES..].iter().map(|(name, _)| format!("`{name}`"));
+        others.push(format!("also failed: {}", names.collect::<Vec<_>>().join(", ")));
+    }
+    let proven = deployed
+        .iter()
+        .map(|done| format!("`{}` runs `{}`", done.service, done.revision));
+    for (heading, services) in [
+        ("goes on unwatched", unwatched),
+        ("taken back", back),
+        ("not changed", untouched),
+        ("proven", proven.collect()),
+    ] {
+        if !services.is_empty() {
+            others.push(format!("{heading}: {}", services.join("; ")));
+        }
+    }
+    Err(Failure { others, ..failure })
+}
+
+fn also_failed((name, failure): &(ServiceName, Failure)) -> String {
+    let why = failure.root_cause().unwrap_or_else(|| failure.what.clone());
+    let left = failure.left.as_ref().map(|left| format!("; left: {left}"));
+    format!("also failed: `{name}`: {why}{}", left.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Deployed, Outcome, sum_up};
+    use crate::failure::{Failure, Kind};
+    use crate::name::ServiceName;
+
+    fn named(name: &str, outcome: Outcome) -> (ServiceName, Outcome) {
+        (name.parse().unwrap(), outcome)
+    }
+
+    fn done(name: &str) -> Deployed {
+        Deployed {
+            service: name.parse().unwrap(),
+            revision: format!("{name}:3"),
+            deployment: None,
+            images: Vec::new(),
+        }
+    }
+
+    fn lost(order: usize, kind: Kind, what: &str) -> Outcome {
+        Outcome::Lost {
+            failure: Box::new(Failure::new(kind, what).left(format!("{what} is left"))),
+            order,
+        }
+    }
+
+    #[test]
+    fn the_first_failure_decides_and_every_other_service_is_told() {
+        let outcomes = vec![
+            named("api", Outcome::Proven(done("api"))),
+            named("jobs", lost(1, Kind::Superseded, "jobs was superseded")),
+            named("web", lost(0, Kind::RolledBack, "web failed")),
+            named(
+                "mail",
+                Outcome::Unwatched("waiting for tasks to start".to_owned()),
+            ),
+            named("cron", Outcome::Untouched("`cron:1` serves as before".to_owned())),
+            named(
+                "shop",
+                Outcome::Back("was healthy, and `shop:1` is back".to_owned()),
+            ),
+        ];
+        let failure = sum_up(outcomes).unwrap_err();
+        assert_eq!(
+            (failure.kind, failure.what.as_str(), failure.left.as_deref()),
+            (Kind::RolledBack, "web failed", Some("web failed is left"))
+        );
+        assert_eq!(
+            failure.others,
+            [
+                "also failed: `jobs`: jobs was superseded; left: jobs was superseded is left",
+                "goes on unwatched: `mail` (waiting for tasks to start)",
+                "taken back: `shop` was healthy, and `shop:1` is back",
+                "not changed: `cron` (`cron:1` serves as before)",
+                "proven: `api` runs `api:3`",
+            ]
+        );
+    }
+
+    #[test]
+    fn all_proven_is_success_and_nothing_else_is() {
+        let proven = || named("api", Outcome::Proven(done("api")));
+        assert_eq!(sum_up(vec![proven()]).unwrap(), [done("api")]);
+        let given_up = named("web", Outcome::Unwatched("just begun".to_owned()));
+        assert_eq!(sum_up(vec![proven(), given_up]).unwrap_err().kind, Kind::Bug);
+    }
+
+    #[test]
+    fn many_failures_take_few_lines() {
+        let outcomes = (0..50).map(|n| named(&format!("s{n}"), lost(n, Kind::RolledBack, "x")));
+        let failure = sum_up(outcomes.collect()).unwrap_err();
+        assert_eq!(failure.others.len(), 6);
+        assert!(failure.others[5].ends_with("`s49`"), "{:?}", failure.others);
+    }
+}

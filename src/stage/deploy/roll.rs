@@ -1,0 +1,168 @@
+//! The roll of all services of a run: each is begun, watched with the others, and closed by itself.
+//!
+//! Three stories run side by side and hand services on: one begins them, one watches all that were begun, and one closes
+//! each that left the watch, so that neither a slow registration nor a rollback holds up the others' verdicts.
+
+use super::Deployed;
+use super::begin::{self, Beginning, Registrations, Unbegun};
+use super::close::close;
+use super::outcome::{Outcome, sum_up};
+use super::prepare::Prepared;
+use super::watch::{Ended, Joined, Watch, watch};
+use crate::config::settings::DeploySettings;
+use crate::ecs::rollout::Ours;
+use crate::failure::{Failure, Kind};
+use crate::report::event::{Event, Phase};
+use crate::stage::Tools;
+use futures_util::future::join_all;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+
+/// What the stories of a run share.
+#[derive(Debug)]
+pub(super) struct Run<'a> {
+    pub(super) tools: &'a Tools,
+    pub(super) deploy: &'a DeploySettings,
+    /// How many services the run has.
+    pub(super) services: usize,
+    pub(super) registrations: Registrations,
+    /// No further service is begun.
+    halted: AtomicBool,
+    losses: AtomicUsize,
+}
+
+impl Run<'_> {
+    /// Lets no further service begin.
+    pub(super) fn halt(&self) {
+        self.halted.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a service that was not begun must stay as it is.
+    pub(super) fn is_halted(&self) -> bool {
+        self.halted.load(Ordering::Relaxed)
+    }
+
+    /// The number of the next loss: the first is the one that the run is told to have failed by.
+    pub(super) fn next_loss(&self) -> usize {
+        self.losses.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+/// Rolls every service, and sums up what became of them.
+pub(super) async fn roll(
+    tools: &Tools,
+    deploy: &DeploySettings,
+    prepared: &[Prepared],
+) -> Result<Vec<Deployed>, Failure> {
+    let run = Run {
+        tools,
+        deploy,
+        services: prepared.len(),
+        registrations: Registrations::default(),
+        halted: AtomicBool::new(false),
+        losses: AtomicUsize::new(0),
+    };
+    let (join, joining) = mpsc::unbounded_channel();
+    let (end, ending) = mpsc::unbounded_channel();
+    let (begun, (), closed) = tokio::join!(
+        Box::pin(begin_all(&run, prepared, join)),
+        Box::pin(watch(&run, joining, end)),
+        Box::pin(close_all(&run, ending)),
+    );
+    let mut outcomes: BTreeMap<usize, Outcome> = begun.into_iter().flatten().collect();
+    outcomes.extend(closed);
+    let named = outcomes
+        .into_iter()
+        .filter_map(|(place, outcome)| Some((prepared.get(place)?.name.clone(), outcome)));
+    sum_up(named.collect())
+}
+
+/// Begins every service, and hands each on to the watch; gives what became of those that could not be begun.
+async fn begin_all<'a>(
+    run: &Run<'a>,
+    prepared: &'a [Prepared],
+    join: UnboundedSender<Joined<'a>>,
+) -> Vec<Option<(usize, Outcome)>> {
+    let begins = prepared
+        .iter()
+        .enumerate()
+        .map(|(place, prepared)| begin_one(run, place, prepared, &join));
+    join_all(begins).await
+}
+
+async fn begin_one<'a>(
+    run: &Run<'a>,
+    place: usize,
+    prepared: &'a Prepared,
+    join: &UnboundedSender<Joined<'a>>,
+) -> Option<(usize, Outcome)> {
+    let (joined, outcome) = match try_begin(run, place, prepared).await {
+        Ok(watch) => (Joined::Watch(Box::new(watch)), None),
+        Err(Unbegun::Halted(left)) => return Some((place, Outcome::Untouched(left))),
+        Err(Unbegun::Failed(failure)) => {
+            let certain = !matches!(failure.kind, Kind::Unclear | Kind::Interrupted | Kind::Terminated);
+            let failure = Box::new(failure);
+            let lost = Outcome::Lost {
+                failure,
+                order: run.next_loss(),
+            };
+            (Joined::Failed { certain }, Some((place, lost)))
+        }
+    };
+    // The watch goes on as long as a service may join.
+    let _ = join.send(joined);
+    outcome
+}
+
+async fn try_begin<'a>(run: &Run<'a>, place: usize, prepared: &'a Prepared) -> Result<Watch<'a>, Unbegun> {
+    if prepared.is_unchanged() && !run.deploy.force {
+        // Judged like a rollout, so that "unchanged" is never said of a service that is down.
+        let Some(primary) = prepared.service.primary() else {
+            let what = format!("service `{}` has no primary deployment", prepared.name);
+            return Err(Failure::new(Kind::Unclear, what)
+                .left("nothing was changed")
+                .into());
+        };
+        let ours = Ours {
+            deployment: primary.id.clone(),
+        };
+        let revision = prepared.revision().to_owned();
+        return Ok(Watch::of_unchanged(
+            run,
+            place,
+            prepared,
+            Beginning { ours, revision },
+        ));
+    }
+    run.tools.tell.tell(Event::PhaseStarted {
+        phase: Phase::Deploy,
+        of: prepared.name.to_string(),
+    });
+    let begun = begin::begin(run, prepared).await?;
+    Ok(Watch::of_change(run, place, prepared, begun))
+}
+
+/// Closes each service that left the watch, all at the same time. A service may leave twice: healthy, and then back.
+async fn close_all<'a>(run: &Run<'a>, mut ending: UnboundedReceiver<Ended<'a>>) -> BTreeMap<usize, Outcome> {
+    let mut outcomes = BTreeMap::new();
+    let mut closing = FuturesUnordered::new();
+    let mut open = true;
+    while open || !closing.is_empty() {
+        tokio::select! {
+            biased;
+            Some((place, outcome)) = closing.next() => {
+                // What was proven is not true any more once the service went back.
+                if !(matches!(outcome, Outcome::Proven(_)) && outcomes.contains_key(&place)) {
+                    outcomes.insert(place, outcome);
+                }
+            }
+            ended = ending.recv(), if open => match ended {
+                Some(ended) => closing.push(close(run, ended)),
+                None => open = false,
+            },
+        }
+    }
+    outcomes
+}

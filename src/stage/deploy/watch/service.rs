@@ -1,0 +1,199 @@
+//! One service under watch: what is known of it, and when it is looked at again.
+
+use super::super::begin::Beginning;
+use super::super::prepare::Prepared;
+use super::super::roll::Run;
+use super::end::{End, Ended, Sofar};
+use crate::ecs::observation::Observation;
+use crate::ecs::rollout::pace::{GLANCE, GLANCES};
+use crate::ecs::rollout::{Baseline, Rollout, Verdict, WaitingOn};
+use crate::ecs::service::Watched;
+use crate::report::event::Event;
+use std::time::Duration;
+
+/// A look that is due within this time is taken with the others: services that wait for the same fall into step, and
+/// share their calls.
+const GATHER: Duration = Duration::from_secs(2);
+
+/// One service of the run under watch.
+#[derive(Debug)]
+pub(in crate::stage::deploy) struct Watch<'a> {
+    /// Its place among the services of the run.
+    pub(in crate::stage::deploy) place: usize,
+    pub(in crate::stage::deploy) prepared: &'a Prepared,
+    pub(in crate::stage::deploy) begun: Beginning,
+    /// Whether this run changed it; else what runs is only proven.
+    pub(in crate::stage::deploy) changed: bool,
+    /// When it was updated, and when it is given up.
+    pub(super) started: Duration,
+    pub(super) deadline: Duration,
+    pub(super) rollout: Rollout,
+    pub(super) watched: Watched,
+    pub(super) told: Option<WaitingOn>,
+    pub(super) last: Option<Observation>,
+    next: Next,
+}
+
+/// When a service is looked at again.
+#[derive(Debug)]
+struct Next {
+    look: Duration,
+    /// The look must not come sooner: it shows that a time has passed.
+    exactly: bool,
+    /// Until the look: when the one thing that is waited for is glanced at.
+    glance: Option<Duration>,
+}
+
+impl<'a> Watch<'a> {
+    /// Begins to watch a deployment that this run began.
+    pub(in crate::stage::deploy) fn of_change(
+        run: &Run<'a>,
+        place: usize,
+        prepared: &'a Prepared,
+        begun: Beginning,
+    ) -> Self {
+        Self::new(run, place, prepared, begun, prepared.baseline())
+    }
+
+    /// Begins to prove what runs unchanged.
+    pub(in crate::stage::deploy) fn of_unchanged(
+        run: &Run<'a>,
+        place: usize,
+        prepared: &'a Prepared,
+        begun: Beginning,
+    ) -> Self {
+        let watch = Self::new(run, place, prepared, begun, prepared.baseline_of_unchanged());
+        Self {
+            changed: false,
+            ..watch
+        }
+    }
+
+    fn new(
+        run: &Run<'a>,
+        place: usize,
+        prepared: &'a Prepared,
+        begun: Beginning,
+        baseline: Baseline,
+    ) -> Self {
+        let started = run.tools.clock.now();
+        Self {
+            place,
+            prepared,
+            changed: true,
+            started,
+            deadline: started + run.deploy.timeout,
+            rollout: Rollout::new(prepared.policy(run.deploy), begun.ours.clone(), baseline),
+            watched: Watched::new(&begun.ours.deployment),
+            begun,
+            told: None,
+            last: None,
+            next: Next {
+                look: started,
+                exactly: false,
+                glance: None,
+            },
+        }
+    }
+
+    /// When it wants the next call.
+    pub(super) fn due(&self) -> Duration {
+        let look = self.next.look;
+        self.next.glance.map_or(look, |glance| glance.min(look))
+    }
+
+    /// Whether a whole look is due.
+    pub(super) fn is_due(&self, now: Duration) -> bool {
+        let slack = if self.next.exactly { Duration::ZERO } else { GATHER };
+        self.next.look <= now + slack
+    }
+
+    /// Whether a glance is due, and no whole look.
+    pub(super) fn wants_glance(&self, now: Duration) -> bool {
+        self.next.glance.is_some_and(|at| at <= now + GATHER) && !self.is_due(now)
+    }
+
+    /// Takes note of a glance; a change makes the whole look due.
+    pub(super) fn glanced(&mut self, now: Duration, still: bool) {
+        if still {
+            self.next.glance = Some(now + GLANCE);
+        } else {
+            self.next.look = now;
+        }
+    }
+
+    pub(super) fn ended(self, now: Duration, end: End) -> Ended<'a> {
+        Ended {
+            place: self.place,
+            prepared: self.prepared,
+            begun: self.begun,
+            changed: self.changed,
+            elapsed: now.saturating_sub(self.started),
+            end,
+        }
+    }
+
+    /// How far it is, for the one who ends the watch.
+    pub(super) fn sofar(&mut self) -> Sofar {
+        Sofar {
+            waiting_on: self.told.take(),
+            seen: self.last.take(),
+        }
+    }
+
+    /// Judges a look, and tells what is new.
+    pub(super) fn judge(&mut self, run: &Run<'_>, now: Duration, seen: &Observation) -> Verdict {
+        let elapsed = now.saturating_sub(self.started);
+        let service = &self.prepared.name;
+        for event in self.rollout.news(seen) {
+            let message = event.message.clone();
+            run.tools.tell.tell(Event::ServiceEvent {
+                service: service.clone(),
+                message,
+            });
+        }
+        let verdict = self.rollout.judge(elapsed, seen);
+        if let Verdict::Wait(waiting_on) = &verdict {
+            if self.told.as_ref() != Some(waiting_on) {
+                run.tools.tell.tell(Event::Waiting {
+                    service: service.clone(),
+                    elapsed,
+                    what_for: waiting_on.to_string(),
+                });
+            }
+            self.told = Some(waiting_on.clone());
+            self.next = self.next_after(waiting_on, now);
+        }
+        verdict
+    }
+
+    /// Plans the next look. While the thing that is waited for shows itself by one call, it is glanced at until it
+    /// changes or a whole look is due.
+    fn next_after(&mut self, waiting_on: &WaitingOn, now: Duration) -> Next {
+        let settles = match waiting_on {
+            WaitingOn::TasksToStay { .. } => self.rollout.settles_in(now.saturating_sub(self.started)),
+            _ => None,
+        };
+        self.watched.pace.waits_for(waiting_on);
+        let left = self.deadline.saturating_sub(now);
+        let pause = self
+            .watched
+            .pace
+            .pause(settles.map_or(left, |settles| settles.min(left)));
+        self.watched
+            .pace
+            .settling(settles.is_some_and(|settles| settles > pause));
+        if waiting_on.shows_at_a_glance() {
+            return Next {
+                look: now + (GLANCE * GLANCES).min(left).max(pause.min(left)),
+                exactly: false,
+                glance: Some(now + GLANCE),
+            };
+        }
+        Next {
+            look: now + pause,
+            exactly: settles.is_some_and(|settles| settles <= pause),
+            glance: None,
+        }
+    }
+}
