@@ -15,6 +15,7 @@ mod ecs_adapter;
 mod endings;
 mod engine_stub;
 mod faults;
+mod fleet;
 mod golden;
 mod journals;
 mod names;

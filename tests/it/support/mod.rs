@@ -6,8 +6,9 @@ mod door;
 use crate::journals::journal;
 use aws_sdk_ecs::types::{
     AwsVpcConfiguration, Deployment, DeploymentCircuitBreaker, DeploymentConfiguration, DeploymentController,
-    DeploymentControllerType, LaunchType, NetworkConfiguration, Service,
+    DeploymentControllerType, LaunchType, LoadBalancer, NetworkConfiguration, Service,
 };
+use aws_sdk_elasticloadbalancingv2::types::{Action, ActionTypeEnum, ProtocolEnum, TargetTypeEnum};
 use serde_json::{Value, json};
 use slipway::aws::{Aws, AwsSettings, StaticKeys};
 use slipway::clock::{Clock, VirtualClock};
@@ -32,6 +33,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 pub const CLUSTER: &str = "prod";
+pub const OTHER_CLUSTER: &str = "staging";
 pub const SERVICE: &str = "shop";
 /// A registry that is not the sandbox's: simulated tasks take its images as they are.
 pub const REPOSITORY: &str = "registry.example/shop/web";
@@ -63,6 +65,11 @@ pub struct Setup {
     pub task_definition: Value,
     /// Whether the container `web` is behind a target group that checks `/healthz`.
     pub balanced: bool,
+    /// The least and most percentage of tasks during a deployment; ECS's defaults if absent.
+    pub percent: Option<(i32, i32)>,
+    /// The target group that the tasks are registered in.
+    pub target_group: Option<String>,
+    pub cluster: &'static str,
     /// Whether the referees read the run: not what no model of today knows.
     pub refereed: bool,
 }
@@ -75,6 +82,9 @@ impl Default for Setup {
             controller: DeploymentControllerType::Ecs,
             task_definition: task_definition("shop", &image(1)),
             balanced: false,
+            percent: None,
+            target_group: None,
+            cluster: CLUSTER,
             refereed: true,
         }
     }
@@ -102,7 +112,7 @@ pub fn task_definition(family: &str, image: &str) -> Value {
 
 impl Bench {
     /// An empty sandbox with a cluster and a log group.
-    async fn empty(scenario: &str, journal: Option<PathBuf>) -> Self {
+    pub async fn empty(scenario: &str, journal: Option<PathBuf>) -> Self {
         let clock = Clock::Virtual(VirtualClock::starting_at(Duration::from_secs(1_767_225_600)));
         let folder = tempfile::tempdir().unwrap();
         let journal = journal.unwrap_or_else(|| folder.path().join("journal.jsonl"));
@@ -139,12 +149,14 @@ impl Bench {
             tell: Tell::new(move |event| heard.lock().unwrap().push(event)),
             engine: EngineEnv::default(),
         };
-        aws.ecs
-            .create_cluster()
-            .cluster_name(CLUSTER)
-            .send()
-            .await
-            .unwrap();
+        for cluster in [CLUSTER, OTHER_CLUSTER] {
+            aws.ecs
+                .create_cluster()
+                .cluster_name(cluster)
+                .send()
+                .await
+                .unwrap();
+        }
         aws.logs
             .create_log_group()
             .log_group_name("/ecs/shop")
@@ -207,7 +219,7 @@ impl Bench {
             .aws
             .ecs
             .create_service()
-            .cluster(CLUSTER)
+            .cluster(setup.cluster)
             .service_name(name)
             .task_definition(revision)
             .desired_count(setup.desired)
@@ -215,16 +227,120 @@ impl Bench {
             .deployment_controller(controller)
             .network_configuration(NetworkConfiguration::builder().awsvpc_configuration(vpc).build());
         if setup.controller == DeploymentControllerType::Ecs {
+            let (least, most) = setup.percent.unzip();
             call = call.deployment_configuration(
                 DeploymentConfiguration::builder()
                     .deployment_circuit_breaker(breaker)
+                    .set_minimum_healthy_percent(least)
+                    .set_maximum_percent(most)
                     .build(),
             );
         }
         if setup.balanced {
             call = call.load_balancers(door::open(&self.aws).await);
         }
+        if let Some(group) = &setup.target_group {
+            let behind = LoadBalancer::builder()
+                .target_group_arn(group)
+                .container_name("web")
+                .container_port(8080);
+            call = call.load_balancers(behind.build());
+        }
         call.send().await.unwrap();
+    }
+
+    /// A target group behind a load balancer of its own.
+    pub async fn target_group(&self, name: &str) -> String {
+        let elb = &self.aws.elb;
+        let balancer = elb
+            .create_load_balancer()
+            .name(name)
+            .subnets("subnet-00000000")
+            .subnets("subnet-00000001");
+        let balancer = balancer.send().await.unwrap().load_balancers()[0]
+            .load_balancer_arn()
+            .unwrap()
+            .to_owned();
+        let group = elb
+            .create_target_group()
+            .name(name)
+            .protocol(ProtocolEnum::Http)
+            .port(8080)
+            .target_type(TargetTypeEnum::Ip)
+            .vpc_id("vpc-00000000")
+            .health_check_interval_seconds(5)
+            .health_check_timeout_seconds(2)
+            .healthy_threshold_count(2);
+        let group = group.send().await.unwrap().target_groups()[0]
+            .target_group_arn()
+            .unwrap()
+            .to_owned();
+        let forward = Action::builder()
+            .r#type(ActionTypeEnum::Forward)
+            .target_group_arn(&group)
+            .build();
+        elb.create_listener()
+            .load_balancer_arn(balancer)
+            .protocol(ProtocolEnum::Http)
+            .port(80)
+            .default_actions(forward)
+            .send()
+            .await
+            .unwrap();
+        group
+    }
+
+    /// Services that run version 1 of a family of their own name each, once all have reached their steady state.
+    pub async fn with_services(scenario: &str, services: &[(&str, Setup)]) -> Self {
+        let bench = Self::empty(scenario, journal(scenario)).await;
+        for (name, setup) in services {
+            bench.add_service(name, setup).await;
+        }
+        bench.let_pass(Duration::from_secs(180)).await;
+        bench
+    }
+
+    pub async fn add_service(&self, name: &str, setup: &Setup) {
+        let mut definition = setup.task_definition.clone();
+        definition["family"] = json!(name);
+        let revision = self.register(&definition).await;
+        self.create_service(name, &revision, setup).await;
+    }
+
+    pub async fn let_pass(&self, time: Duration) {
+        let _ = self.tools.clock.pause(time, &shutdown::Shutdown::never()).await;
+    }
+
+    /// The plan of version 2 for these services.
+    pub fn version_two_of(&self, services: &[(&str, &str)]) -> DeployPlan {
+        let mut plan = self.version_two();
+        let one = plan.services[0].clone();
+        plan.services = services
+            .iter()
+            .map(|(cluster, name)| ServiceSettings {
+                name: name.parse().unwrap(),
+                cluster: Some(cluster.parse().unwrap()),
+                ..one.clone()
+            })
+            .collect();
+        plan
+    }
+
+    /// `family:revision` of the primary deployment of a service, and whether it completed, asked past the wire.
+    pub fn primary(&self, cluster: &str, service: &str) -> (String, bool) {
+        let described = self.ask(
+            "DescribeServices",
+            &json!({ "cluster": cluster, "services": [service] }),
+        );
+        let primary = &described["services"][0]["deployments"][0];
+        assert_eq!(primary["status"], "PRIMARY", "{described}");
+        let revision = primary["taskDefinition"]
+            .as_str()
+            .unwrap()
+            .rsplit('/')
+            .next()
+            .unwrap();
+        (revision.to_owned(), primary["rolloutState"] == "COMPLETED")
     }
 
     pub async fn wait_until_steady(&self) {
