@@ -191,6 +191,7 @@ pub const RULES: &[Rule] = &[
     rule("ecs::diagnosis", Layer::Decisions),
     rule("ecs::observation", Layer::Decisions),
     rule("ecs::quota", Layer::Decisions),
+    rule("ecs::resume", Layer::Decisions),
     rule("ecs::rollout", Layer::Decisions),
     rule("ecs::task_definition", Layer::Decisions),
     rule("image::context", Layer::Decisions),
