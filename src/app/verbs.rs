@@ -10,6 +10,7 @@ use crate::config::resolve::{Needs, resolve};
 use crate::config::settings::{DefinitionsSource, Settings};
 use crate::config::written::{Environment, Given};
 use crate::dryrun::{self, DryRunRequest, DryRunVerb};
+use crate::ecs::resume::{Resume, ResumeError};
 use crate::failure::{Failure, Kind};
 use crate::report::event::{Event, Tell};
 use crate::report::reporter::{Reporter, write_data};
@@ -19,9 +20,10 @@ use crate::sandbox::world::ecs::Timings;
 use crate::shutdown::{self, Shutdown, Urgency};
 use crate::stage::Tools;
 use crate::stage::build::{BuildPlan, Built, build};
-use crate::stage::deploy::{DeployPlan, Deployed, deploy};
+use crate::stage::deploy::{DeployPlan, Deployed, deploy, resume};
 use serde_json::json;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The region of a sandbox that nobody gave one.
 const SANDBOX_REGION: &str = "us-east-1";
@@ -75,6 +77,18 @@ async fn perform(verb: Verb, start: Start) -> Result<String, Failure> {
             let settings = settle(&start, args.path.as_deref(), BUILD)?;
             let tools = tools(&start, &settings);
             Ok(image_lines([&build_stage(&tools, settings).await?]))
+        }
+        Verb::Deploy(args) if !args.resume.is_empty() => {
+            let earlier = Resume::read(&args.resume).map_err(bad_token)?;
+            let settings = resumed(
+                settle(&start, args.path.as_deref(), Needs::default())?,
+                &start,
+                &earlier,
+            )?;
+            let tools = tools(&start, &settings);
+            Ok(service_lines(
+                &Box::pin(resume(&tools, &settings.deploy, &earlier)).await?,
+            ))
         }
         Verb::Deploy(args) => {
             let settings = settle(&start, args.path.as_deref(), DEPLOY)?;
@@ -135,6 +149,44 @@ fn settle(start: &Start, path: Option<&Path>, needs: Needs) -> Result<Settings, 
         }
         Err(problems) => Err(misconfigured(problems.iter().map(ToString::to_string).collect())),
     }
+}
+
+/// The settings of a run that takes up an earlier one: the region is the token's, and the timeout too unless one is
+/// typed.
+fn resumed(settings: Settings, start: &Start, earlier: &Resume) -> Result<Settings, Failure> {
+    let typed = |flag: &str| start.flags.iter().any(|given| given.flag == flag);
+    let mut settings = settings;
+    if let Some(region) = settings
+        .region
+        .as_ref()
+        .filter(|region| **region != earlier.region)
+        && typed("--region")
+    {
+        let what = format!(
+            "the token is of the region {}, and `--region` says {region}",
+            earlier.region
+        );
+        return Err(Failure::new(Kind::Usage, what).left("nothing was done"));
+    }
+    settings.region = Some(earlier.region.clone());
+    if !typed("--timeout") {
+        settings.deploy.timeout = Duration::from_secs(earlier.wishes.timeout);
+    }
+    Ok(settings)
+}
+
+fn bad_token(error: ResumeError) -> Failure {
+    let hint = match &error {
+        ResumeError::Foreign | ResumeError::Damaged => {
+            "copy the whole token, from `sw1.` to its end, as the failure printed it"
+        }
+        ResumeError::OtherVersion(_) => "resume with the slipway that printed it",
+        ResumeError::DifferentRuns => "resume each run by itself",
+    };
+    Failure::new(Kind::Usage, "the run cannot be resumed")
+        .because(error)
+        .hint(hint)
+        .left("nothing was done")
 }
 
 fn unreadable(error: LayerError) -> Failure {

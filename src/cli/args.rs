@@ -189,6 +189,20 @@ pub struct DeployArgs {
     /// What to deploy: a JSON file, a zip, or an S3 object [default: what the build writes].
     #[arg(long, value_name = "FILE|s3://BUCKET/KEY", help_heading = "Deploy options")]
     pub imagedefinitions: Option<String>,
+    /// Watch and prove what an earlier run left under way, by the token that it printed; repeatable.
+    ///
+    /// Nothing is registered or updated but to undo what failed. What the run was asked for is in the token; --timeout
+    /// counts from now.
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        help_heading = "Deploy options",
+        conflicts_with_all = [
+            "cluster", "service", "task_definition", "until", "on_failure", "on_first_failure", "force", "allow_zero",
+            "imagedefinitions",
+        ]
+    )]
+    pub resume: Vec<String>,
 }
 
 /// The deploy flags; each is a key of `[deploy]` or `[service.NAME]`.

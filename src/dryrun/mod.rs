@@ -146,6 +146,10 @@ pub async fn run(request: DryRunRequest) -> Result<DryRun, Failure> {
 
 /// A run that was stopped speaks of an ECS that goes on without it; this one ended with the run.
 fn as_left_here(failure: Failure) -> Failure {
+    let failure = Failure {
+        resume: Vec::new(),
+        ..failure
+    };
     match failure.kind {
         Kind::Interrupted | Kind::Terminated => Failure {
             hints: Vec::new(),

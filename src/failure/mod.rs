@@ -151,6 +151,8 @@ pub struct Failure {
     pub others: Vec<String>,
     /// What to do next, one line each.
     pub hints: Vec<String>,
+    /// Tokens that take up the watch of what goes on, for `slipway deploy --resume`.
+    pub resume: Vec<String>,
     /// Lines that prove the cause: stopped tasks, log tail, events. Shown between `cause` and `where`.
     pub evidence: Vec<String>,
     /// The error that led here.
@@ -168,6 +170,7 @@ impl Failure {
             left: None,
             others: Vec::new(),
             hints: Vec::new(),
+            resume: Vec::new(),
             evidence: Vec::new(),
             source: None,
         }

@@ -32,8 +32,9 @@ struct Row {
 }
 
 impl Row {
-    fn text(&self, of: &str) -> String {
-        let mut text = format!("{of}: {}", self.doing);
+    fn text(&self, of: &str, width: usize) -> String {
+        let name = format!("{of}:");
+        let mut text = format!("{name:<width$} {}", self.doing);
         if !self.layers.is_empty() {
             let (done, total) = self
                 .layers
@@ -137,12 +138,14 @@ impl Board {
         }
     }
 
-    /// The rows, by what they speak of.
+    /// The rows, by what they speak of; their texts begin in one column.
     #[must_use]
     pub fn rows(&self) -> BTreeMap<&str, String> {
+        let longest = self.rows.keys().map(|of| of.chars().count()).max();
+        let width = longest.unwrap_or_default() + 1;
         self.rows
             .iter()
-            .map(|(of, row)| (of.as_str(), row.text(of)))
+            .map(|(of, row)| (of.as_str(), row.text(of, width)))
             .collect()
     }
 }

@@ -129,6 +129,7 @@ pub fn failure(failure: &Failure, elapsed: Duration) -> Value {
         "left": failure.left,
         "others": failure.others,
         "hints": failure.hints,
+        "resume": failure.resume,
     });
     object("failure", elapsed, fields)
 }

@@ -313,3 +313,35 @@ async fn without_the_service_deployment_api_all_are_judged_by_describe_services(
         .count();
     assert!(of_deployments <= 6, "{}", counted(&asked));
 }
+
+#[tokio::test]
+async fn a_deployment_that_could_not_make_progress_is_refused_before_anything_changes() {
+    let names = names(2);
+    let bench = Bench::empty("", None).await;
+    for (name, percent) in names.iter().zip([None, Some((100, 100))]) {
+        let setup = Setup {
+            percent,
+            ..Setup::default()
+        };
+        bench.add_service(name, &setup).await;
+    }
+    bench.let_pass(Duration::from_secs(180)).await;
+    let places: Vec<(&str, &str)> = names.iter().map(|name| (CLUSTER, name.as_str())).collect();
+    let mut plan = bench.version_two_of(&places);
+    let (failure, text) = failed(bench.deploy(&plan).await);
+    assert_eq!(failure.kind, Kind::Refused, "{text}");
+    assert!(text.lines().next().unwrap().contains("`service-01`"), "{text}");
+    for name in &names {
+        assert_eq!(bench.primary(CLUSTER, name).0, format!("{name}:1"));
+    }
+    plan.deploy.force = true;
+    plan.deploy.timeout = Duration::from_secs(200);
+    let (failure, text) = failed(bench.deploy(&plan).await);
+    assert_eq!(failure.kind, Kind::Deadline, "{text}");
+    assert!(
+        bench
+            .told()
+            .iter()
+            .any(|event| matches!(event, Event::Warning(text) if text.contains("cannot make progress")))
+    );
+}

@@ -21,6 +21,7 @@ mod journals;
 mod names;
 mod promises;
 mod responder;
+mod resume;
 mod rolls;
 mod sandbox_support;
 mod scenarios;

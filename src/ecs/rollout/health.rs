@@ -136,9 +136,11 @@ impl Rollout {
         if running < desired {
             return Err(Verdict::Wait(self.to_start(now, running)));
         }
-        self.container_health(&tasks, desired)?;
+        // A task that one check calls healthy and another does not is not healthy: each check asks those that passed the
+        // ones before.
+        let mut healthy = self.container_health(&tasks, desired)?;
         for attachment in &service.load_balancers {
-            targets::healthy(attachment, &tasks, service, seen, now.vouched())?;
+            healthy = targets::healthy(attachment, healthy, service, seen, now.vouched())?;
         }
         if service.unseen_health && now.vouched() != Vouched::Fully {
             return Err(Verdict::Wait(now.completion()));
@@ -205,13 +207,14 @@ impl Rollout {
         }
     }
 
-    fn container_health(&self, tasks: &[&Task], desired: u32) -> Result<(), Verdict> {
-        let healthy = tasks.iter().filter(|task| self.passes(task)).count();
-        let healthy = count(healthy);
+    /// The tasks that pass every container health check, if they are enough.
+    fn container_health<'a>(&self, tasks: &[&'a Task], desired: u32) -> Result<Vec<&'a Task>, Verdict> {
+        let passing: Vec<&Task> = tasks.iter().copied().filter(|task| self.passes(task)).collect();
+        let healthy = count(passing.len());
         if healthy < desired {
             return Err(Verdict::Wait(WaitingOn::ContainerHealth { healthy, desired }));
         }
-        Ok(())
+        Ok(passing)
     }
 
     /// Whether every container of a task that has a check passes it.

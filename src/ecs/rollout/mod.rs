@@ -162,6 +162,13 @@ impl Rollout {
         }
     }
 
+    /// Goes on with a rollout that an earlier process followed, and saw.
+    #[must_use]
+    pub fn taken_up(mut self) -> Self {
+        self.memory.appeared = true;
+        self
+    }
+
     /// Judges one look taken `elapsed` after the service was updated.
     pub fn judge(&mut self, elapsed: Duration, seen: &Observation) -> Verdict {
         let verdict = self.judge_look(elapsed, seen);

@@ -17,17 +17,18 @@ pub(super) enum Vouched {
     Fully,
 }
 
-/// The targets of our tasks in one attachment are healthy.
-pub(super) fn healthy(
+/// The tasks of ours whose targets in one attachment are healthy, if they are enough; all where targets cannot be
+/// matched with tasks.
+pub(super) fn healthy<'a>(
     attachment: &Attachment,
-    tasks: &[&Task],
+    tasks: Vec<&'a Task>,
     service: &Service,
     seen: &Observation,
     vouched: Vouched,
-) -> Result<(), Verdict> {
+) -> Result<Vec<&'a Task>, Verdict> {
     let groups = groups(attachment, seen);
     if groups.is_empty() {
-        return unseen(seen, vouched);
+        return unseen(seen, vouched).map(|()| tasks);
     }
     let states = || groups.iter().flat_map(|group| &group.targets);
     let waits = |healthy: u32, desired: u32| {
@@ -39,16 +40,17 @@ pub(super) fn healthy(
         }))
     };
     if tasks.iter().all(|task| task.address.is_some()) {
-        let healthy = tasks.iter().filter(|task| {
+        let serves = |task: &Task| {
             groups
                 .iter()
                 .any(|group| is_healthy_target(group, attachment, task))
-        });
-        let healthy = count(healthy.count());
+        };
+        let serving: Vec<&Task> = tasks.into_iter().filter(|task| serves(task)).collect();
+        let healthy = count(serving.len());
         return if healthy < service.desired {
             waits(healthy, service.desired)
         } else {
-            Ok(())
+            Ok(serving)
         };
     }
     // Targets of instances cannot be matched with tasks, and the group may be another service's, too. So ECS, which can
@@ -69,7 +71,7 @@ pub(super) fn healthy(
         _ if healthy < desired => waits(healthy, desired),
         Vouched::No => Err(Verdict::Wait(WaitingOn::Completion { stage: None })),
         Vouched::Partly if !all => waits(healthy, desired),
-        Vouched::Partly | Vouched::Fully => Ok(()),
+        Vouched::Partly | Vouched::Fully => Ok(tasks),
     }
 }
 

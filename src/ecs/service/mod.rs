@@ -71,6 +71,12 @@ impl Ecs {
         }
     }
 
+    /// The region of the cluster.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        self.aws.region()
+    }
+
     /// Describes the service.
     ///
     /// # Errors

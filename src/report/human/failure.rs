@@ -40,6 +40,16 @@ pub fn render(failure: &Failure, width: Option<usize>, style: Style) -> String {
         .flat_map(|hint| page.field("hint", hint))
         .collect();
     tail.extend(page.shorten(hints, MOST_OF_HINTS));
+    if !failure.resume.is_empty() {
+        let tokens: Vec<String> = failure
+            .resume
+            .iter()
+            .map(|token| format!("--resume {token}"))
+            .collect();
+        // In one line however narrow the terminal is, and whole, so that it can be copied.
+        let label = style.label("resume:");
+        tail.push(format!(" {label} slipway deploy {}", tokens.join(" ")));
+    }
     let taken: usize = head.iter().chain(&tail).map(|line| page.rows(line)).sum();
     let evidence = failure.evidence.iter().flat_map(|text| text.lines());
     let evidence = evidence.map(|line| {

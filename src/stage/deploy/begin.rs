@@ -1,6 +1,6 @@
 //! The change itself: a revision is registered, and the service is pointed at it.
 
-use super::prepare::{Prepared, warn};
+use super::prepare::Prepared;
 use super::roll::Run;
 use crate::clock::Pause;
 use crate::ecs::observation::revision_name;
@@ -93,7 +93,6 @@ impl Registrations {
 
 pub(super) async fn begin(run: &Run<'_>, prepared: &Prepared) -> Result<Beginning, Unbegun> {
     let (tools, deploy) = (run.tools, run.deploy);
-    warn(tools, prepared);
     for advice in advice(&prepared.service, deploy.timeout) {
         let warning = format!("service `{}`: {advice}", prepared.name);
         tools.tell.tell(Event::Warning(warning));

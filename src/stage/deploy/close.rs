@@ -9,14 +9,17 @@ use super::watch::{End, Ended, Lost, Sofar, running, serving};
 use super::words::describe;
 use crate::config::settings::OnFailure;
 use crate::ecs::observation::{Observation, Service};
-use crate::ecs::rollout::Ours;
+use crate::ecs::resume::{Before, UnderWay};
+use crate::ecs::rollout::{Loss, Ours};
 use crate::failure::{Failure, Kind, chain};
+use crate::name::ImageRef;
 use crate::report::event::{Event, Phase};
 use crate::stage::Tools;
 use std::time::Duration;
 
 /// Closes one service; gives its place in the run, and what became of it.
 pub(super) async fn close(run: &Run<'_>, ended: Ended<'_>) -> (usize, Outcome) {
+    let goes_on = changes(&ended).then(|| Box::new(under_way(&ended)));
     let Ended {
         place,
         prepared,
@@ -24,6 +27,7 @@ pub(super) async fn close(run: &Run<'_>, ended: Ended<'_>) -> (usize, Outcome) {
         changed,
         elapsed,
         end,
+        ..
     } = ended;
     let tools = run.tools;
     let outcome = match end {
@@ -35,6 +39,7 @@ pub(super) async fn close(run: &Run<'_>, ended: Ended<'_>) -> (usize, Outcome) {
         }
         End::Lost(lost, order) => {
             tell_lost(run, prepared, &lost, changed);
+            let goes_on = goes_on.filter(|_| leaves_under_way(&lost.loss));
             let failure = if changed {
                 lost.into_failure(tools, run.deploy, prepared, &begun).await
             } else {
@@ -43,6 +48,7 @@ pub(super) async fn close(run: &Run<'_>, ended: Ended<'_>) -> (usize, Outcome) {
             Outcome::Lost {
                 failure: Box::new(failure),
                 order,
+                goes_on,
             }
         }
         End::Stopped(kind, sofar, order) => {
@@ -54,6 +60,7 @@ pub(super) async fn close(run: &Run<'_>, ended: Ended<'_>) -> (usize, Outcome) {
             Outcome::Lost {
                 failure: Box::new(failure),
                 order,
+                goes_on,
             }
         }
         End::Unwatched(sofar) => {
@@ -64,7 +71,7 @@ pub(super) async fn close(run: &Run<'_>, ended: Ended<'_>) -> (usize, Outcome) {
                 service: prepared.name.clone(),
                 doing: doing.clone(),
             });
-            Outcome::Unwatched(doing)
+            Outcome::Unwatched { doing, goes_on }
         }
         End::Back {
             service_deployment,
@@ -75,6 +82,34 @@ pub(super) async fn close(run: &Run<'_>, ended: Ended<'_>) -> (usize, Outcome) {
         }
     };
     (place, outcome)
+}
+
+/// Whether this run changed the service, so that there is a rollout to take up again.
+const fn changes(ended: &Ended<'_>) -> bool {
+    ended.changed && !matches!(ended.end, End::Healthy(_) | End::Back { .. })
+}
+
+/// Whether ECS goes on with a rollout that was given up.
+const fn leaves_under_way(loss: &Loss) -> bool {
+    matches!(loss, Loss::Deadline { .. } | Loss::CannotTell(_))
+}
+
+fn under_way(ended: &Ended<'_>) -> UnderWay {
+    let prepared = ended.prepared;
+    let digest = |image: &ImageRef| image.digest.as_ref().map(ToString::to_string);
+    let images = prepared.images.iter();
+    UnderWay {
+        cluster: prepared.cluster.clone(),
+        service: prepared.name.to_string(),
+        deployment: ended.begun.ours.deployment.clone(),
+        revision: ended.begun.revision.clone(),
+        started: ended.started.as_secs(),
+        appeared: ended.appeared,
+        images: images
+            .map(|(name, image)| (name.to_string(), digest(image)))
+            .collect(),
+        before: Before::of(&prepared.service),
+    }
 }
 
 /// Tells the proof and sums up.

@@ -10,10 +10,13 @@ mod definitions;
 mod loss;
 mod outcome;
 mod prepare;
+mod resume;
 mod roll;
 mod undo;
 mod watch;
 mod words;
+
+pub use resume::resume;
 
 use super::Tools;
 use crate::config::settings::{DeploySettings, ServiceSettings};

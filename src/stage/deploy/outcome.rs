@@ -1,6 +1,7 @@
 //! What became of every service of a run, summed up: all of them proven, or one failure that tells of each.
 
 use super::Deployed;
+use crate::ecs::resume::UnderWay;
 use crate::failure::{Failure, Kind};
 use crate::name::ServiceName;
 
@@ -17,13 +18,29 @@ pub(super) enum Outcome {
         failure: Box<Failure>,
         /// Which loss of the run it is: the first one decides.
         order: usize,
+        /// What takes up the watch again, where ECS goes on.
+        goes_on: Option<Box<UnderWay>>,
     },
-    /// Left to ECS because another one failed; what it was doing.
-    Unwatched(String),
+    /// Left to ECS because another one failed.
+    Unwatched {
+        /// What it was doing.
+        doing: String,
+        goes_on: Option<Box<UnderWay>>,
+    },
     /// Taken back because another one failed; what came of it.
     Back(String),
     /// Not changed because another one failed; what is left.
     Untouched(String),
+}
+
+impl Outcome {
+    /// The rollout that ECS goes on with unwatched, if there is one.
+    pub(super) fn goes_on(&self) -> Option<&UnderWay> {
+        match self {
+            Self::Lost { goes_on, .. } | Self::Unwatched { goes_on, .. } => goes_on.as_deref(),
+            Self::Proven(_) | Self::Back(_) | Self::Untouched(_) => None,
+        }
+    }
 }
 
 /// What was deployed, or the first failure with a word on every other service.
@@ -34,8 +51,8 @@ pub(super) fn sum_up(outcomes: Vec<(ServiceName, Outcome)>) -> Result<Vec<Deploy
     for (name, outcome) in outcomes {
         match outcome {
             Outcome::Proven(done) => deployed.push(done),
-            Outcome::Lost { failure, order } => lost.push((order, name, *failure)),
-            Outcome::Unwatched(doing) => unwatched.push(format!("`{name}` ({doing})")),
+            Outcome::Lost { failure, order, .. } => lost.push((order, name, *failure)),
+            Outcome::Unwatched { doing, .. } => unwatched.push(format!("`{name}` ({doing})")),
             Outcome::Back(state) => back.push(format!("`{name}` {state}")),
             Outcome::Untouched(left) => untouched.push(format!("`{name}` ({left})")),
         }
@@ -102,6 +119,14 @@ mod tests {
         Outcome::Lost {
             failure: Box::new(Failure::new(kind, what).left(format!("{what} is left"))),
             order,
+            goes_on: None,
+        }
+    }
+
+    fn unwatched(doing: &str) -> Outcome {
+        Outcome::Unwatched {
+            doing: doing.to_owned(),
+            goes_on: None,
         }
     }
 
@@ -111,10 +136,7 @@ mod tests {
             named("api", Outcome::Proven(done("api"))),
             named("jobs", lost(1, Kind::Superseded, "jobs was superseded")),
             named("web", lost(0, Kind::RolledBack, "web failed")),
-            named(
-                "mail",
-                Outcome::Unwatched("waiting for tasks to start".to_owned()),
-            ),
+            named("mail", unwatched("waiting for tasks to start")),
             named("cron", Outcome::Untouched("`cron:1` serves as before".to_owned())),
             named(
                 "shop",
@@ -142,7 +164,7 @@ mod tests {
     fn all_proven_is_success_and_nothing_else_is() {
         let proven = || named("api", Outcome::Proven(done("api")));
         assert_eq!(sum_up(vec![proven()]).unwrap(), [done("api")]);
-        let given_up = named("web", Outcome::Unwatched("just begun".to_owned()));
+        let given_up = named("web", unwatched("just begun"));
         assert_eq!(sum_up(vec![proven(), given_up]).unwrap_err().kind, Kind::Bug);
     }
 

@@ -5,7 +5,9 @@ use super::definitions::{Images, all_taken, choose};
 use crate::aws::sort::Sorted;
 use crate::config::settings::{DeploySettings, ServiceSettings, Until};
 use crate::ecs::diagnosis::{Comparison, Revision};
-use crate::ecs::observation::{Controller, Deployment, RolloutState, Service, ServiceStatus, revision_name};
+use crate::ecs::observation::{
+    Controller, Deployment, RolloutState, Service, ServiceStatus, Strategy, revision_name,
+};
 use crate::ecs::rollout::{Baseline, Expected, Goal, Policy};
 use crate::ecs::service::{Ecs, ServiceError};
 use crate::ecs::task_definition::{Diff, Shape, TaskDefinition, TaskDefinitionError};
@@ -51,6 +53,13 @@ pub(super) async fn all(tools: &Tools, plan: &DeployPlan, images: &Images) -> Re
     let prepared = try_join_all(each).await?;
     let chosen: Vec<&Images> = prepared.iter().map(|prepared| &prepared.images).collect();
     all_taken(images, &chosen)?;
+    let force = plan.deploy.force;
+    for changing in prepared
+        .iter()
+        .filter(|prepared| force || !prepared.is_unchanged())
+    {
+        check_progress(tools, force, changing)?;
+    }
     Ok(prepared)
 }
 
@@ -251,15 +260,28 @@ fn usable(service: &Service, name: &ServiceName, allow_zero: bool) -> Result<(),
     Ok(())
 }
 
-/// Warns of settings with which ECS cannot replace a task.
-pub(super) fn warn(tools: &Tools, prepared: &Prepared) {
+/// Refuses an update that ECS cannot make progress with, unless it is forced, and warns of one that it will replace.
+fn check_progress(tools: &Tools, force: bool, prepared: &Prepared) -> Result<(), Failure> {
     let Prepared { service, name, .. } = prepared;
     if is_deadlocked(service) {
         let (least, most) = service.percent;
+        let desired = service.desired;
+        let why = format!(
+            "minimumHealthyPercent {least} and maximumPercent {most} leave no room to replace a task of {desired}"
+        );
+        if !force {
+            let what = format!("a deployment of service `{name}` could not make progress");
+            return Err(Failure::new(Kind::Refused, what)
+                .cause(why)
+                .left(format!("nothing was changed; `{}` serves as before", prepared.revision()))
+                .place(format!("service `{name}` in cluster `{}`", prepared.cluster))
+                .hint(
+                    "raise maximumPercent (to 200, for example) or lower minimumHealthyPercent in the service's deployment \
+                     configuration; `--force` deploys all the same",
+                ));
+        }
         tools.tell.tell(Event::Warning(format!(
-            "service `{name}`: minimumHealthyPercent {least} and maximumPercent {most} leave no room to replace a task \
-             of {}: the deployment cannot make progress",
-            service.desired
+            "service `{name}`: {why}: the deployment cannot make progress"
         )));
     }
     let under_way = |primary: &&Deployment| primary.rollout == Some(RolloutState::InProgress);
@@ -269,18 +291,21 @@ pub(super) fn warn(tools: &Tools, prepared: &Prepared) {
             primary.id
         )));
     }
+    Ok(())
 }
 
-/// ECS may neither start a task above the upper limit nor stop one below the lower limit.
+/// ECS may neither start a task above the upper limit nor stop one below the lower limit, so that a rolling update never
+/// begins; other strategies run both revisions in full. With a task missing there is room for one.
 fn is_deadlocked(service: &Service) -> bool {
     let desired = u64::from(service.desired);
     let lower = (desired * u64::from(service.percent.0)).div_ceil(100);
     let upper = desired * u64::from(service.percent.1) / 100;
-    desired > 0 && upper <= desired && lower >= desired
+    let rolls = service.strategy == Strategy::Rolling && service.running >= service.desired;
+    rolls && desired > 0 && upper <= desired && lower >= desired
 }
 
 /// A failure to read the service or its task definition.
-fn cannot_ask(error: ServiceError, name: &ServiceName, region: &str) -> Failure {
+pub(super) fn cannot_ask(error: ServiceError, name: &ServiceName, region: &str) -> Failure {
     match error {
         ServiceError::NoService => Failure::new(Kind::Refused, format!("service `{name}` does not exist"))
             .hint(format!(
@@ -355,5 +380,12 @@ mod tests {
             service.percent = percent;
             assert_eq!(is_deadlocked(&service), deadlocked, "{desired} {percent:?}");
         }
+        let mut service = build::before(2);
+        service.percent = (100, 100);
+        service.running = 1;
+        assert!(!is_deadlocked(&service), "there is room for the missing one");
+        service.running = 2;
+        service.strategy = "CANARY".into();
+        assert!(!is_deadlocked(&service), "both revisions run in full");
     }
 }

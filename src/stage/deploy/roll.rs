@@ -8,8 +8,10 @@ use super::begin::{self, Beginning, Registrations, Unbegun};
 use super::close::close;
 use super::outcome::{Outcome, sum_up};
 use super::prepare::Prepared;
+use super::resume;
 use super::watch::{Ended, Joined, Watch, watch};
 use crate::config::settings::DeploySettings;
+use crate::ecs::resume::{Resume, UnderWay};
 use crate::ecs::rollout::Ours;
 use crate::failure::{Failure, Kind};
 use crate::report::event::{Event, Phase};
@@ -25,6 +27,8 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 pub(super) struct Run<'a> {
     pub(super) tools: &'a Tools,
     pub(super) deploy: &'a DeploySettings,
+    /// What an earlier run began, by the places of the services; none if this run begins them.
+    earlier: &'a [UnderWay],
     /// How many services the run has.
     pub(super) services: usize,
     pub(super) registrations: Registrations,
@@ -56,9 +60,29 @@ pub(super) async fn roll(
     deploy: &DeploySettings,
     prepared: &[Prepared],
 ) -> Result<Vec<Deployed>, Failure> {
+    roll_or_watch(tools, deploy, prepared, &[]).await
+}
+
+/// The same for services that an earlier run began: they are watched, and not changed but to undo what failed.
+pub(super) async fn take_up(
+    tools: &Tools,
+    deploy: &DeploySettings,
+    prepared: &[Prepared],
+    earlier: &[UnderWay],
+) -> Result<Vec<Deployed>, Failure> {
+    roll_or_watch(tools, deploy, prepared, earlier).await
+}
+
+async fn roll_or_watch(
+    tools: &Tools,
+    deploy: &DeploySettings,
+    prepared: &[Prepared],
+    earlier: &[UnderWay],
+) -> Result<Vec<Deployed>, Failure> {
     let run = Run {
         tools,
         deploy,
+        earlier,
         services: prepared.len(),
         registrations: Registrations::default(),
         halted: AtomicBool::new(false),
@@ -73,10 +97,22 @@ pub(super) async fn roll(
     );
     let mut outcomes: BTreeMap<usize, Outcome> = begun.into_iter().flatten().collect();
     outcomes.extend(closed);
+    let going_on: Vec<UnderWay> = outcomes.values().filter_map(Outcome::goes_on).cloned().collect();
     let named = outcomes
         .into_iter()
         .filter_map(|(place, outcome)| Some((prepared.get(place)?.name.clone(), outcome)));
-    sum_up(named.collect())
+    sum_up(named.collect()).map_err(|failure| match prepared.first() {
+        Some(first) if !going_on.is_empty() => Failure {
+            resume: Resume {
+                region: first.ecs.region().to_owned(),
+                wishes: resume::wishes(deploy),
+                services: going_on,
+            }
+            .tokens(),
+            ..failure
+        },
+        Some(_) | None => failure,
+    })
 }
 
 /// Begins every service, and hands each on to the watch; gives what became of those that could not be begun.
@@ -107,6 +143,7 @@ async fn begin_one<'a>(
             let lost = Outcome::Lost {
                 failure,
                 order: run.next_loss(),
+                goes_on: None,
             };
             (Joined::Failed { certain }, Some((place, lost)))
         }
@@ -117,6 +154,9 @@ async fn begin_one<'a>(
 }
 
 async fn try_begin<'a>(run: &Run<'a>, place: usize, prepared: &'a Prepared) -> Result<Watch<'a>, Unbegun> {
+    if let Some(earlier) = run.earlier.get(place) {
+        return Ok(Watch::of_earlier(run, place, prepared, earlier));
+    }
     if prepared.is_unchanged() && !run.deploy.force {
         // Judged like a rollout, so that "unchanged" is never said of a service that is down.
         let Some(primary) = prepared.service.primary() else {

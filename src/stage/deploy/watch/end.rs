@@ -15,6 +15,10 @@ pub(in crate::stage::deploy) struct Ended<'a> {
     pub(in crate::stage::deploy) prepared: &'a Prepared,
     pub(in crate::stage::deploy) begun: Beginning,
     pub(in crate::stage::deploy) changed: bool,
+    /// Whether a look has shown our deployment.
+    pub(in crate::stage::deploy) appeared: bool,
+    /// When it was updated.
+    pub(in crate::stage::deploy) started: Duration,
     /// From the update to the end.
     pub(in crate::stage::deploy) elapsed: Duration,
     pub(in crate::stage::deploy) end: End,

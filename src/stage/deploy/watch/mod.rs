@@ -187,6 +187,8 @@ impl<'a> Fleet<'a, '_> {
                     prepared: settled.prepared,
                     begun: settled.begun,
                     changed: true,
+                    appeared: true,
+                    started: now,
                     elapsed: Duration::ZERO,
                     end: End::Back {
                         service_deployment: settled.service_deployment,

@@ -5,8 +5,9 @@ use super::super::prepare::Prepared;
 use super::super::roll::Run;
 use super::end::{End, Ended, Sofar};
 use crate::ecs::observation::Observation;
+use crate::ecs::resume::UnderWay;
 use crate::ecs::rollout::pace::{GLANCE, GLANCES};
-use crate::ecs::rollout::{Baseline, Rollout, Verdict, WaitingOn};
+use crate::ecs::rollout::{Baseline, Ours, Rollout, Verdict, WaitingOn};
 use crate::ecs::service::Watched;
 use crate::report::event::Event;
 use std::time::Duration;
@@ -31,6 +32,8 @@ pub(in crate::stage::deploy) struct Watch<'a> {
     pub(super) watched: Watched,
     pub(super) told: Option<WaitingOn>,
     pub(super) last: Option<Observation>,
+    /// Whether a look has shown our deployment.
+    appeared: bool,
     next: Next,
 }
 
@@ -52,7 +55,33 @@ impl<'a> Watch<'a> {
         prepared: &'a Prepared,
         begun: Beginning,
     ) -> Self {
-        Self::new(run, place, prepared, begun, prepared.baseline())
+        let now = run.tools.clock.now();
+        Self::new(run, place, prepared, begun, (prepared.baseline(), now))
+    }
+
+    /// Takes up the watch of a deployment that an earlier run began. The timeout counts from now, the time that the
+    /// rollout took from its update.
+    pub(in crate::stage::deploy) fn of_earlier(
+        run: &Run<'a>,
+        place: usize,
+        prepared: &'a Prepared,
+        under_way: &UnderWay,
+    ) -> Self {
+        let ours = Ours {
+            deployment: under_way.deployment.clone(),
+        };
+        let revision = under_way.revision.clone();
+        let begun = Beginning { ours, revision };
+        let started = under_way.started().min(run.tools.clock.now());
+        let watch = Self::new(run, place, prepared, begun, (prepared.baseline(), started));
+        if under_way.appeared {
+            return Self {
+                rollout: watch.rollout.taken_up(),
+                appeared: true,
+                ..watch
+            };
+        }
+        watch
     }
 
     /// Begins to prove what runs unchanged.
@@ -62,10 +91,11 @@ impl<'a> Watch<'a> {
         prepared: &'a Prepared,
         begun: Beginning,
     ) -> Self {
-        let watch = Self::new(run, place, prepared, begun, prepared.baseline_of_unchanged());
+        let now = run.tools.clock.now();
+        let baseline = prepared.baseline_of_unchanged();
         Self {
             changed: false,
-            ..watch
+            ..Self::new(run, place, prepared, begun, (baseline, now))
         }
     }
 
@@ -74,22 +104,26 @@ impl<'a> Watch<'a> {
         place: usize,
         prepared: &'a Prepared,
         begun: Beginning,
-        baseline: Baseline,
+        (baseline, started): (Baseline, Duration),
     ) -> Self {
-        let started = run.tools.clock.now();
+        let now = run.tools.clock.now();
+        let deadline = now + run.deploy.timeout;
+        let mut policy = prepared.policy(run.deploy);
+        policy.timeout = deadline.saturating_sub(started);
         Self {
             place,
             prepared,
             changed: true,
             started,
-            deadline: started + run.deploy.timeout,
-            rollout: Rollout::new(prepared.policy(run.deploy), begun.ours.clone(), baseline),
+            deadline,
+            rollout: Rollout::new(policy, begun.ours.clone(), baseline),
             watched: Watched::new(&begun.ours.deployment),
             begun,
             told: None,
             last: None,
+            appeared: false,
             next: Next {
-                look: started,
+                look: now,
                 exactly: false,
                 glance: None,
             },
@@ -128,6 +162,8 @@ impl<'a> Watch<'a> {
             prepared: self.prepared,
             begun: self.begun,
             changed: self.changed,
+            appeared: self.appeared,
+            started: self.started,
             elapsed: now.saturating_sub(self.started),
             end,
         }
@@ -145,6 +181,10 @@ impl<'a> Watch<'a> {
     pub(super) fn judge(&mut self, run: &Run<'_>, now: Duration, seen: &Observation) -> Verdict {
         let elapsed = now.saturating_sub(self.started);
         let service = &self.prepared.name;
+        let ours = seen
+            .seen_service()
+            .and_then(|service| service.deployment(self.rollout.deployment()));
+        self.appeared |= ours.is_some();
         for event in self.rollout.news(seen) {
             let message = event.message.clone();
             run.tools.tell.tell(Event::ServiceEvent {

@@ -1,0 +1,147 @@
+//! Taking up rollouts that an earlier run left under way: they are watched and proven, and nothing is registered or
+//! updated but to undo what failed.
+
+use super::Deployed;
+use super::definitions::Images;
+use super::prepare::{Prepared, cannot_ask};
+use super::roll::take_up;
+use crate::config::settings::{DeploySettings, OnFailure, OnFirstFailure, Until};
+use crate::ecs::resume::{Resume, UnderWay, Wishes};
+use crate::ecs::rollout::Goal;
+use crate::ecs::service::{Ecs, ServiceError};
+use crate::ecs::task_definition::Diff;
+use crate::failure::{Failure, Kind};
+use crate::name::{ContainerName, ImageRef, ServiceName};
+use crate::shutdown::Urgency;
+use crate::stage::Tools;
+use futures_util::future::try_join_all;
+use std::collections::BTreeMap;
+
+/// What is left when nothing was found out.
+const GOES_ON: &str = "ECS goes on with the rollouts; nothing was changed";
+
+/// Watches what an earlier run began, until its verdict. `deploy` gives the timeout, which counts from now; what else
+/// decides is in the token.
+///
+/// # Errors
+/// The failure that the earlier run would have ended with.
+pub async fn resume(
+    tools: &Tools,
+    deploy: &DeploySettings,
+    resume: &Resume,
+) -> Result<Vec<Deployed>, Failure> {
+    let again = |failure: Failure| Failure {
+        resume: resume.tokens(),
+        ..failure.left(GOES_ON)
+    };
+    let each = resume.services.iter().map(|earlier| prepare(tools, earlier));
+    let prepared = tokio::select! {
+        biased;
+        kind = tools.shutdown.reached(Urgency::WindDown) => {
+            return Err(again(Failure::new(kind, "stopped before the watch was taken up")));
+        }
+        prepared = try_join_all(each) => prepared.map_err(again)?,
+    };
+    let deploy = wished(deploy, &resume.wishes);
+    take_up(tools, &deploy, &prepared, &resume.services).await
+}
+
+/// The settings that a token carries.
+pub(super) const fn wishes(deploy: &DeploySettings) -> Wishes {
+    Wishes {
+        steady: matches!(deploy.until, Until::Steady),
+        allow_zero: deploy.allow_zero,
+        leave: matches!(deploy.on_failure, OnFailure::Leave),
+        all_back: matches!(deploy.on_failure, OnFailure::RollbackAll),
+        fail_fast: matches!(deploy.on_first_failure, OnFirstFailure::FailFast),
+        timeout: deploy.timeout.as_secs(),
+    }
+}
+
+fn wished(deploy: &DeploySettings, wishes: &Wishes) -> DeploySettings {
+    DeploySettings {
+        until: match wishes.goal() {
+            Goal::Healthy => Until::Healthy,
+            Goal::Steady => Until::Steady,
+        },
+        allow_zero: wishes.allow_zero,
+        on_failure: match (wishes.leave, wishes.all_back) {
+            (true, _) => OnFailure::Leave,
+            (false, true) => OnFailure::RollbackAll,
+            (false, false) => OnFailure::Rollback,
+        },
+        on_first_failure: if wishes.fail_fast {
+            OnFirstFailure::FailFast
+        } else {
+            OnFirstFailure::KeepGoing
+        },
+        force: false,
+        ..deploy.clone()
+    }
+}
+
+async fn prepare(tools: &Tools, earlier: &UnderWay) -> Result<Prepared, Failure> {
+    let name: ServiceName = earlier.service.parse().map_err(|_| unfit(earlier))?;
+    let aws = tools.aws.get().await?;
+    let place = format!(
+        "service `{name}` in cluster `{}`, region {}",
+        earlier.cluster,
+        aws.region()
+    );
+    let ecs = Ecs::new(aws.clone(), &earlier.cluster, name.as_str());
+    let found = async {
+        let now = ecs.describe().await.map_err(|error| match error {
+            ServiceError::NoService => Failure::new(
+                Kind::RolloutFailed,
+                format!("service `{name}` was deleted during the rollout"),
+            ),
+            error => cannot_ask(error, &name, aws.region()),
+        })?;
+        let wanted = ecs
+            .task_definition(&earlier.revision)
+            .await
+            .map_err(|error| cannot_ask(error, &name, aws.region()))?;
+        let service = earlier.before.service(&now);
+        // What a diagnosis compares with; without it there is nothing to compare.
+        let previous = ecs.task_definition(&service.task_definition).await;
+        let before = previous.map_or_else(|_| wanted.shape(), |previous| previous.shape());
+        let mut images = Images::new();
+        let mut expected = BTreeMap::new();
+        for (container, digest) in &earlier.images {
+            let name: ContainerName = container.parse().map_err(|_| unfit(earlier))?;
+            let image: Option<ImageRef> = wanted.image(container).and_then(|image| image.parse().ok());
+            let image = image.ok_or_else(|| unfit(earlier))?;
+            if image.digest.as_ref().map(ToString::to_string) != *digest {
+                return Err(unfit(earlier));
+            }
+            if let Some(digests) = ecs.expected(&image).await {
+                expected.insert(name.clone(), digests);
+            }
+            images.insert(name, image);
+        }
+        Ok(Prepared {
+            name: name.clone(),
+            cluster: earlier.cluster.clone(),
+            ecs: ecs.clone(),
+            service,
+            before,
+            wanted,
+            diff: Diff::default(),
+            images,
+            expected,
+        })
+    };
+    found.await.map_err(|failure: Failure| failure.place(place))
+}
+
+/// A token whose revision has other images than the token says.
+fn unfit(earlier: &UnderWay) -> Failure {
+    Failure::new(
+        Kind::Usage,
+        format!(
+            "the token does not fit: revision `{}` of service `{}` is not the one that was deployed",
+            earlier.revision, earlier.service
+        ),
+    )
+    .hint("is this the account and the region of the run that printed the token?")
+}
