@@ -199,7 +199,7 @@ mod tests {
             .hint("look");
         assert_eq!(
             failure(&lost, ELAPSED).to_string(),
-            r#"{"event":"failure","elapsed_ms":1500,"kind":"rolled-back","exit_code":14,"error":"lost","cause":"why","evidence":[],"where":null,"left":null,"others":[],"hints":["look"]}"#
+            r#"{"event":"failure","elapsed_ms":1500,"kind":"rolled-back","exit_code":14,"error":"lost","cause":"why","evidence":[],"where":null,"left":null,"others":[],"hints":["look"],"resume":[]}"#
         );
     }
 
