@@ -231,7 +231,7 @@ pub struct ServiceArgs {
     /// With several services: watch the others to their ends, or stop at the first that fails [default: keep-going].
     #[arg(long, value_parser = ["keep-going", "fail-fast"])]
     pub on_first_failure: Option<String>,
-    /// Register and deploy even when nothing differs.
+    /// Register and deploy even when nothing differs, or when the service's limits leave no room to replace a task.
     #[arg(long)]
     pub force: bool,
     /// Accept a service whose desired count is 0, where nothing can be proven.

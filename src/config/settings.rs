@@ -196,7 +196,7 @@ pub struct DeploySettings {
     pub on_failure: OnFailure,
     /// What to do with the others when the first service failed.
     pub on_first_failure: OnFirstFailure,
-    /// Register and deploy even when nothing differs.
+    /// Register and deploy even when nothing differs, or when the service's limits leave no room to replace a task.
     pub force: bool,
     /// Accept a service whose desired count is 0, where nothing can be proven.
     pub allow_zero: bool,

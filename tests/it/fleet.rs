@@ -1,11 +1,11 @@
 //! Several services in one run, end to end against the sandbox with simulated tasks on a virtual clock: what a watch of
 //! many costs, and what is said of each when one of them fails.
 
-use crate::support::{Bench, CLUSTER, OTHER_CLUSTER, Setup};
+use crate::support::{Bench, CLUSTER, OTHER_CLUSTER, Setup, image, task_definition};
 use serde_json::json;
 use slipway::config::settings::{OnFailure, OnFirstFailure};
 use slipway::failure::{Failure, Kind};
-use slipway::report::event::Event;
+use slipway::report::event::{Event, Tell};
 use slipway::stage::deploy::{DeployPlan, Deployed};
 use std::time::Duration;
 
@@ -344,4 +344,78 @@ async fn a_deployment_that_could_not_make_progress_is_refused_before_anything_ch
             .iter()
             .any(|event| matches!(event, Event::Warning(text) if text.contains("cannot make progress")))
     );
+}
+
+/// Does something to the world when the first service is lost.
+async fn deploy_while(
+    bench: &Bench,
+    plan: &DeployPlan,
+    act: impl Fn(&Event) -> bool + Send + Sync + 'static,
+    deed: impl Fn(&Bench),
+) -> Result<Vec<Deployed>, Failure> {
+    let (tell, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let mut tools = bench.tools.clone();
+    tools.tell = Tell::new(move |event| {
+        if act(&event) {
+            let _ = tell.send(());
+        }
+    });
+    let somebody = async {
+        heard.recv().await.unwrap();
+        deed(bench);
+    };
+    let (outcome, ()) = tokio::join!(slipway::stage::deploy::deploy(&tools, plan), somebody);
+    outcome
+}
+
+#[tokio::test]
+async fn a_service_that_somebody_else_deployed_to_is_not_taken_back() {
+    let (bench, mut plan) = bench(&crash("service-01"), &names(2), Setup::default).await;
+    plan.deploy.on_failure = OnFailure::RollbackAll;
+    let foreign = bench.register(&task_definition("somebody-else", &image(9))).await;
+    let healthy = |event: &Event| matches!(event, Event::Healthy { .. });
+    let outcome = deploy_while(&bench, &plan, healthy, |bench| {
+        let update = json!({ "cluster": CLUSTER, "service": "service-00", "taskDefinition": foreign });
+        bench.ask("UpdateService", &update);
+    })
+    .await;
+    let (failure, text) = failed(outcome);
+    assert_eq!(failure.kind, Kind::RolledBack, "{text}");
+    assert!(
+        failure.others[0].contains("`service-00` was healthy, and was left alone: deployment ecs-svc/"),
+        "{text}"
+    );
+    assert_eq!(bench.primary(CLUSTER, "service-00").0, "somebody-else:1");
+}
+
+#[tokio::test]
+async fn a_revision_that_was_deregistered_meanwhile_is_registered_again_to_go_back() {
+    let scenario = format!(
+        "{}[[fault]]\nservice = \"ecs\"\noperation = \"StopServiceDeployment\"\naction = \"access-denied\"\n",
+        crash("service-00")
+    );
+    let setup = || Setup {
+        breaker: false,
+        ..Setup::default()
+    };
+    let (bench, plan) = bench(&scenario, &names(1), setup).await;
+    let begun = |event: &Event| matches!(event, Event::DeploymentStarted { .. });
+    let outcome = deploy_while(&bench, &plan, begun, |bench| {
+        bench.ask(
+            "DeregisterTaskDefinition",
+            &json!({ "taskDefinition": "service-00:1" }),
+        );
+    })
+    .await;
+    let (failure, text) = failed(outcome);
+    assert_eq!(failure.kind, Kind::RolledBack, "{text}");
+    assert!(
+        failure.left.unwrap().starts_with("`service-00:3` is back"),
+        "{text}"
+    );
+    let (first, third) = (
+        bench.registered("service-00:1").await,
+        bench.registered("service-00:3").await,
+    );
+    assert_eq!(first, third, "nothing of it is lost");
 }
