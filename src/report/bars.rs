@@ -107,7 +107,9 @@ impl Board {
                 row.doing = format!("waiting for {}", clean(what_for));
                 false
             }
-            Event::Healthy { service, .. } | Event::Unchanged { service, .. } => {
+            Event::Healthy { service, .. }
+            | Event::Unchanged { service, .. }
+            | Event::Unwatched { service, .. } => {
                 self.rows.remove(service.as_str());
                 true
             }
@@ -119,10 +121,6 @@ impl Board {
             Event::RollingBack { service, revision } => {
                 self.rows.entry(service.to_string()).or_default().doing =
                     format!("going back to {}", clean(revision));
-                true
-            }
-            Event::Unwatched { service, .. } => {
-                self.rows.remove(service.as_str());
                 true
             }
             Event::Note(_)

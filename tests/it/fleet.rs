@@ -185,7 +185,7 @@ async fn keep_going_watches_the_others_to_their_own_ends() {
     assert_eq!(failure.kind, Kind::RolledBack, "the first loss decides: {text}");
     assert!(took >= plan.deploy.timeout, "{text}");
     assert!(
-        failure.others[0].starts_with("also failed: `service-00`: "),
+        failure.others[0].starts_with("also failed: service `service-00` is not healthy"),
         "{text}"
     );
 }

@@ -9,7 +9,9 @@ use crate::ecs::answers::{
 };
 use crate::ecs::observation::{Blind, BlindReason};
 use aws_sdk_ecs::types::DesiredStatus;
-use aws_sdk_elasticloadbalancingv2::types::TargetHealthDescription;
+use aws_sdk_elasticloadbalancingv2::types::{
+    TargetDescription, TargetHealthDescription, TargetHealthReasonEnum, TargetHealthStateEnum,
+};
 use serde_json::{Value, json};
 
 /// The most services that one DescribeServices describes.
@@ -149,11 +151,11 @@ fn target(from: &TargetHealthDescription) -> Value {
     json!({
         "Target": {
             "Id": target.and_then(|target| target.id()),
-            "Port": target.and_then(|target| target.port()),
+            "Port": target.and_then(TargetDescription::port),
         },
         "TargetHealth": {
-            "State": health.and_then(|health| health.state()).map(|state| state.as_str()),
-            "Reason": health.and_then(|health| health.reason()).map(|reason| reason.as_str()),
+            "State": health.and_then(|health| health.state()).map(TargetHealthStateEnum::as_str),
+            "Reason": health.and_then(|health| health.reason()).map(TargetHealthReasonEnum::as_str),
             "Description": health.and_then(|health| health.description()),
         },
     })

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 
 /// How the jobs ended, as a whole.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one value of it is alive at a time")]
 pub(super) enum Ended<T> {
     /// All did their work; in the order of the jobs.
     Well(Vec<T>),
@@ -29,6 +30,7 @@ pub(super) enum Ended<T> {
 }
 
 /// One thing that happens while jobs run.
+#[expect(clippy::large_enum_variant, reason = "one value of it is alive at a time")]
 enum Moment<T> {
     /// A signal came, or came again.
     Asked(Kind),
@@ -39,6 +41,7 @@ enum Moment<T> {
 }
 
 /// Why the jobs are wound down.
+#[expect(clippy::large_enum_variant, reason = "one value of it is alive at a time")]
 enum Cause {
     Failure(Failure),
     Signal(Kind),

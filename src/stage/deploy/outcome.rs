@@ -90,10 +90,15 @@ pub(super) fn sum_up(outcomes: Vec<(ServiceName, Outcome)>) -> Result<Vec<Deploy
     Err(Failure { others, ..failure })
 }
 
-fn also_failed((name, failure): &(ServiceName, Failure)) -> String {
-    let why = failure.root_cause().unwrap_or_else(|| failure.what.clone());
+fn also_failed((_, failure): &(ServiceName, Failure)) -> String {
+    let why = failure.root_cause().map(|why| format!(": {why}"));
     let left = failure.left.as_ref().map(|left| format!("; left: {left}"));
-    format!("also failed: `{name}`: {why}{}", left.unwrap_or_default())
+    format!(
+        "also failed: {}{}{}",
+        failure.what,
+        why.unwrap_or_default(),
+        left.unwrap_or_default()
+    )
 }
 
 #[cfg(test)]
@@ -151,7 +156,7 @@ mod tests {
         assert_eq!(
             failure.others,
             [
-                "also failed: `jobs`: jobs was superseded; left: jobs was superseded is left",
+                "also failed: jobs was superseded; left: jobs was superseded is left",
                 "goes on unwatched: `mail` (waiting for tasks to start)",
                 "taken back: `shop` was healthy, and `shop:1` is back",
                 "not changed: `cron` (`cron:1` serves as before)",
