@@ -70,7 +70,10 @@ impl Failure {
         ];
         let fields: usize = fields.into_iter().flatten().map(|text| field(text)).sum();
         let hints: usize = self.hints.iter().map(|hint| field(hint)).sum();
-        MOST_ROWS.saturating_sub(fields + hints.min(MOST_OF_HINTS))
+        let others: usize = self.others.iter().map(|other| field(other)).sum();
+        let resume = usize::from(!self.resume.is_empty());
+        let taken = fields + hints.min(MOST_OF_HINTS) + others.min(2 * MOST_OF_A_FIELD) + resume;
+        MOST_ROWS.saturating_sub(taken)
     }
 }
 

@@ -293,6 +293,40 @@ mod tests {
     }
 
     #[test]
+    fn several_services_are_a_table_and_a_lost_one_keeps_its_row_until_the_end() {
+        let mut board = Board::default();
+        for service in ["api", "shop-web"] {
+            board.see(&Event::Waiting {
+                service: service.parse().unwrap(),
+                elapsed: Duration::ZERO,
+                what_for: "tasks to start (0/2 running)".to_owned(),
+            });
+        }
+        let waiting = "waiting for tasks to start (0/2 running)";
+        let rows = [
+            ("api", format!("api:      {waiting}")),
+            ("shop-web", format!("shop-web: {waiting}")),
+        ];
+        assert_eq!(board.rows().into_iter().collect::<Vec<_>>(), rows);
+        assert!(board.see(&Event::Lost {
+            service: "api".parse().unwrap(),
+            what: "tasks cannot start".to_owned(),
+        }));
+        assert!(board.see(&Event::RollingBack {
+            service: "api".parse().unwrap(),
+            revision: "api:1".to_owned(),
+        }));
+        assert!(board.see(&Event::Unwatched {
+            service: "shop-web".parse().unwrap(),
+            doing: waiting.to_owned(),
+        }));
+        assert_eq!(
+            board.rows().into_iter().collect::<Vec<_>>(),
+            [("api", "api: going back to api:1".to_owned())]
+        );
+    }
+
+    #[test]
     fn a_rollout_shows_what_it_waits_for_until_it_is_healthy() {
         let mut board = Board::default();
         board.see(&Event::Waiting {

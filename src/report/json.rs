@@ -197,9 +197,14 @@ mod tests {
         let lost = Failure::new(Kind::RolledBack, "lost")
             .because(std::io::Error::other("why"))
             .hint("look");
+        let lost = Failure {
+            others: vec!["proven: `api` runs `api:3`".to_owned()],
+            resume: vec!["sw1.x.y".to_owned()],
+            ..lost
+        };
         assert_eq!(
             failure(&lost, ELAPSED).to_string(),
-            r#"{"event":"failure","elapsed_ms":1500,"kind":"rolled-back","exit_code":14,"error":"lost","cause":"why","evidence":[],"where":null,"left":null,"others":[],"hints":["look"],"resume":[]}"#
+            r#"{"event":"failure","elapsed_ms":1500,"kind":"rolled-back","exit_code":14,"error":"lost","cause":"why","evidence":[],"where":null,"left":null,"others":["proven: `api` runs `api:3`"],"hints":["look"],"resume":["sw1.x.y"]}"#
         );
     }
 

@@ -28,29 +28,35 @@ pub fn render(failure: &Failure, width: Option<usize>, style: Style) -> String {
             tail.extend(page.field(label, text));
         }
     }
-    let others: Vec<String> = failure
-        .others
-        .iter()
-        .flat_map(|other| page.field("others", other))
-        .collect();
-    tail.extend(page.shorten(others, 2 * MOST_OF_A_FIELD));
     let hints: Vec<String> = failure
         .hints
         .iter()
         .flat_map(|hint| page.field("hint", hint))
         .collect();
-    tail.extend(page.shorten(hints, MOST_OF_HINTS));
-    if !failure.resume.is_empty() {
-        let tokens: Vec<String> = failure
-            .resume
-            .iter()
-            .map(|token| format!("--resume {token}"))
-            .collect();
-        // In one line however narrow the terminal is, and whole, so that it can be copied.
+    let hints = page.shorten(hints, MOST_OF_HINTS);
+    // In one line however narrow the terminal is, and whole, so that it can be copied.
+    let tokens: Vec<String> = failure
+        .resume
+        .iter()
+        .map(|token| format!("--resume {token}"))
+        .collect();
+    let resume = (!tokens.is_empty()).then(|| {
         let label = style.label("resume:");
-        tail.push(format!(" {label} slipway deploy {}", tokens.join(" ")));
-    }
-    let taken: usize = head.iter().chain(&tail).map(|line| page.rows(line)).sum();
+        format!(" {label} slipway deploy {}", tokens.join(" "))
+    });
+    let rows = |lines: &[String]| lines.iter().map(|line| page.rows(line)).sum::<usize>();
+    let taken = rows(&head) + rows(&tail) + rows(&hints) + usize::from(resume.is_some());
+    let others: Vec<String> = failure
+        .others
+        .iter()
+        .flat_map(|other| page.field("others", other))
+        .collect();
+    let room = MOST_ROWS.saturating_sub(taken);
+    let others = page.shorten(others, room.min(2 * MOST_OF_A_FIELD));
+    let taken = taken + rows(&others);
+    tail.extend(others);
+    tail.extend(hints);
+    tail.extend(resume);
     let evidence = failure.evidence.iter().flat_map(|text| text.lines());
     let evidence = evidence.map(|line| {
         format!(
@@ -192,6 +198,24 @@ error: service `shop` did not become healthy in 10m
         );
     }
 
+    #[test]
+    fn a_token_stays_in_one_line_and_other_services_have_theirs() {
+        let failure = Failure {
+            others: vec!["proven: `api` runs `api:3`".to_owned()],
+            resume: vec!["sw1.aaaa.bbbb".to_owned(), "sw1.cccc.dddd".to_owned()],
+            ..Failure::new(Kind::Deadline, "slow").hint("wait")
+        };
+        assert_eq!(
+            render(&failure, Some(36), Style::default()),
+            "\
+error: slow
+ others: proven: `api` runs `api:3`
+   hint: wait
+ resume: slipway deploy --resume sw1.aaaa.bbbb --resume sw1.cccc.dddd
+"
+        );
+    }
+
     #[derive(Debug, thiserror::Error)]
     #[error("register `shop`")]
     struct Register(#[source] Send);
@@ -266,10 +290,13 @@ error: service `shop` did not become healthy in 10m
             what in "[a-z \n]{0,400}", cause in "[a-z \n]{0,400}", left in "[a-z \n]{0,400}",
             hints in prop::collection::vec("[a-z \n]{0,200}", 0..30),
             evidence in prop::collection::vec("[a-z \n]{0,200}", 0..60),
+            others in prop::collection::vec("[a-z \n]{0,200}", 0..30),
             width in prop::option::of(1usize..200),
         ) {
             let mut failure = Failure::new(Kind::Build, what).cause(cause).left(left.clone()).place(left);
             failure.hints = hints;
+            failure.others = others;
+            failure.resume = vec!["sw1.a.b".to_owned()];
             failure.evidence = evidence;
             for style in [Style::default(), Style { colour: true }] {
                 let text = render(&failure, width, style);
