@@ -96,13 +96,11 @@ impl Rollout {
 
     /// `STOPPED` has three causes: a breaker or alarm without rollback, a newer deployment, or somebody's request.
     fn of_stop(&mut self, deployment: &ServiceDeployment, service: &Service) -> Verdict {
-        match cause(deployment) {
-            RollbackCause::Other(_) => {}
-            why => {
-                return Verdict::Lost(Loss::Failed {
-                    reason: in_words(why),
-                });
-            }
+        let why = cause(deployment);
+        if found_failure(deployment).is_some() || !matches!(why, RollbackCause::Other(_)) {
+            return Verdict::Lost(Loss::Failed {
+                reason: in_words(why),
+            });
         }
         match service.primary() {
             Some(primary) if self.is_stranger(primary) => superseded(primary),
@@ -316,8 +314,11 @@ fn cause(deployment: &ServiceDeployment) -> RollbackCause {
         .as_ref()
         .and_then(|rollback| rollback.reason.clone())
         .or_else(|| deployment.reason.clone());
-    if !deployment.triggered_alarms.is_empty() || deployment.alarms == Some(MonitorStatus::Triggered) {
+    if !deployment.triggered_alarms.is_empty() {
         return RollbackCause::Alarms(deployment.triggered_alarms.clone());
+    }
+    if deployment.alarms == Some(MonitorStatus::Triggered) {
+        return RollbackCause::Other(reason.or_else(|| Some("an alarm fired".to_owned())));
     }
     let tripped = deployment
         .breaker
@@ -337,7 +338,6 @@ fn cause(deployment: &ServiceDeployment) -> RollbackCause {
 /// The cause of a failure without a rollback.
 fn in_words(why: RollbackCause) -> Option<String> {
     match why {
-        RollbackCause::Alarms(names) if names.is_empty() => Some("an alarm fired".to_owned()),
         RollbackCause::Alarms(names) => Some(format!("alarms fired: {}", names.join(", "))),
         RollbackCause::Breaker {
             failures: Some((failures, threshold)),

@@ -184,7 +184,7 @@ fn what_is_wrong(look: &Observation) -> Result<(), String> {
     must(word(&service.status) == "ACTIVE", "the service's status")?;
     must(word(&ours.status) == "PRIMARY", "it is not the primary one")?;
     must(service.events.is_empty(), "an event says that it failed")?;
-    let state = ours.rollout.as_ref().map(|rollout| rollout.to_string());
+    let state = ours.rollout.as_ref().map(ToString::to_string);
     let known = |state: &String| state == "IN_PROGRESS" || state == "COMPLETED";
     must(state.as_ref().is_none_or(known), "its rollout state")?;
     must(state.is_some() || theirs.is_some(), "nobody says how far it is")?;

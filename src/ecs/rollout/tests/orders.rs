@@ -228,7 +228,7 @@ fn a_monitor_that_has_found_a_failure_is_the_first_sign() {
     assert!(matches!(
         of(Monitoring, Some(Triggered), BreakerSetting::RollsBack),
         Verdict::Lost(Loss::RollingBack {
-            why: RollbackCause::Alarms(_)
+            why: RollbackCause::Other(Some(_))
         })
     ));
     assert!(matches!(

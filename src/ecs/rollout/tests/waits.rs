@@ -178,7 +178,7 @@ fn traffic_must_have_moved_and_its_share_is_told() {
 fn a_strategy_that_only_the_service_deployment_knows_counts() {
     let of = settled(|seen| {
         theirs(seen, "IN_PROGRESS", |theirs| {
-            theirs.strategy = Some(Strategy::BlueGreen)
+            theirs.strategy = Some(Strategy::BlueGreen);
         });
     });
     assert!(
@@ -288,7 +288,7 @@ fn the_revisions_digests_prove_what_tasks_do_not_tell() {
     let denied = |rollout: &str, of: Option<Revision>| {
         settled(|seen| {
             edit(seen, |service| {
-                service.deployments[0].rollout = Some(rollout.into())
+                service.deployments[0].rollout = Some(rollout.into());
             });
             seen.tasks = None;
             seen.blind.push(Blind {
