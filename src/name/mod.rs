@@ -8,7 +8,7 @@ mod plain;
 
 pub use arn::{Arn, ArnError};
 pub use image_ref::{Digest, ImageRef, RegistryHost, Repository, Tag};
-pub use plain::{ClusterName, ContainerName, ServiceName};
+pub use plain::{ClusterName, ContainerName, ServiceName, TaskName};
 
 use std::fmt;
 

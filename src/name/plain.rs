@@ -51,6 +51,13 @@ plain_name!(
     "service name"
 );
 
+plain_name!(
+    /// The name of a one-off task in slipway.toml; it becomes a part of `startedBy` (RunTask: letters, digits, `-`, `_`,
+    /// `/`).
+    TaskName,
+    "task name"
+);
+
 /// The longest ECS name, in characters (RegisterTaskDefinition, CreateService).
 const MAX: usize = 255;
 

@@ -6,6 +6,7 @@ mod evidence;
 mod fleet;
 mod glance;
 mod look;
+mod oneoff;
 mod passthrough;
 mod proof;
 
@@ -13,6 +14,7 @@ pub use evidence::Case;
 pub use fleet::{Asks, Member, Round, Sharing, round};
 pub use glance::{Glance, glance};
 pub use look::{Look, Watched};
+pub use oneoff::{NotRun, Placement, RunRequest};
 
 use super::answers::{DESCRIBE_SERVICES, read};
 use super::observation::Service;

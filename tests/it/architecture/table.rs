@@ -190,6 +190,7 @@ pub const RULES: &[Rule] = &[
     rule("ecs::answers", Layer::Decisions),
     rule("ecs::diagnosis", Layer::Decisions),
     rule("ecs::observation", Layer::Decisions),
+    rule("ecs::oneoff", Layer::Decisions),
     rule("ecs::quota", Layer::Decisions),
     rule("ecs::resume", Layer::Decisions),
     rule("ecs::rollout", Layer::Decisions),

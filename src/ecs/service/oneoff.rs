@@ -1,0 +1,194 @@
+//! One-off tasks: RunTask where a service's tasks run, and looks at the one task.
+
+use super::ask;
+use super::{Ecs, ServiceError};
+use crate::aws::sort::CallError;
+use crate::ecs::answers::{DESCRIBE_SERVICES, DESCRIBE_TASKS, read};
+use crate::ecs::observation::{Blind, BlindReason};
+use crate::ecs::oneoff::{Overrides, Sight};
+use aws_sdk_ecs::types as sdk;
+
+/// Where a service's tasks run: its network, capacity and placement, as DescribeServices shows them.
+#[derive(Debug, Clone)]
+pub struct Placement {
+    network: Option<sdk::NetworkConfiguration>,
+    launch_type: Option<sdk::LaunchType>,
+    capacity: Vec<sdk::CapacityProviderStrategyItem>,
+    platform: Option<String>,
+    constraints: Vec<sdk::PlacementConstraint>,
+    strategy: Vec<sdk::PlacementStrategy>,
+    managed_tags: bool,
+}
+
+/// What RunTask is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct RunRequest<'a> {
+    /// The revision's ARN.
+    pub task_definition: &'a str,
+    /// Where it runs.
+    pub placement: &'a Placement,
+    /// Whether its containers have a network interface of their own; only such a task takes the service's network.
+    pub awsvpc: bool,
+    /// What it does differently.
+    pub overrides: &'a Overrides,
+    /// Who starts it.
+    pub started_by: &'a str,
+    /// Its group.
+    pub group: &'a str,
+    /// Requests with the same one run one task.
+    pub token: &'a str,
+}
+
+/// Why no task runs.
+#[derive(Debug, thiserror::Error)]
+pub enum NotRun {
+    /// The call failed.
+    #[error(transparent)]
+    Call(#[from] ServiceError),
+    /// RunTask answered with status 200 and a failure: there is no room, or no such capacity.
+    #[error("{reason}{}", .detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default())]
+    NoRoom {
+        /// ECS's code: `RESOURCE:MEMORY`, `AGENT`, or words.
+        reason: String,
+        /// More words, where there are any.
+        detail: Option<String>,
+    },
+}
+
+impl Ecs {
+    /// Where the service's tasks run.
+    ///
+    /// # Errors
+    /// [`ServiceError`] when the service cannot be described.
+    pub async fn placement(&self) -> Result<Placement, ServiceError> {
+        let call = self.aws.ecs.describe_services().cluster(&self.cluster);
+        let answer = call.services(&self.service).send().await;
+        let answer = answer.map_err(CallError::of(DESCRIBE_SERVICES))?;
+        let service = answer.services().first().ok_or(ServiceError::NoService)?;
+        let capacity = service.capacity_provider_strategy().to_vec();
+        Ok(Placement {
+            network: service.network_configuration().cloned(),
+            // RunTask takes one of the two.
+            launch_type: service.launch_type().filter(|_| capacity.is_empty()).cloned(),
+            capacity,
+            platform: service.platform_version().map(str::to_owned),
+            constraints: service.placement_constraints().to_vec(),
+            strategy: service.placement_strategy().to_vec(),
+            managed_tags: service.enable_ecs_managed_tags(),
+        })
+    }
+
+    /// Runs one task and returns its id. The token makes it safe to repeat, by the SDK and by the caller.
+    ///
+    /// # Errors
+    /// [`NotRun`] when no task was answered.
+    pub async fn run_task(&self, request: RunRequest<'_>) -> Result<String, NotRun> {
+        const ACTION: &str = "ecs:RunTask";
+        let placement = request.placement;
+        let some =
+            |overrides: sdk::TaskOverride| (*request.overrides != Overrides::default()).then_some(overrides);
+        let answer = self
+            .aws
+            .ecs
+            .run_task()
+            .cluster(&self.cluster)
+            .task_definition(request.task_definition)
+            .count(1)
+            .set_launch_type(placement.launch_type.clone())
+            .set_capacity_provider_strategy(listed(&placement.capacity))
+            .set_platform_version(placement.platform.clone())
+            .set_placement_constraints(listed(&placement.constraints))
+            .set_placement_strategy(listed(&placement.strategy))
+            .set_network_configuration(placement.network.clone().filter(|_| request.awsvpc))
+            .set_overrides(some(overrides(request.overrides)))
+            .started_by(request.started_by)
+            .group(request.group)
+            .propagate_tags(sdk::PropagateTags::TaskDefinition)
+            .enable_ecs_managed_tags(placement.managed_tags)
+            .client_token(request.token)
+            .send()
+            .await
+            .map_err(CallError::of(ACTION))
+            .map_err(ServiceError::from)?;
+        if let Some(arn) = answer.tasks().first().and_then(|task| task.task_arn()) {
+            return Ok(id_of(arn));
+        }
+        match answer.failures().first() {
+            Some(failure) => Err(NotRun::NoRoom {
+                reason: failure.reason().unwrap_or("no reason given").to_owned(),
+                detail: failure.detail().map(str::to_owned),
+            }),
+            None => Err(NotRun::Call(ServiceError::Incomplete {
+                action: ACTION,
+                lacks: "task",
+            })),
+        }
+    }
+
+    /// The id of a task that was started under this name and is meant to run.
+    ///
+    /// # Errors
+    /// [`CallError`] when tasks cannot be listed.
+    pub async fn running_of(&self, started_by: &str) -> Result<Option<String>, CallError> {
+        // `startedBy` must be the only filter beside the cluster (ListTasks).
+        let answer = self
+            .aws
+            .ecs
+            .list_tasks()
+            .cluster(&self.cluster)
+            .started_by(started_by)
+            .send()
+            .await
+            .map_err(CallError::of("ecs:ListTasks"))?;
+        Ok(answer.task_arns().first().map(|arn| id_of(arn)))
+    }
+
+    /// Looks once at a task. Never fails: why it could not be seen is a [`Sight`] too.
+    pub async fn look_at_task(&self, id: &str) -> Sight {
+        let said = match ask::describe_tasks(&self.aws, &self.cluster, &[id.to_owned()]).await {
+            Ok(said) => said,
+            Err(error) => return Sight::Unseen(ask::blind(&error)),
+        };
+        if let Some(task) = read::list(&said["tasks"]).first() {
+            return Sight::Seen(Box::new(read::task(task)));
+        }
+        if said["failures"][0]["reason"] == "MISSING" {
+            return Sight::Missing;
+        }
+        Sight::Unseen(Blind {
+            action: DESCRIBE_TASKS.to_owned(),
+            why: BlindReason::Transient,
+        })
+    }
+}
+
+/// A list, or nothing where it is empty: an empty strategy is another thing than none.
+fn listed<T: Clone>(list: &[T]) -> Option<Vec<T>> {
+    (!list.is_empty()).then(|| list.to_vec())
+}
+
+fn id_of(arn: &str) -> String {
+    arn.rsplit('/').next().unwrap_or(arn).to_owned()
+}
+
+fn overrides(from: &Overrides) -> sdk::TaskOverride {
+    let containers = from.containers.iter().map(|(name, one)| {
+        let variables = one.environment.iter().map(|(name, value)| {
+            sdk::KeyValuePair::builder()
+                .name(name)
+                .value(value.expose())
+                .build()
+        });
+        sdk::ContainerOverride::builder()
+            .name(name.as_str())
+            .set_command(listed(&one.command))
+            .set_environment(listed(&variables.collect::<Vec<_>>()))
+            .build()
+    });
+    let containers: Vec<sdk::ContainerOverride> = containers.collect();
+    sdk::TaskOverride::builder()
+        .set_container_overrides(listed(&containers))
+        .set_cpu(from.cpu.map(|units| units.to_string()))
+        .set_memory(from.memory.map(|mebibytes| mebibytes.to_string()))
+        .build()
+}
