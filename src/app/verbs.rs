@@ -234,6 +234,7 @@ async fn deploy_stage(tools: &Tools, settings: Settings) -> Result<Vec<Deployed>
     let plan = DeployPlan {
         deploy: settings.deploy,
         services: settings.services,
+        tasks: settings.tasks,
     };
     Box::pin(deploy(tools, &plan)).await
 }

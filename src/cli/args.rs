@@ -237,6 +237,9 @@ pub struct ServiceArgs {
     /// Accept a service whose desired count is 0, where nothing can be proven.
     #[arg(long)]
     pub allow_zero: bool,
+    /// Run no one-off task before the services are updated.
+    #[arg(long)]
+    pub skip_tasks: bool,
 }
 
 /// `slipway run`.

@@ -155,6 +155,19 @@ pub fn on_first_failure(text: &str) -> Result<OnFirstFailure, String> {
     }
 }
 
+/// When a one-off task runs: `before`.
+///
+/// # Errors
+/// What was expected.
+pub fn when(text: &str) -> Result<(), String> {
+    match text {
+        "before" => Ok(()),
+        _ => Err(format!(
+            "expected `before`, found `{text}`: tasks run before the services are updated, and at no other time"
+        )),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{duration, platform, repository, s3_address};

@@ -13,18 +13,21 @@ pub enum Section {
     Deploy,
     /// `[service.NAME]`.
     Service,
+    /// `[task.NAME]`.
+    Task,
     /// `[dry-run]`.
     DryRun,
 }
 
 impl Section {
     /// Every section, in the order of `defaults.toml`.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Top,
         Self::Image,
         Self::Output,
         Self::Deploy,
         Self::Service,
+        Self::Task,
         Self::DryRun,
     ];
 
@@ -37,6 +40,7 @@ impl Section {
             Self::Output => "output",
             Self::Deploy => "deploy",
             Self::Service => "service",
+            Self::Task => "task",
             Self::DryRun => "dry-run",
         }
     }
@@ -44,7 +48,7 @@ impl Section {
     /// Whether it holds one table per name: `[image.web]`.
     #[must_use]
     pub const fn is_named(self) -> bool {
-        matches!(self, Self::Image | Self::Service)
+        matches!(self, Self::Image | Self::Service | Self::Task)
     }
 }
 
@@ -171,12 +175,22 @@ pub const KEYS: &[Key] = &[
         .or("SLIPWAY_ON_FIRST_FAILURE", "--on-first-failure"),
     key(Section::Deploy, "force", Shape::Boolean).or("SLIPWAY_FORCE", "--force"),
     key(Section::Deploy, "allow-zero", Shape::Boolean).or("SLIPWAY_ALLOW_ZERO", "--allow-zero"),
+    key(Section::Deploy, "skip-tasks", Shape::Boolean).or("SLIPWAY_SKIP_TASKS", "--skip-tasks"),
     key(Section::Service, "cluster", Shape::Text),
     key(Section::Service, "task-definition", Shape::Text)
         .or("SLIPWAY_TASK_DEFINITION", "--task-definition")
         .of_one(),
     key(Section::Service, "env", Shape::Maps),
     key(Section::Service, "containers", Shape::List),
+    key(Section::Task, "service", Shape::Text),
+    key(Section::Task, "container", Shape::Text),
+    key(Section::Task, "command", Shape::List),
+    key(Section::Task, "task-definition", Shape::Text),
+    key(Section::Task, "env", Shape::Maps),
+    key(Section::Task, "cpu", Shape::Number),
+    key(Section::Task, "memory", Shape::Number),
+    key(Section::Task, "timeout", Shape::Text),
+    key(Section::Task, "when", Shape::Text),
     key(Section::DryRun, "before-args", Shape::Map),
     key(Section::DryRun, "desired-count", Shape::Number),
     key(Section::DryRun, "port", Shape::Number),

@@ -1,6 +1,6 @@
 //! What a run was asked to do, after every layer of configuration was read: plain data without origins.
 
-use crate::name::{ClusterName, ContainerName, ImageRef, Repository, ServiceName, Tag};
+use crate::name::{ClusterName, ContainerName, ImageRef, Repository, ServiceName, Tag, TaskName};
 use crate::secret::Secret;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,6 +21,8 @@ pub struct Settings {
     pub deploy: DeploySettings,
     /// One per `[service.*]` table, in the order of their names.
     pub services: Vec<ServiceSettings>,
+    /// One per `[task.*]` table of these services, in the file's order; none if they are to be skipped.
+    pub tasks: Vec<TaskSettings>,
     /// The `[dry-run]` table.
     pub dry_run: DryRunSettings,
 }
@@ -215,6 +217,29 @@ pub struct ServiceSettings {
     pub env: BTreeMap<ContainerName, BTreeMap<String, Secret<String>>>,
     /// Only these containers of imagedefinitions.json; all that the task definition has if empty.
     pub containers: Vec<ContainerName>,
+}
+
+/// A one-off task that runs before the services are updated.
+#[derive(Debug, Clone)]
+pub struct TaskSettings {
+    /// The table's name: `migrate`.
+    pub name: TaskName,
+    /// The service whose cluster, network and capacity it takes, and whose task definition unless it has its own.
+    pub service: ServiceName,
+    /// The container that does the work; the only essential one if absent.
+    pub container: Option<ContainerName>,
+    /// What that container runs; what the task definition says if empty.
+    pub command: Vec<String>,
+    /// A task definition file (JSON) of its own, absolute.
+    pub task_definition: Option<PathBuf>,
+    /// Environment variables to set: container name -> name -> value. Values never appear in any output.
+    pub env: BTreeMap<ContainerName, BTreeMap<String, Secret<String>>>,
+    /// CPU units of the whole task, instead of the task definition's.
+    pub cpu: Option<u32>,
+    /// Mebibytes of the whole task, instead of the task definition's.
+    pub memory: Option<u32>,
+    /// From RunTask to giving up; default 15 minutes.
+    pub timeout: Duration,
 }
 
 /// The `[dry-run]` table: what the sandbox holds before the run.

@@ -10,11 +10,13 @@ mod version_one;
 
 use crate::aws::{Aws, AwsSettings, ConnectError, StaticKeys};
 use crate::clock::{Clock, Pause, VirtualClock};
-use crate::config::settings::{DefinitionsSource, Outputs, RepositoryTarget, Settings};
+use crate::config::settings::{DefinitionsSource, Outputs, RepositoryTarget, Settings, TaskSettings};
+use crate::ecs::oneoff::group;
 use crate::failure::{Failure, Kind};
 use crate::image::endpoint::EngineEnv;
 use crate::report::event::{Event, Tell};
 use crate::sandbox::scenario::Scenario;
+use crate::sandbox::scenario::fates::{Crash, Rule};
 use crate::sandbox::server::{Options, Sandbox, StartError, Tasks};
 use crate::sandbox::world::ecs::Timings;
 use crate::secret::Secret;
@@ -102,11 +104,18 @@ pub async fn run(request: DryRunRequest) -> Result<DryRun, Failure> {
     } else {
         Clock::System
     };
+    let mut scenario = request.scenario.clone();
+    if request.simulated {
+        scenario
+            .fates
+            .rules
+            .extend(request.settings.tasks.iter().map(ends_well));
+    }
     let timings = Timings::default();
     let sandbox = Sandbox::start(Options {
         port: 0,
         journal: request.journal.clone(),
-        scenario: request.scenario.clone(),
+        scenario,
         region: region.clone(),
         tasks: if request.simulated {
             Tasks::Simulated
@@ -141,6 +150,20 @@ pub async fn run(request: DryRunRequest) -> Result<DryRun, Failure> {
     match outcome {
         Ok(outcome) => outcome.map_err(as_left_here),
         Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
+
+/// What becomes of a simulated one-off task of which the scenario says nothing: a simulated container would go on for
+/// ever.
+fn ends_well(task: &TaskSettings) -> Rule {
+    Rule {
+        group: Some(group(&task.name)),
+        crash: Some(Crash {
+            after_seconds: 5,
+            exit_code: 0,
+            out_of_memory: false,
+        }),
+        ..Rule::default()
     }
 }
 
@@ -286,6 +309,7 @@ impl Inside<'_> {
         let plan = DeployPlan {
             deploy,
             services: settings.services.clone(),
+            tasks: settings.tasks.clone(),
         };
         let deployed = deploy::deploy(tools, &plan).await?;
         Ok(DryRun { built, deployed })

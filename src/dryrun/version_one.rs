@@ -67,6 +67,17 @@ pub async fn put_in_place(
         let port = put_service(tools, settings, &cluster, service, &images).await?;
         front_port = front_port.or(port);
     }
+    for file in settings
+        .tasks
+        .iter()
+        .filter_map(|task| task.task_definition.as_deref())
+    {
+        let definition = read_json(file)?;
+        let definition = definition.get("taskDefinition").unwrap_or(&definition);
+        seed::log_groups(tools.aws.get().await?, definition)
+            .await
+            .map_err(not_seeded)?;
+    }
     let started = tools.clock.now();
     for service in &settings.services {
         tools.tell.tell(Event::PhaseStarted {

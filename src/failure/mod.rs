@@ -30,7 +30,7 @@ pub enum Kind {
     Deadline,
     /// The API did not answer, or access is denied: look before you act.
     Unclear,
-    /// A gate said no (image scan).
+    /// A gate said no (image scan, one-off task).
     Gate,
     /// A far end is down or throttling after all retries.
     FarEnd,
@@ -100,7 +100,7 @@ impl Kind {
             Self::Superseded => "superseded: somebody else's deployment replaced ours",
             Self::Deadline => "deadline reached while still making progress",
             Self::Unclear => "cannot tell (the API did not answer, or access is denied): look before you act",
-            Self::Gate => "a gate said no (image scan)",
+            Self::Gate => "a gate said no (image scan, one-off task)",
             Self::FarEnd => "a far end is down or throttling after all retries",
             Self::Bug => "a bug in slipway",
             Self::Interrupted => "interrupted (SIGINT); the message says what was left behind",

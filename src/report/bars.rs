@@ -107,6 +107,20 @@ impl Board {
                 row.doing = format!("waiting for {}", clean(what_for));
                 false
             }
+            Event::TaskStarted { task, .. } => {
+                let row = self.rows.entry(task.to_string()).or_default();
+                "task".clone_into(&mut row.doing);
+                true
+            }
+            Event::TaskWaiting { task, what_for, .. } => {
+                let row = self.rows.entry(task.to_string()).or_default();
+                row.doing = format!("waiting for {}", clean(what_for));
+                false
+            }
+            Event::TaskDone { task, .. } => {
+                self.rows.remove(task.as_str());
+                true
+            }
             Event::Healthy { service, .. }
             | Event::Unchanged { service, .. }
             | Event::Unwatched { service, .. } => {
@@ -130,6 +144,7 @@ impl Board {
             | Event::Wrote { .. }
             | Event::ImageChange { .. }
             | Event::Registered { .. }
+            | Event::TaskLine { .. }
             | Event::DeploymentStarted { .. }
             | Event::ServiceEvent { .. }
             | Event::DigestProven { .. } => true,

@@ -2,7 +2,7 @@
 //!
 //! Work emits events through a [`Tell`]; only reporters turn them into sentences, bars or JSON.
 
-use crate::name::{ContainerName, Digest, ImageRef, ServiceName};
+use crate::name::{ContainerName, Digest, ImageRef, ServiceName, TaskName};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -100,6 +100,44 @@ pub enum Event {
         service: ServiceName,
         /// `family:revision`.
         revision: String,
+    },
+    /// A one-off task was started.
+    TaskStarted {
+        /// The task's table name.
+        task: TaskName,
+        /// The service that it belongs to.
+        service: ServiceName,
+        /// ECS's id of it.
+        id: String,
+        /// `family:revision` that it runs.
+        revision: String,
+    },
+    /// What a one-off task is waited for to do; sent when it changes.
+    TaskWaiting {
+        /// The task's table name.
+        task: TaskName,
+        /// How long it has been since it was started.
+        elapsed: Duration,
+        /// What for, in words: `the task to end (it runs)`.
+        what_for: String,
+    },
+    /// One of the last lines that a one-off task wrote to its log, once it is done.
+    TaskLine {
+        /// The task's table name.
+        task: TaskName,
+        /// The line, without its end.
+        line: String,
+    },
+    /// A one-off task did its work: its container ended with exit code 0.
+    TaskDone {
+        /// The task's table name.
+        task: TaskName,
+        /// The container that did the work.
+        container: ContainerName,
+        /// The digest that it ran, if its image is deployed by digest: proven.
+        digest: Option<Digest>,
+        /// From RunTask to the verdict.
+        took: Duration,
     },
     /// The service was updated and ECS answered with our deployment.
     DeploymentStarted {

@@ -61,6 +61,37 @@ pub fn event(event: &Event, elapsed: Duration) -> Value {
             "registered",
             json!({ "service": service.as_str(), "revision": revision }),
         ),
+        Event::TaskStarted {
+            task,
+            service,
+            id,
+            revision,
+        } => {
+            let (task, service) = (task.as_str(), service.as_str());
+            let fields = json!({ "task": task, "service": service, "id": id, "revision": revision });
+            ("task-started", fields)
+        }
+        Event::TaskWaiting {
+            task,
+            elapsed,
+            what_for,
+        } => {
+            let fields = json!({ "task": task.as_str(), "task_ms": millis(*elapsed), "for": what_for });
+            ("task-waiting", fields)
+        }
+        Event::TaskLine { task, line } => ("task-line", json!({ "task": task.as_str(), "line": line })),
+        Event::TaskDone {
+            task,
+            container,
+            digest,
+            took,
+        } => {
+            let (task, container) = (task.as_str(), container.as_str());
+            let digest = digest.as_ref().map(crate::name::Digest::as_str);
+            let fields =
+                json!({ "task": task, "container": container, "digest": digest, "took_ms": millis(*took) });
+            ("task-done", fields)
+        }
         Event::DeploymentStarted { service, deployment } => (
             "deployment-started",
             json!({ "service": service.as_str(), "deployment": deployment }),

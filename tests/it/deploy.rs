@@ -161,6 +161,7 @@ async fn run(
             env: std::collections::BTreeMap::new(),
             containers: Vec::new(),
         }],
+        tasks: Vec::new(),
     };
     let result = deploy(&tools, &plan).await;
     drop(tools);

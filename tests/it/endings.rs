@@ -91,6 +91,58 @@ action = "access-denied"
     ends("end-17-unclear", scenario, "");
 }
 
+const TASK: &str = r#"
+[deploy]
+cluster = "prod"
+[service.shop]
+[task.migrate]
+command = ["./manage", "migrate"]
+"#;
+
+/// The same with a one-off task before.
+fn ends_with_a_task(name: &str, scenario: &str, flags: &str) {
+    let bench = Bench::new()
+        .file("imagedefinitions.json", DEFINITIONS)
+        .file("slipway.toml", TASK)
+        .file("scenario.toml", scenario);
+    let line = format!("dry-run deploy --simulated --scenario scenario.toml {flags}");
+    bench.golden(name, line.trim_end());
+}
+
+#[test]
+fn a_task_that_does_its_work_ends_with_0() {
+    let scenario = r#"
+[[fate]]
+group = "task:migrate"
+lines = ["applying 0003_orders", "applied 1 migration"]
+crash = { after-seconds = 20, exit-code = 0 }
+"#;
+    ends_with_a_task("end-0-task", scenario, "");
+}
+
+#[test]
+fn a_task_that_fails_ends_with_18() {
+    let scenario = r#"
+[[fate]]
+group = "task:migrate"
+lines = ["applying 0003_orders", "error: column \"total\" of relation \"orders\" already exists"]
+crash = { after-seconds = 2, exit-code = 3 }
+"#;
+    ends_with_a_task("end-18-task", scenario, "");
+    ends_with_a_task("end-18-task-json", scenario, "--log-format json");
+}
+
+#[test]
+fn a_task_that_takes_too_long_ends_with_16() {
+    let scenario = "[[fate]]\ngroup = \"task:migrate\"\nnever-starts = true\n";
+    ends_with_a_task("end-16-task", scenario, "");
+}
+
+#[test]
+fn a_task_that_is_skipped_is_told() {
+    ends_with_a_task("end-0-task-skipped", "", "--skip-tasks");
+}
+
 #[test]
 fn a_deploy_whose_tasks_may_not_be_seen_is_proven_by_its_revision_and_ends_with_0() {
     let scenario = r#"

@@ -19,6 +19,7 @@ mod fleet;
 mod golden;
 mod journals;
 mod names;
+mod oneoff;
 mod promises;
 mod responder;
 mod resume;

@@ -139,9 +139,12 @@ fn unknown(section: Section, name: &str) -> String {
         .filter(|name| !name.is_empty());
     let nearest = match section {
         Section::Top => keys::nearest(name, of_section().chain(tables)),
-        Section::Image | Section::Output | Section::Deploy | Section::Service | Section::DryRun => {
-            keys::nearest(name, of_section())
-        }
+        Section::Image
+        | Section::Output
+        | Section::Deploy
+        | Section::Service
+        | Section::Task
+        | Section::DryRun => keys::nearest(name, of_section()),
     };
     if let Some(nearest) = nearest {
         return format!("unknown key; did you mean `{nearest}`?");

@@ -34,7 +34,7 @@ pub fn merge(
         // A flag of the other stage is not looked at: `SLIPWAY_REPOSITORY` may be set for every step of a pipeline.
         let wanted = match assignment.key.section {
             Section::Image => needs.build,
-            Section::Service => needs.deploy,
+            Section::Service | Section::Task => needs.deploy,
             Section::Top | Section::Output | Section::Deploy | Section::DryRun => true,
         };
         if wanted {

@@ -1,13 +1,14 @@
 //! What the layers mean: pure, and every problem at once.
 //!
 //! `check` compares what was written with the table of keys, `merge` lays the layers over each other, `reader` takes
-//! values out, `images` and `services` make settings of them.
+//! values out, `images`, `services` and `tasks` make settings of them.
 
 mod check;
 mod images;
 mod merge;
 mod reader;
 mod services;
+mod tasks;
 
 use super::document;
 use super::elements;
@@ -70,6 +71,7 @@ pub fn resolve(layers: &Layers, needs: Needs, read_file: ReadFile<'_>) -> Result
         return Err(problems);
     }
     let refused = check::check(&mut written, &mut problems);
+    let services_of_file = tasks::services_of_file(&written);
     let tree = merge::merge(&defaults, written, layers, needs, &mut problems);
     let mut reader = Reader {
         tree: &tree,
@@ -82,6 +84,7 @@ pub fn resolve(layers: &Layers, needs: Needs, read_file: ReadFile<'_>) -> Result
         },
         read_file,
     };
+    let mut warnings = check::strange_variables(&layers.environment);
     let outputs = outputs(&mut reader);
     let settings = Settings {
         folder: layers.folder.clone(),
@@ -98,12 +101,16 @@ pub fn resolve(layers: &Layers, needs: Needs, read_file: ReadFile<'_>) -> Result
         } else {
             Vec::new()
         },
+        tasks: if needs.deploy {
+            tasks::tasks(&mut reader, &services_of_file, &mut warnings)
+        } else {
+            Vec::new()
+        },
         dry_run: dry_run(&mut reader),
     };
     check_together(&settings, needs, &mut reader);
     let mut problems = reader.problems;
     if problems.is_empty() {
-        let warnings = check::strange_variables(&layers.environment);
         return Ok(Resolved { settings, warnings });
     }
     problems.sort();

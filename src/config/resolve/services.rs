@@ -42,7 +42,11 @@ fn service(reader: &mut Reader<'_>, name: &str, origin: &Origin) -> Option<Servi
     })
 }
 
-fn env(reader: &mut Reader<'_>, section: &str) -> BTreeMap<ContainerName, BTreeMap<String, Secret<String>>> {
+/// Environment variables by container.
+pub fn env(
+    reader: &mut Reader<'_>,
+    section: &str,
+) -> BTreeMap<ContainerName, BTreeMap<String, Secret<String>>> {
     let mut env = BTreeMap::new();
     let Some(Value::Table(containers)) = reader.node(section, "env").map(|node| &node.value) else {
         return env;

@@ -411,6 +411,7 @@ fn template() -> String {
         .join("\n")
         .replace("[image.'*']", "[image.web]")
         .replace("[service.'*']", "[service.shop-web]")
+        .replace("[task.'*']", "[task.migrate]")
 }
 
 #[test]
@@ -423,6 +424,7 @@ fn the_template_holds_every_key_and_every_example_in_it_is_right() {
             Section::Top => Some(&table),
             Section::Image => inner(&table, "image").and_then(|it| inner(it, "web")),
             Section::Service => inner(&table, "service").and_then(|it| inner(it, "shop-web")),
+            Section::Task => inner(&table, "task").and_then(|it| inner(it, "migrate")),
             Section::Output | Section::Deploy | Section::DryRun => inner(&table, key.section.name()),
         };
         assert!(
@@ -452,4 +454,147 @@ fn inner<'a>(
         super::super::written::Value::Table(table) => Some(table),
         _ => None,
     }
+}
+
+const TASKS: &str = r#"
+[deploy]
+cluster = "prod"
+[service.api]
+[service.web]
+[task.seed]
+service = "web"
+task-definition = "seed.json"
+cpu = 512
+memory = 1024
+timeout = "1h"
+[task.migrate]
+service = "api"
+container = "app"
+command = ["./manage", "migrate", "${HOME}"]
+env = { app = { RELEASE = "${short-commit}", KEY = "canary" } }
+"#;
+
+#[test]
+fn tasks_are_understood_in_the_order_of_the_file() {
+    let settings = settings(&layers(TASKS, CODEBUILD, &[]), DEPLOY);
+    let [seed, migrate] = settings.tasks.as_slice() else {
+        panic!("two tasks, not {:?}", settings.tasks);
+    };
+    assert_eq!((seed.name.as_str(), seed.service.as_str()), ("seed", "web"));
+    assert_eq!(
+        seed.task_definition.as_deref(),
+        Some(Path::new("/shop/seed.json"))
+    );
+    assert_eq!(
+        (seed.cpu, seed.memory, seed.timeout),
+        (Some(512), Some(1024), Duration::from_secs(3600))
+    );
+    assert!(seed.command.is_empty() && seed.container.is_none());
+    assert_eq!(migrate.container.as_ref().unwrap().as_str(), "app");
+    assert_eq!(
+        migrate.command,
+        ["./manage", "migrate", "${HOME}"],
+        "a shell's own variables are left alone"
+    );
+    assert_eq!(migrate.timeout, Duration::from_secs(900));
+    assert_eq!(
+        migrate.env[&"app".parse().unwrap()]["RELEASE"].expose(),
+        "0123456"
+    );
+    assert!(!format!("{settings:?}").contains("canary"));
+}
+
+#[test]
+fn a_task_belongs_to_a_service_and_goes_with_it() {
+    let names = |flags: &[(&'static str, &str)]| -> Vec<String> {
+        let settings = settings(&layers(TASKS, CODEBUILD, flags), DEPLOY);
+        settings.tasks.iter().map(|task| task.name.to_string()).collect()
+    };
+    assert_eq!(names(&[("--service", "web")]), ["seed"]);
+    assert_eq!(names(&[("--service", "api")]), ["migrate"]);
+    assert_eq!(
+        names(&[("--service", "web"), ("--service", "api")]),
+        ["seed", "migrate"]
+    );
+    let only = "[deploy]\ncluster = \"c\"\n[service.a]\n[task.t]\ncommand = [\"x\"]\n";
+    let task = settings(&layers(only, &[], &[]), DEPLOY).tasks.remove(0);
+    assert_eq!(task.service.as_str(), "a", "the only one");
+    let flags = [("--service", "b"), ("--cluster", "c")];
+    let named = "[task.t]\ncommand = [\"x\"]\n";
+    let task = settings(&layers(named, &[], &flags), DEPLOY).tasks.remove(0);
+    assert_eq!(task.service.as_str(), "b", "the only one, by a flag");
+    let build = "[image.a]\nrepository = \"a\"\n[task.t]\ncommand = [\"x\"]\n";
+    assert!(settings(&layers(build, &[], &[]), BUILD).tasks.is_empty());
+}
+
+#[test]
+fn tasks_that_are_skipped_are_named() {
+    for layers in [
+        layers(TASKS, CODEBUILD, &[("--skip-tasks", "true")]),
+        layers(TASKS, &[CODEBUILD, &[("SLIPWAY_SKIP_TASKS", "1")]].concat(), &[]),
+    ] {
+        let resolved = resolved(&layers, DEPLOY);
+        assert!(resolved.settings.tasks.is_empty());
+        let [warning] = resolved.warnings.as_slice() else {
+            panic!("one warning, not {:?}", resolved.warnings);
+        };
+        assert!(
+            warning.ends_with(": not run: task `seed`, `migrate`"),
+            "{warning}"
+        );
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_task_is_told_with_its_place() {
+    let file = r#"[deploy]
+cluster = "prod"
+[service.api]
+[service.web]
+[task.a]
+command = []
+service = "db"
+[task.b]
+command = "migrate"
+service = "web"
+when = "after"
+cpu = 0
+[task.c]
+service = "web"
+timeout = "soon"
+[task.'d e']
+service = "web"
+command = ["x"]
+comand = ["x"]
+container = "not one"
+[task.f]
+command = ["x"]
+"#;
+    assert_eq!(
+        problems(&layers(file, &[], &[]), DEPLOY),
+        [
+            "task.c.command: write what the task runs, such as `[\"./manage\", \"migrate\"]`, or a `task-definition` \
+             that says it",
+            "slipway.toml:6: task.a.command: expected a command and its arguments, found nothing",
+            "slipway.toml:7: task.a.service: `db` is none of the services: `api`, `web`",
+            "slipway.toml:9: task.b.command: expected a list of strings, found a string",
+            "slipway.toml:11: task.b.when: expected `before`, found `after`: tasks run before the services are \
+             updated, and at no other time",
+            "slipway.toml:12: task.b.cpu: expected a number above 0",
+            "slipway.toml:15: task.c.timeout: expected a duration like `15m`, `90s` or `1h30m`, found `soon`",
+            "slipway.toml:16: task.d e: `d e` is not a valid task name: ' ' at byte 1; letters, digits, `-` and `_` \
+             are allowed",
+            "slipway.toml:19: task.d e.comand: unknown key; did you mean `command`?",
+            "slipway.toml:20: task.d e.container: `not one` is not a valid container name: ' ' at byte 3; letters, \
+             digits, `-` and `_` are allowed",
+            "slipway.toml:21: task.f.service: write to which service it belongs: `api`, `web`",
+        ]
+    );
+    let inline = "task = { b = { command = [\"x\"] }, a = { command = [\"y\"] } }\n[deploy]\ncluster = \"c\"\n[service.s]\n";
+    assert_eq!(
+        problems(&layers(inline, &[], &[]), DEPLOY),
+        [
+            "slipway.toml:1: task.b: stands on the line of `a`: write each task on its own, in the order to run them"
+        ]
+    );
 }

@@ -88,6 +88,28 @@ impl Oneoff {
         self.last.as_ref()
     }
 
+    /// The task as it was last seen, with only the containers that are to blame for its end: not those that ECS stopped
+    /// because another one had ended.
+    #[must_use]
+    pub fn to_blame(&self) -> Option<Task> {
+        let mut task = self.last.clone()?;
+        if task.stop_code == Some(StopCode::EssentialContainerExited) {
+            let others: Vec<&ContainerName> = self.policy.essential.iter().collect();
+            let decides = |name: &str| {
+                name == self.policy.container.as_str() || others.iter().any(|other| other.as_str() == name)
+            };
+            let failed = |container: &Container| {
+                let killed = |code| KILLED.contains(&code) && container.reason.is_none();
+                container.exit_code.is_some_and(|code| code != 0 && !killed(code))
+            };
+            let guilty = |container: &Container| decides(&container.name) && failed(container);
+            if task.containers.iter().any(guilty) {
+                task.containers.retain(guilty);
+            }
+        }
+        Some(task)
+    }
+
     /// Judges one look taken `elapsed` after RunTask.
     pub fn judge(&mut self, elapsed: Duration, sight: Sight) -> Verdict {
         let verdict = match sight {

@@ -323,3 +323,28 @@ fn a_short_task_is_looked_at_often_and_a_long_one_seldom() {
     };
     assert!(calls_in_ten_minutes <= 120, "{calls_in_ten_minutes}");
 }
+
+#[test]
+fn the_blame_is_on_what_failed_and_not_on_what_ecs_stopped_then() {
+    let blamed = |stop_code, codes| -> Vec<String> {
+        let mut judge = judge();
+        judge.judge(MINUTE, look(task("STOPPED", stop_code, codes)));
+        let task = judge.to_blame().unwrap();
+        task.containers
+            .into_iter()
+            .map(|container| container.name)
+            .collect()
+    };
+    assert_eq!(blamed(EXITED, (Some(3), Some(143))), ["web"]);
+    assert_eq!(blamed(EXITED, (Some(143), Some(1))), ["proxy"]);
+    assert_eq!(blamed(EXITED, (Some(0), Some(1))), ["proxy"]);
+    let everything = ["web", "proxy", "sidecar"];
+    assert_eq!(blamed(EXITED, (Some(137), Some(143))), everything);
+    assert_eq!(blamed(Some("TaskFailedToStart"), (None, None)), everything);
+    let mut judge = judge();
+    assert!(judge.to_blame().is_none());
+    let mut killed = task("STOPPED", EXITED, (Some(137), Some(143)));
+    killed.containers[0].reason = Some("OutOfMemoryError: Container killed due to memory usage".to_owned());
+    judge.judge(MINUTE, look(killed));
+    assert_eq!(judge.to_blame().unwrap().containers.len(), 1);
+}

@@ -18,6 +18,7 @@ pub struct Placement {
     constraints: Vec<sdk::PlacementConstraint>,
     strategy: Vec<sdk::PlacementStrategy>,
     managed_tags: bool,
+    propagated_tags: Option<sdk::PropagateTags>,
 }
 
 /// What RunTask is asked for.
@@ -75,6 +76,11 @@ impl Ecs {
             constraints: service.placement_constraints().to_vec(),
             strategy: service.placement_strategy().to_vec(),
             managed_tags: service.enable_ecs_managed_tags(),
+            // RunTask takes no other word, and tags need a permission of their own.
+            propagated_tags: service
+                .propagate_tags()
+                .filter(|from| **from == sdk::PropagateTags::TaskDefinition)
+                .cloned(),
         })
     }
 
@@ -103,7 +109,7 @@ impl Ecs {
             .set_overrides(some(overrides(request.overrides)))
             .started_by(request.started_by)
             .group(request.group)
-            .propagate_tags(sdk::PropagateTags::TaskDefinition)
+            .set_propagate_tags(placement.propagated_tags.clone())
             .enable_ecs_managed_tags(placement.managed_tags)
             .client_token(request.token)
             .send()

@@ -123,6 +123,12 @@ impl TaskDefinition {
             })
     }
 
+    /// Whether its containers have a network interface of their own.
+    #[must_use]
+    pub fn is_awsvpc(&self) -> bool {
+        self.0.get("networkMode").and_then(Value::as_str) == Some("awsvpc")
+    }
+
     /// Whether the task ends with this container; so it is unless the document says otherwise.
     #[must_use]
     pub fn is_essential(&self, container: &str) -> bool {

@@ -3,6 +3,7 @@
 use super::short;
 use super::text::{Style, clean, count, duration, size};
 use crate::report::event::{Event, Phase, StepState};
+use std::time::Duration;
 
 /// The line of an event; none for events that only bars show.
 #[must_use]
@@ -68,6 +69,39 @@ pub fn line(event: &Event, style: Style) -> Option<String> {
         Event::Registered { service, revision } => {
             format!("{service}: registered task definition {revision}")
         }
+        Event::TaskStarted {
+            task,
+            service,
+            id,
+            revision,
+        } => format!(
+            "{task}: task {} started, with {revision} of service {service}",
+            short::ids(id)
+        ),
+        Event::TaskWaiting {
+            task,
+            elapsed,
+            what_for,
+        } => format!("{task}: waiting for {}{}", clean(what_for), so_far(*elapsed)),
+        Event::TaskLine { task, line } => {
+            format!("{task}: {}", style.faint(&format!("| {}", clean(line))))
+        }
+        Event::TaskDone {
+            task,
+            container,
+            digest,
+            took,
+        } => {
+            let proven = digest
+                .as_ref()
+                .map(|digest| format!(", proven to run {}", short::ids(digest.as_str())));
+            format!(
+                "{task}: {} container {container} ended with exit code 0 after {}{}",
+                style.good("done:"),
+                duration(*took),
+                proven.unwrap_or_default()
+            )
+        }
         Event::DeploymentStarted { service, deployment } => {
             format!("{service}: deployment {deployment} started")
         }
@@ -75,13 +109,7 @@ pub fn line(event: &Event, style: Style) -> Option<String> {
             service,
             elapsed,
             what_for,
-        } => {
-            let so_far = match elapsed.as_secs() {
-                0 => String::new(),
-                _ => format!(", {} so far", duration(*elapsed)),
-            };
-            format!("{service}: waiting for {}{so_far}", clean(what_for))
-        }
+        } => format!("{service}: waiting for {}{}", clean(what_for), so_far(*elapsed)),
         Event::ServiceEvent { service, message } => {
             let message = clean(message);
             let news = short::event(&message, service.as_str());
@@ -119,6 +147,14 @@ pub fn line(event: &Event, style: Style) -> Option<String> {
         }
     };
     Some(line)
+}
+
+/// `, 1m05s so far`; nothing where it has only begun.
+fn so_far(elapsed: Duration) -> String {
+    match elapsed.as_secs() {
+        0 => String::new(),
+        _ => format!(", {} so far", duration(elapsed)),
+    }
 }
 
 fn step_line(step: &str, state: &StepState, style: Style) -> String {
@@ -160,6 +196,7 @@ mod tests {
     fn every_event_has_its_line() {
         let service = || "shop".parse().unwrap();
         let container = || "web".parse().unwrap();
+        let task = || "migrate".parse().unwrap();
         let digest = Digest::of(b"");
         let reference: crate::name::ImageRef = format!("localhost:5000/web@{digest}").parse().unwrap();
         let took = Duration::from_secs(65);
@@ -255,6 +292,49 @@ mod tests {
                     revision: "shop:2".to_owned(),
                 },
                 "shop: registered task definition shop:2".to_owned(),
+            ),
+            (
+                Event::TaskStarted {
+                    task: task(),
+                    service: service(),
+                    id: "3a41c6b074a0770e0fb6822ed252c69a".to_owned(),
+                    revision: "shop:2".to_owned(),
+                },
+                "migrate: task 3a41c6b074a0 started, with shop:2 of service shop".to_owned(),
+            ),
+            (
+                Event::TaskWaiting {
+                    task: task(),
+                    elapsed: took,
+                    what_for: "the task to end (it runs)".to_owned(),
+                },
+                "migrate: waiting for the task to end (it runs), 1m05s so far".to_owned(),
+            ),
+            (
+                Event::TaskLine {
+                    task: task(),
+                    line: "0003 applied\u{1b}[0m".to_owned(),
+                },
+                "migrate: | 0003 applied".to_owned(),
+            ),
+            (
+                Event::TaskDone {
+                    task: task(),
+                    container: container(),
+                    digest: Some(digest.clone()),
+                    took,
+                },
+                "migrate: done: container web ended with exit code 0 after 1m05s, proven to run sha256:e3b0c44298fc"
+                    .to_owned(),
+            ),
+            (
+                Event::TaskDone {
+                    task: task(),
+                    container: container(),
+                    digest: None,
+                    took,
+                },
+                "migrate: done: container web ended with exit code 0 after 1m05s".to_owned(),
             ),
             (
                 Event::DeploymentStarted {

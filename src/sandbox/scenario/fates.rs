@@ -2,7 +2,7 @@
 //!
 //! ```toml
 //! [[fate]]
-//! family = "web"            # which tasks: family, revision, service and image must all match, as far as given
+//! family = "web"            # which tasks: family, revision, service, group and image must all match, as far as given
 //! revision = 2
 //! tasks = 3                 # only the first three of them
 //! container = "web"         # whose fate; every essential container's when not given
@@ -34,6 +34,8 @@ pub struct Rule {
     pub revision: Option<u32>,
     /// The service's name.
     pub service: Option<String>,
+    /// The task's group: `task:migrate`.
+    pub group: Option<String>,
     /// A part of a container's image, such as `shop/web:2`.
     pub image: Option<String>,
     /// How many tasks it decides over, at most.
@@ -238,6 +240,7 @@ impl Rule {
                 .service
                 .as_deref()
                 .is_none_or(|wanted| task.group.strip_prefix("service:") == Some(wanted))
+            && self.group.as_deref().is_none_or(|wanted| wanted == task.group)
             && self.image.as_deref().is_none_or(|wanted| {
                 task.containers
                     .iter()

@@ -7,6 +7,7 @@ use crate::ecs::observation::revision_name;
 use crate::ecs::quota::Bucket;
 use crate::ecs::rollout::{Ours, advice};
 use crate::ecs::service::{Begun, Ecs, ServiceError};
+use crate::ecs::task_definition::TaskDefinition;
 use crate::failure::{Failure, Kind};
 use crate::report::event::Event;
 use crate::shutdown::{Shutdown, Urgency};
@@ -17,7 +18,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
 
 /// Attempts at a change: to register while somebody else registers the same family, and to update while ECS throttles.
-const ATTEMPTS: u64 = 6;
+pub(super) const ATTEMPTS: u64 = 6;
 
 /// How long a call that changes the service may still take when a stop was asked for: its answer says what is left.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -91,24 +92,22 @@ impl Registrations {
     }
 }
 
-pub(super) async fn begin(run: &Run<'_>, prepared: &Prepared) -> Result<Beginning, Unbegun> {
+/// Points the service at the revision that was registered for it, or registers it first.
+pub(super) async fn begin(
+    run: &Run<'_>,
+    prepared: &Prepared,
+    registered: Option<String>,
+) -> Result<Beginning, Unbegun> {
     let (tools, deploy) = (run.tools, run.deploy);
     for advice in advice(&prepared.service, deploy.timeout) {
         let warning = format!("service `{}`: {advice}", prepared.name);
         tools.tell.tell(Event::Warning(warning));
     }
-    tell_changes(tools, prepared);
-    let arn = if prepared.is_unchanged() {
-        // Forced: the same revision gets a new deployment.
-        prepared.previous().to_owned()
-    } else {
-        tokio::select! {
-            biased;
-            registered = register(run, prepared) => registered?,
-            kind = tools.shutdown.reached(Urgency::WindDown) => {
-                let what = format!("stopped while a revision for service `{}` was being registered", prepared.name);
-                return Err(Failure::new(kind, what).left(maybe_registered(prepared)).into());
-            }
+    let arn = match registered {
+        Some(arn) => arn,
+        None => {
+            let halted = || run.is_halted();
+            revision_for(tools, run.registrations, prepared, halted).await?
         }
     };
     let revision = revision_name(&arn).to_owned();
@@ -140,8 +139,30 @@ pub(super) async fn begin(run: &Run<'_>, prepared: &Prepared) -> Result<Beginnin
     })
 }
 
+/// The ARN of the revision that the service is to get: registered, unless nothing differs.
+pub(super) async fn revision_for(
+    tools: &Tools,
+    registrations: &Registrations,
+    prepared: &Prepared,
+    halted: impl Fn() -> bool,
+) -> Result<String, Unbegun> {
+    tell_changes(tools, prepared);
+    if prepared.is_unchanged() {
+        // Forced: the same revision gets a new deployment.
+        return Ok(prepared.previous().to_owned());
+    }
+    tokio::select! {
+        biased;
+        registered = register(tools, registrations, prepared, halted) => registered,
+        kind = tools.shutdown.reached(Urgency::WindDown) => {
+            let what = format!("stopped while a revision for service `{}` was being registered", prepared.name);
+            Err(Failure::new(kind, what).left(maybe_registered(prepared)).into())
+        }
+    }
+}
+
 /// What there is when the revision is registered and the service does not name it.
-fn unused(prepared: &Prepared, revision: &str) -> String {
+pub(super) fn unused(prepared: &Prepared, revision: &str) -> String {
     let serves = format!("`{}` serves as before", prepared.revision());
     if prepared.is_unchanged() {
         return serves;
@@ -213,7 +234,7 @@ pub(super) async fn point(
 }
 
 /// Ends when a stop was asked for and the far end had its time to answer, or with the second signal.
-async fn patience(tools: &Tools) {
+pub(super) async fn patience(tools: &Tools) {
     tools.shutdown.reached(Urgency::WindDown).await;
     let unstopped = Shutdown::never();
     tokio::select! {
@@ -246,22 +267,26 @@ fn tell_changes(tools: &Tools, prepared: &Prepared) {
     }
 }
 
-async fn register(run: &Run<'_>, prepared: &Prepared) -> Result<String, Unbegun> {
-    let tools = run.tools;
-    let _turn = run.registrations.turn(prepared.wanted.family()).await;
+/// Registers a task definition in its family's turn; waits for the quota, and while somebody else registers the same
+/// family. None if it is not wanted any more once its turn has come.
+pub(super) async fn register_definition(
+    tools: &Tools,
+    registrations: &Registrations,
+    ecs: &Ecs,
+    definition: &TaskDefinition,
+    halted: impl Fn() -> bool,
+) -> Result<Option<String>, ServiceError> {
+    let _turn = registrations.turn(definition.family()).await;
     let mut attempt = 1;
-    let registered = loop {
-        run.registrations.fit(tools).await;
-        if run.is_halted() {
-            return Err(Unbegun::Halted(format!(
-                "`{}` serves as before",
-                prepared.revision()
-            )));
+    loop {
+        registrations.fit(tools).await;
+        if halted() {
+            return Ok(None);
         }
-        match prepared.ecs.register(&prepared.wanted).await {
+        match ecs.register(definition).await {
             Err(error) if (error.is_registration_race() || error.is_throttled()) && attempt < ATTEMPTS => {
                 if error.is_throttled() {
-                    run.registrations.drain(tools.clock.now());
+                    registrations.drain(tools.clock.now());
                 }
                 let _ = tools
                     .clock
@@ -269,9 +294,19 @@ async fn register(run: &Run<'_>, prepared: &Prepared) -> Result<String, Unbegun>
                     .await;
                 attempt += 1;
             }
-            registered => break registered,
+            registered => return registered.map(Some),
         }
-    };
+    }
+}
+
+async fn register(
+    tools: &Tools,
+    registrations: &Registrations,
+    prepared: &Prepared,
+    halted: impl Fn() -> bool,
+) -> Result<String, Unbegun> {
+    let Prepared { ecs, wanted, .. } = prepared;
+    let registered = register_definition(tools, registrations, ecs, wanted, halted).await;
     let arn = registered.map_err(|error| {
         let what = format!(
             "the new revision of service `{}` could not be registered",
@@ -287,6 +322,10 @@ async fn register(run: &Run<'_>, prepared: &Prepared) -> Result<String, Unbegun>
             prepared.name, prepared.cluster
         ))
     })?;
+    let Some(arn) = arn else {
+        let left = format!("`{}` serves as before", prepared.revision());
+        return Err(Unbegun::Halted(left));
+    };
     let revision = revision_name(&arn).to_owned();
     tools.tell.tell(Event::Registered {
         service: prepared.name.clone(),
@@ -331,7 +370,7 @@ fn not_updated(tools: &Tools, unpointed: Unpointed, prepared: &Prepared, unused:
     failure
 }
 
-fn refused(error: ServiceError, what: String) -> Failure {
+pub(super) fn refused(error: ServiceError, what: String) -> Failure {
     match error {
         ServiceError::Call(error) => error.into_failure(what),
         error @ (ServiceError::NoService

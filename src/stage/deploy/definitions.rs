@@ -75,7 +75,7 @@ pub(super) fn choose(
     Ok(chosen)
 }
 
-/// Refuses an image that no service takes: it would be built, pushed and never run.
+/// Refuses an image that no service and no task takes: it would be built, pushed and never run.
 pub(super) fn all_taken(images: &Images, chosen: &[&Images]) -> Result<(), Failure> {
     let left: Vec<String> = images
         .keys()

@@ -1,8 +1,9 @@
 //! The deploy stage: imagedefinitions.json to a new revision, a deployment, and its verdict.
 //!
-//! Every service is prepared before any is changed; then all are changed and watched at the same time, with shared calls.
-//! `roll` runs the stories side by side, `begin` changes a service, `watch` looks at all of them, `close` says what became
-//! of each, `outcome` sums up.
+//! Every service is prepared before any is changed; then one-off tasks run one after the other, and when all have done
+//! their work, all services are changed and watched at the same time, with shared calls. `task` runs one-off tasks,
+//! `roll` runs the stories of the services side by side, `begin` changes one, `watch` looks at all of them, `close` says
+//! what became of each, `outcome` sums up.
 
 mod begin;
 mod close;
@@ -12,6 +13,7 @@ mod outcome;
 mod prepare;
 mod resume;
 mod roll;
+mod task;
 mod undo;
 mod watch;
 mod words;
@@ -19,10 +21,12 @@ mod words;
 pub use resume::resume;
 
 use super::Tools;
-use crate::config::settings::{DeploySettings, ServiceSettings};
+use crate::config::settings::{DeploySettings, ServiceSettings, TaskSettings};
 use crate::failure::Failure;
 use crate::name::ServiceName;
 use crate::shutdown::Urgency;
+use begin::Registrations;
+use definitions::Images;
 use roll::roll;
 
 /// What to deploy.
@@ -32,6 +36,8 @@ pub struct DeployPlan {
     pub deploy: DeploySettings,
     /// The services, deployed at the same time.
     pub services: Vec<ServiceSettings>,
+    /// One-off tasks, which run one after the other before any service is updated.
+    pub tasks: Vec<TaskSettings>,
 }
 
 /// What a deploy of one service did.
@@ -56,9 +62,14 @@ pub async fn deploy(tools: &Tools, plan: &DeployPlan) -> Result<Vec<Deployed>, F
         |kind| Failure::new(kind, "stopped before any service was changed").left("nothing was changed");
     let prepare = async {
         let definitions = definitions::read(tools, &plan.deploy.source).await?;
-        prepare::all(tools, plan, &definitions).await
+        let prepared = prepare::all(tools, plan, &definitions).await?;
+        let tasks = task::prepare::all(tools, plan, &definitions, &prepared).await?;
+        let services = prepared.iter().map(|prepared| &prepared.images);
+        let taken: Vec<&Images> = services.chain(&tasks.images).collect();
+        definitions::all_taken(&definitions, &taken)?;
+        Ok((prepared, tasks.due))
     };
-    let prepared = tokio::select! {
+    let (prepared, tasks) = tokio::select! {
         biased;
         kind = tools.shutdown.reached(Urgency::WindDown) => return Err(stopped(kind)),
         prepared = prepare => prepared.map_err(|failure: Failure| match failure.left {
@@ -69,5 +80,8 @@ pub async fn deploy(tools: &Tools, plan: &DeployPlan) -> Result<Vec<Deployed>, F
     if let (_, Some(kind)) = tools.shutdown.asked() {
         return Err(stopped(kind));
     }
-    roll(tools, &plan.deploy, &prepared).await
+    let registrations = Registrations::default();
+    let before = task::run_all(tools, &registrations, &prepared, &tasks).await?;
+    let rolled = roll(tools, &plan.deploy, &prepared, &registrations, &before.revisions).await;
+    rolled.map_err(|failure| before.told_in(failure))
 }

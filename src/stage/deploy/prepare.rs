@@ -1,7 +1,7 @@
 //! Everything that can be found wrong before anything is changed.
 
 use super::DeployPlan;
-use super::definitions::{Images, all_taken, choose};
+use super::definitions::{Images, choose};
 use crate::aws::sort::Sorted;
 use crate::config::settings::{DeploySettings, ServiceSettings, Until};
 use crate::ecs::diagnosis::{Comparison, Revision};
@@ -18,7 +18,7 @@ use crate::stage::Tools;
 use futures_util::future::try_join_all;
 use std::collections::{BTreeMap, BTreeSet};
 
-const UNCHANGED: &str = "nothing was changed";
+pub(super) const UNCHANGED: &str = "nothing was changed";
 
 /// A service that can be deployed, and what would change.
 #[derive(Debug)]
@@ -51,8 +51,6 @@ pub(super) async fn all(tools: &Tools, plan: &DeployPlan, images: &Images) -> Re
         .iter()
         .map(|settings| prepare(tools, &plan.deploy, settings, images));
     let prepared = try_join_all(each).await?;
-    let chosen: Vec<&Images> = prepared.iter().map(|prepared| &prepared.images).collect();
-    all_taken(images, &chosen)?;
     let force = plan.deploy.force;
     for changing in prepared
         .iter()
@@ -207,7 +205,7 @@ impl Prepared {
     }
 }
 
-async fn read_file(path: &std::path::Path) -> Result<TaskDefinition, Failure> {
+pub(super) async fn read_file(path: &std::path::Path) -> Result<TaskDefinition, Failure> {
     let wrong = |what: &str| Failure::new(Kind::Input, format!("{what}: `{}`", path.display()));
     let bytes = tokio::fs::read(path)
         .await

@@ -31,13 +31,33 @@ pub(super) struct Run<'a> {
     earlier: &'a [UnderWay],
     /// How many services the run has.
     pub(super) services: usize,
-    pub(super) registrations: Registrations,
+    pub(super) registrations: &'a Registrations,
+    /// The revision that is registered for a service already, by its place.
+    registered: &'a [Option<String>],
     /// No further service is begun.
     halted: AtomicBool,
     losses: AtomicUsize,
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    fn new(
+        tools: &'a Tools,
+        deploy: &'a DeploySettings,
+        prepared: &[Prepared],
+        registrations: &'a Registrations,
+    ) -> Self {
+        Self {
+            tools,
+            deploy,
+            earlier: &[],
+            services: prepared.len(),
+            registrations,
+            registered: &[],
+            halted: AtomicBool::new(false),
+            losses: AtomicUsize::new(0),
+        }
+    }
+
     /// Lets no further service begin.
     pub(super) fn halt(&self) {
         self.halted.store(true, Ordering::Relaxed);
@@ -59,8 +79,11 @@ pub(super) async fn roll(
     tools: &Tools,
     deploy: &DeploySettings,
     prepared: &[Prepared],
+    registrations: &Registrations,
+    registered: &[Option<String>],
 ) -> Result<Vec<Deployed>, Failure> {
-    roll_or_watch(tools, deploy, prepared, &[]).await
+    let run = Run::new(tools, deploy, prepared, registrations);
+    roll_or_watch(Run { registered, ..run }, prepared).await
 }
 
 /// The same for services that an earlier run began: they are watched, and not changed but to undo what failed.
@@ -70,24 +93,13 @@ pub(super) async fn take_up(
     prepared: &[Prepared],
     earlier: &[UnderWay],
 ) -> Result<Vec<Deployed>, Failure> {
-    roll_or_watch(tools, deploy, prepared, earlier).await
+    let registrations = Registrations::default();
+    let run = Run::new(tools, deploy, prepared, &registrations);
+    roll_or_watch(Run { earlier, ..run }, prepared).await
 }
 
-async fn roll_or_watch(
-    tools: &Tools,
-    deploy: &DeploySettings,
-    prepared: &[Prepared],
-    earlier: &[UnderWay],
-) -> Result<Vec<Deployed>, Failure> {
-    let run = Run {
-        tools,
-        deploy,
-        earlier,
-        services: prepared.len(),
-        registrations: Registrations::default(),
-        halted: AtomicBool::new(false),
-        losses: AtomicUsize::new(0),
-    };
+async fn roll_or_watch(run: Run<'_>, prepared: &[Prepared]) -> Result<Vec<Deployed>, Failure> {
+    let deploy = run.deploy;
     let (join, joining) = mpsc::unbounded_channel();
     let (end, ending) = mpsc::unbounded_channel();
     let (begun, (), closed) = tokio::join!(
@@ -180,7 +192,8 @@ async fn try_begin<'a>(run: &Run<'a>, place: usize, prepared: &'a Prepared) -> R
         phase: Phase::Deploy,
         of: prepared.name.to_string(),
     });
-    let begun = begin::begin(run, prepared).await?;
+    let registered = run.registered.get(place).cloned().flatten();
+    let begun = begin::begin(run, prepared, registered).await?;
     Ok(Watch::of_change(run, place, prepared, begun))
 }
 

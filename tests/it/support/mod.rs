@@ -448,6 +448,7 @@ impl Bench {
                 env: BTreeMap::new(),
                 containers: Vec::new(),
             }],
+            tasks: Vec::new(),
         }
     }
 

@@ -1,0 +1,216 @@
+//! One-off tasks: run with the revision that the service is about to get, watched to their end, before any service is
+//! updated. The first one that fails ends the deploy.
+
+mod failures;
+pub(super) mod prepare;
+mod watch;
+
+use super::begin::{ATTEMPTS, Registrations, Unbegun, patience, register_definition, revision_for};
+use super::prepare::Prepared;
+use crate::clock::Pause;
+use crate::ecs::observation::revision_name;
+use crate::ecs::oneoff::{client_token, group};
+use crate::ecs::service::{NotRun, RunRequest};
+use crate::failure::{Failure, Kind};
+use crate::name::TaskName;
+use crate::report::event::Event;
+use crate::shutdown::Urgency;
+use crate::stage::Tools;
+use failures::Stand;
+use prepare::PreparedTask;
+use std::time::Duration;
+
+/// What was done before the services are updated.
+#[derive(Debug)]
+pub(super) struct Before {
+    /// The ARN of the revision that was registered for each service, if a task needed it.
+    pub(super) revisions: Vec<Option<String>>,
+    /// The tasks that did their work.
+    ran: Vec<TaskName>,
+}
+
+impl Before {
+    /// A failure of a service, with a word on the work that is done and stays done.
+    pub(super) fn told_in(&self, failure: Failure) -> Failure {
+        let Some(ran) = failures::ran(&self.ran) else {
+            return failure;
+        };
+        let left = match &failure.left {
+            Some(left) => format!("{left}; {ran}"),
+            None => ran,
+        };
+        failure.left(left)
+    }
+}
+
+/// Why no task runs.
+struct Unstarted {
+    /// What the last call said; none if a stop was asked for while it was under way.
+    error: Option<NotRun>,
+    /// Whether a task may run all the same.
+    doubt: bool,
+}
+
+/// Runs the tasks one after the other.
+///
+/// # Errors
+/// The failure of the first one that did not do its work; no service was changed.
+pub(super) async fn run_all(
+    tools: &Tools,
+    registrations: &Registrations,
+    prepared: &[Prepared],
+    tasks: &[PreparedTask],
+) -> Result<Before, Failure> {
+    let mut before = Before {
+        revisions: vec![None; prepared.len()],
+        ran: Vec::new(),
+    };
+    for task in tasks {
+        let Some(service) = prepared.get(task.service) else {
+            continue;
+        };
+        if let (_, Some(kind)) = tools.shutdown.asked() {
+            let what = format!("stopped before task `{}` was run", task.name);
+            return Err(Failure::new(kind, what).left(Stand::of(prepared, &before).unchanged()));
+        }
+        let of_service = &mut before.revisions[task.service];
+        let revision = match revision_of(tools, registrations, task, service, of_service).await {
+            Ok(revision) => revision,
+            Err(failure) => return Err(before.told_in(failure)),
+        };
+        let stand = Stand::of(prepared, &before);
+        run(tools, task, service, &revision, &stand).await?;
+        before.ran.push(task.name.clone());
+    }
+    Ok(before)
+}
+
+/// The ARN of the revision that a task runs: its own, or the one that its service is about to get, registered once.
+async fn revision_of(
+    tools: &Tools,
+    registrations: &Registrations,
+    task: &PreparedTask,
+    service: &Prepared,
+    of_service: &mut Option<String>,
+) -> Result<String, Failure> {
+    let Some(own) = &task.own else {
+        if let Some(registered) = of_service {
+            return Ok(registered.clone());
+        }
+        // Tasks come before anything that could fail first, so that nothing halts them.
+        let registered = revision_for(tools, registrations, service, || false).await;
+        let registered = registered.map_err(|unbegun| match unbegun {
+            Unbegun::Failed(failure) => failure,
+            Unbegun::Halted(left) => {
+                Failure::new(Kind::Bug, "a registration was halted by nobody").left(left)
+            }
+        })?;
+        *of_service = Some(registered.clone());
+        return Ok(registered);
+    };
+    let registered = tokio::select! {
+        biased;
+        registered = register_definition(tools, registrations, &service.ecs, own, || false) => registered,
+        kind = tools.shutdown.reached(Urgency::WindDown) => {
+            let what = format!("stopped while a revision for task `{}` was being registered", task.name);
+            return Err(Failure::new(kind, what).left(format!("`{}` serves as before", service.revision())));
+        }
+    };
+    let arn = registered.map_err(|error| failures::not_registered(error, task, service))?;
+    // Nothing halts it, as above.
+    let arn = arn.ok_or_else(|| Failure::new(Kind::Bug, "a registration was halted by nobody"))?;
+    tools.tell.tell(Event::Registered {
+        service: service.name.clone(),
+        revision: revision_name(&arn).to_owned(),
+    });
+    Ok(arn)
+}
+
+async fn run(
+    tools: &Tools,
+    task: &PreparedTask,
+    service: &Prepared,
+    revision: &str,
+    stand: &Stand,
+) -> Result<(), Failure> {
+    let started = tools.clock.now();
+    let id = start(tools, task, service, revision)
+        .await
+        .map_err(|unstarted| failures::not_started(tools, unstarted, task, service, stand))?;
+    tools.tell.tell(Event::TaskStarted {
+        task: task.name.clone(),
+        service: service.name.clone(),
+        id: id.clone(),
+        revision: revision_name(revision).to_owned(),
+    });
+    let running = watch::Running {
+        task,
+        service,
+        id: &id,
+        started,
+    };
+    match watch::watch(tools, &running).await {
+        watch::End::Done(seen) => {
+            watch::tell_done(tools, &running, seen.as_ref()).await;
+            Ok(())
+        }
+        watch::End::Lost(lost) => Err(failures::lost(tools, &running, *lost, stand).await),
+        watch::End::Stopped(kind, waiting_on) => {
+            Err(failures::stopped(kind, &running, waiting_on.as_ref(), stand))
+        }
+    }
+}
+
+/// Starts the task. A lost answer and a throttled call are repeated with the same token, so that one task runs however
+/// often it is asked for. A stop ends it after the call under way, or without its answer if that does not come soon.
+async fn start(
+    tools: &Tools,
+    task: &PreparedTask,
+    service: &Prepared,
+    revision: &str,
+) -> Result<String, Unstarted> {
+    let token = client_token(revision, &task.name, tools.clock.now());
+    let request = RunRequest {
+        task_definition: revision,
+        placement: &task.placement,
+        awsvpc: task.definition(service).is_awsvpc(),
+        overrides: &task.overrides,
+        started_by: &task.started_by,
+        group: &group(&task.name),
+        token: &token,
+    };
+    let mut doubt = false;
+    let mut attempt = 1;
+    loop {
+        let answer = tokio::select! {
+            biased;
+            answer = service.ecs.run_task(request) => answer,
+            () = patience(tools) => return Err(Unstarted { error: None, doubt: true }),
+        };
+        let error = match answer {
+            Ok(id) => return Ok(id),
+            Err(error) => error,
+        };
+        let (in_doubt, throttled) = match &error {
+            NotRun::Call(error) => (error.is_in_doubt(), error.is_throttled()),
+            NotRun::NoRoom { .. } => (false, false),
+        };
+        doubt |= in_doubt;
+        let pause = Duration::from_secs(attempt);
+        if attempt >= ATTEMPTS
+            || !(in_doubt || throttled)
+            || tools.clock.pause(pause, &tools.shutdown).await == Pause::Stopped
+        {
+            return Err(Unstarted {
+                error: Some(error),
+                doubt,
+            });
+        }
+        attempt += 1;
+    }
+}
+
+/// The kind of a run that a signal ends, if one came.
+fn signal(tools: &Tools) -> Option<Kind> {
+    tools.shutdown.asked().1
+}

@@ -1,0 +1,151 @@
+//! The watch over one task: pause, look, judge, tell, until the verdict.
+
+use super::prepare::PreparedTask;
+use crate::clock::Pause;
+use crate::ecs::diagnosis::LogTail;
+use crate::ecs::observation::{Blind, BlindReason, Task};
+use crate::ecs::oneoff::{Loss, Oneoff, Sight, Verdict, WaitingOn};
+use crate::failure::Kind;
+use crate::report::event::Event;
+use crate::shutdown::Urgency;
+use crate::stage::Tools;
+use crate::stage::deploy::prepare::Prepared;
+use std::time::Duration;
+
+/// How long the look at the deadline may take.
+const LAST_LOOK: Duration = Duration::from_secs(30);
+
+/// The last lines of a log that are asked for.
+const LOG_LINES: u32 = 20;
+
+/// A log that is still empty is asked for again: CloudWatch Logs gets a line a moment after it was written.
+const LOG_LOOKS: u32 = 3;
+
+/// Between two looks at an empty log.
+const BETWEEN_LOG_LOOKS: Duration = Duration::from_secs(2);
+
+/// A task that was started.
+pub(super) struct Running<'a> {
+    pub(super) task: &'a PreparedTask,
+    pub(super) service: &'a Prepared,
+    pub(super) id: &'a str,
+    /// When RunTask was called.
+    pub(super) started: Duration,
+}
+
+/// How a watch ended.
+pub(super) enum End {
+    /// It did its work, as this look saw.
+    Done(Option<Task>),
+    /// It did not.
+    Lost(Box<Lost>),
+    /// A stop was asked for.
+    Stopped(Kind, Option<WaitingOn>),
+}
+
+/// A task that did not do its work, as far as can be told.
+pub(super) struct Lost {
+    pub(super) loss: Loss,
+    pub(super) elapsed: Duration,
+    /// With the containers that are to blame.
+    pub(super) seen: Option<Task>,
+}
+
+/// Watches a task until its verdict, its deadline or a stop.
+pub(super) async fn watch(tools: &Tools, running: &Running<'_>) -> End {
+    let Running {
+        task,
+        service,
+        id,
+        started,
+    } = running;
+    let deadline = *started + task.policy.timeout;
+    let mut judge = Oneoff::new(task.policy.clone());
+    let mut told: Option<WaitingOn> = None;
+    loop {
+        let elapsed = tools.clock.now().saturating_sub(*started);
+        if tools.clock.pause(judge.pause(elapsed), &tools.shutdown).await == Pause::Stopped {
+            return End::Stopped(super::signal(tools).unwrap_or(Kind::Terminated), told);
+        }
+        let sight = tokio::select! {
+            sight = service.ecs.look_at_task(id) => sight,
+            // A call that hangs must not outlast the deadline by all its retries.
+            () = tools.clock.reaches(deadline + LAST_LOOK) => Sight::Unseen(Blind {
+                action: "ecs:DescribeTasks".to_owned(),
+                why: BlindReason::Transient,
+            }),
+            kind = tools.shutdown.reached(Urgency::WindDown) => return End::Stopped(kind, told),
+        };
+        let elapsed = tools.clock.now().saturating_sub(*started);
+        match judge.judge(elapsed, sight) {
+            Verdict::Done => return End::Done(judge.last().cloned()),
+            Verdict::Lost(loss) => {
+                return End::Lost(Box::new(Lost {
+                    loss,
+                    elapsed,
+                    seen: judge.to_blame(),
+                }));
+            }
+            Verdict::Wait(waiting_on) => {
+                if told.as_ref() != Some(&waiting_on) {
+                    tools.tell.tell(Event::TaskWaiting {
+                        task: task.name.clone(),
+                        elapsed,
+                        what_for: waiting_on.to_string(),
+                    });
+                }
+                told = Some(waiting_on);
+            }
+        }
+    }
+}
+
+/// Shows what the task wrote last, and that it is done.
+pub(super) async fn tell_done(tools: &Tools, running: &Running<'_>, seen: Option<&Task>) {
+    let took = tools.clock.now().saturating_sub(running.started);
+    let policy = &running.task.policy;
+    let tail = tokio::select! {
+        tail = log_tail(tools, running, policy.container.as_str()) => tail,
+        _ = tools.shutdown.reached(Urgency::WindDown) => None,
+    };
+    for line in tail.into_iter().flat_map(|tail| tail.lines) {
+        tools.tell.tell(Event::TaskLine {
+            task: running.task.name.clone(),
+            line,
+        });
+    }
+    let digest = seen
+        .into_iter()
+        .flat_map(|task| &task.containers)
+        .find(|container| container.name == policy.container.as_str())
+        .and_then(|container| container.digest.clone());
+    tools.tell.tell(Event::TaskDone {
+        task: running.task.name.clone(),
+        container: policy.container.clone(),
+        digest: digest.filter(|_| policy.expected.is_some()),
+        took,
+    });
+}
+
+/// The last lines that a container wrote; none if its log cannot be found or read, or is empty.
+pub(super) async fn log_tail(tools: &Tools, running: &Running<'_>, container: &str) -> Option<LogTail> {
+    let definition = running.task.definition(running.service);
+    let (group, prefix) = definition.awslogs(container)?;
+    let ecs = &running.service.ecs;
+    for look in 1..=LOG_LOOKS {
+        let lines = ecs
+            .log_tail(&group, &prefix, container, running.id, LOG_LINES)
+            .await;
+        if !lines.is_empty() {
+            return Some(LogTail {
+                container: container.to_owned(),
+                task: running.id.to_owned(),
+                lines,
+            });
+        }
+        if look < LOG_LOOKS && tools.clock.pause(BETWEEN_LOG_LOOKS, &tools.shutdown).await == Pause::Stopped {
+            break;
+        }
+    }
+    None
+}
