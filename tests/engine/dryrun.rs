@@ -32,7 +32,12 @@ struct Run {
 
 /// Runs `slipway dry-run run` on a service of two tasks; its journal is kept for the referees.
 fn dry_run(test: &str, builder: &str, args: &[&str]) -> Run {
-    let app = Busybox::new(test, &STEPS.replace("CAUSE", &format!("'{CAUSE}'")));
+    dry_run_of(test, builder, STEPS, "", args)
+}
+
+/// The same of another image, and with more in slipway.toml.
+fn dry_run_of(test: &str, builder: &str, steps: &str, more: &str, args: &[&str]) -> Run {
+    let app = Busybox::new(test, &steps.replace("CAUSE", &format!("'{CAUSE}'")));
     let config = format!(
         r#"region = "eu-west-1"
 [image.web]
@@ -51,7 +56,7 @@ desired-count = 2
 port = 8080
 health-path = "/health"
 requests-per-second = 20
-"#
+{more}"#
     );
     fs::write(app.path().join("slipway.toml"), config).unwrap();
     fs::write(app.path().join("taskdef.json"), task_definition().to_string()).unwrap();
@@ -129,5 +134,78 @@ fn a_version_whose_health_check_fails_is_rolled_back_and_its_last_words_are_show
     for wanted in [CAUSE, "cause: ", "codes: [404]"] {
         assert!(failure.contains(wanted), "{wanted}: {}", run.told);
     }
+    assert_eq!(run.data, "", "nothing was deployed");
+}
+
+/// A task that says where it migrates to, and which version's image it runs in.
+const TASK: &str = r#"
+[task.migrate]
+command = ["/bin/sh", "-c", "echo migrating to $TO; cat /www/index.html; [ $TO != nowhere ] || exit 3"]
+env = { web = { TO = "WHERE" } }
+timeout = "2m"
+"#;
+
+/// The image's command, which a task replaces; an entry point would stay.
+fn with_a_command() -> String {
+    STEPS.replace("ENTRYPOINT", "CMD")
+}
+
+#[test]
+fn a_task_runs_in_the_new_image_before_the_service_changes() {
+    let run = dry_run_of(
+        "task",
+        "auto",
+        &with_a_command(),
+        &TASK.replace("WHERE", "three"),
+        &[],
+    );
+    assert_eq!(run.status, Some(0), "{}", run.told);
+    let at = |what: &str| {
+        let found = run.told.find(what);
+        found.unwrap_or_else(|| panic!("no `{what}`: {}", run.told))
+    };
+    assert!(
+        at("migrate: | migrating to three") < at("migrate: | 2"),
+        "{}",
+        run.told
+    );
+    assert!(
+        at("migrate: | 2") < at("migrate: done: container web ended with exit code 0"),
+        "{}",
+        run.told
+    );
+    assert!(
+        at("migrate: done: ") < at("web: deployment ecs-svc/"),
+        "{}",
+        run.told
+    );
+    assert!(run.told.contains(", proven to run sha256:"), "{}", run.told);
+    assert!(run.told.contains(" requests, 0 lost; "), "{}", run.told);
+}
+
+#[test]
+fn a_task_that_fails_leaves_the_old_version_in_place() {
+    let run = dry_run_of(
+        "task-fails",
+        "auto",
+        &with_a_command(),
+        &TASK.replace("WHERE", "nowhere"),
+        &[],
+    );
+    assert_eq!(run.status, Some(18), "{}", run.told);
+    let (_, failure) = run.told.split_once("error: ").unwrap();
+    for wanted in [
+        "task `migrate` failed, so no service was updated",
+        "container web exited with code 3",
+        "migrating to nowhere",
+        "`web:1` serves as before; revision `web:2` is registered and not used",
+    ] {
+        assert!(failure.contains(wanted), "{wanted}: {}", run.told);
+    }
+    assert!(
+        !run.told.contains("ecs-svc/"),
+        "no deployment began: {}",
+        run.told
+    );
     assert_eq!(run.data, "", "nothing was deployed");
 }

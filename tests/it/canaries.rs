@@ -218,6 +218,39 @@ fn a_deploy_that_fails_shows_no_secret() {
     }
 }
 
+#[test]
+fn a_task_that_is_run_shows_no_secret() {
+    const TASK: &str = r#"
+[task.migrate]
+command = ["./manage", "migrate"]
+env.web = { KEY = "canary-toml-env", TOKEN = "${env:TASK_TOKEN}" }
+"#;
+    for (scenario, code, expected) in [
+        ("", 0, "\"service\":\"shop\""),
+        (
+            "[[fate]]\ngroup = \"task:migrate\"\ncrash = { exit-code = 3 }\n",
+            18,
+            "exited with code 3",
+        ),
+        (
+            "[[fault]]\noperation = \"RunTask\"\naction = \"error\"\ncode = \"InvalidParameterException\"\n\
+             message = \"the words of ECS\"\nstatus = 400\n",
+            12,
+            "the words of ECS",
+        ),
+        (
+            "[[fault]]\noperation = \"RunTask\"\naction = \"lost-answer\"\n",
+            17,
+            "unknown whether the task runs",
+        ),
+    ] {
+        let bench = Bench::new()
+            .file("slipway.toml", &format!("{CONFIG}{TASK}"))
+            .file("scenario.toml", scenario);
+        bench.search(&format!("{DRY_RUN} --scenario scenario.toml"), code, expected);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_callers_own_keys_sign_requests_and_are_never_shown() {
     let bench = Bench::new();

@@ -69,16 +69,16 @@ pub(super) async fn run_all(
         let Some(service) = prepared.get(task.service) else {
             continue;
         };
-        if let (_, Some(kind)) = tools.shutdown.asked() {
-            let what = format!("stopped before task `{}` was run", task.name);
-            return Err(Failure::new(kind, what).left(Stand::of(prepared, &before).unchanged()));
-        }
         let of_service = &mut before.revisions[task.service];
         let revision = match revision_of(tools, registrations, task, service, of_service).await {
             Ok(revision) => revision,
             Err(failure) => return Err(before.told_in(failure)),
         };
         let stand = Stand::of(prepared, &before);
+        if let Some(kind) = signal(tools) {
+            let what = format!("stopped before task `{}` was run", task.name);
+            return Err(Failure::new(kind, what).left(stand.unchanged()));
+        }
         run(tools, task, service, &revision, &stand).await?;
         before.ran.push(task.name.clone());
     }
