@@ -20,6 +20,7 @@ mod golden;
 mod journals;
 mod names;
 mod oneoff;
+mod oneoff_faults;
 mod promises;
 mod responder;
 mod resume;

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// A task that does its work in half a minute.
-const WORKS: &str = r#"
+pub const WORKS: &str = r#"
 [[fate]]
 group = "task:migrate"
 lines = ["applying 0003_orders", "applied 1 migration"]
@@ -25,7 +25,7 @@ crash = { after-seconds = 30, exit-code = 0 }
 "#;
 
 /// A task that fails, having said why.
-const FAILS: &str = r#"
+pub const FAILS: &str = r#"
 [[fate]]
 group = "task:migrate"
 lines = ["applying 0003_orders", "error: column \"total\" exists"]
@@ -47,7 +47,7 @@ pub fn task(name: &str) -> TaskSettings {
 }
 
 /// Version 2, after these tasks.
-fn plan(bench: &Bench, tasks: &[&str]) -> DeployPlan {
+pub fn plan(bench: &Bench, tasks: &[&str]) -> DeployPlan {
     DeployPlan {
         tasks: tasks.iter().map(|name| task(name)).collect(),
         ..bench.version_two()
@@ -76,7 +76,7 @@ fn line<'a>(text: &'a str, label: &str) -> &'a str {
 }
 
 /// The tasks that stand alone, as the world knows them, in the order of their start.
-fn alone(bench: &Bench) -> Vec<Value> {
+pub fn alone(bench: &Bench) -> Vec<Value> {
     let mut tasks = Vec::new();
     for status in ["RUNNING", "STOPPED"] {
         let listed = bench.ask(
