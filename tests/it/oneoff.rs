@@ -778,3 +778,26 @@ async fn a_task_that_ran_another_image_is_told_although_its_work_was_done() {
     );
     assert_eq!(times(&asked, "UpdateService"), 0);
 }
+
+#[tokio::test]
+async fn a_failure_says_of_every_service_what_stands() {
+    let bench = bench(FAILS).await;
+    let mut definition = task_definition("jobs", &image(1));
+    definition["containerDefinitions"][0]["name"] = json!("jobs");
+    let revision = bench.register(&definition).await;
+    bench.create_service("jobs", &revision, &Setup::default()).await;
+    let images = json!([{ "name": "web", "imageUri": image(2) }, { "name": "jobs", "imageUri": image(2) }]);
+    let mut plan = bench.plan(&images.to_string());
+    let mut jobs = plan.services[0].clone();
+    jobs.name = "jobs".parse().unwrap();
+    plan.services.push(jobs);
+    plan.tasks = vec![task("migrate")];
+    let (kind, text) = failed(bench.deploy(&plan).await);
+    assert_eq!(kind, Kind::Gate, "{text}");
+    assert_eq!(
+        line(&text, "left:"),
+        "`shop:1` serves as before; revision `shop:2` is registered and not used; `jobs:1` serves as before"
+    );
+    let again = bench.ask("ListTaskDefinitions", &json!({ "familyPrefix": "jobs" }));
+    assert_eq!(again["taskDefinitionArns"].as_array().unwrap().len(), 1);
+}

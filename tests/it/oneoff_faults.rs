@@ -1,8 +1,6 @@
 //! Every request of a deploy with a one-off task goes wrong once, in every way that the wire knows: whatever slipway then
 //! says is held against the world itself.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test")]
-
 use crate::oneoff::{FAILS, WORKS, alone, plan};
 use crate::support::{Bench, CLUSTER, SERVICE, Setup};
 use futures_util::stream::{self, StreamExt as _};
@@ -78,7 +76,10 @@ fn wants(bench: &Bench) -> String {
     arn.rsplit('/').next().unwrap().to_owned()
 }
 
-async fn sweep(fates: &'static str, check: fn(&str, &Bench, Result<(), (Kind, String)>)) {
+/// What slipway said: nothing wrong, or a failure's kind and text.
+type Said = Result<(), (Kind, String)>;
+
+async fn sweep(fates: &'static str, check: fn(&str, &Bench, Said)) {
     let wrong = stream::iter(faults(fates).await)
         .map(|(name, scenario)| async move {
             tokio::spawn(async move {

@@ -74,6 +74,7 @@ impl Overrides {
 #[cfg(test)]
 mod tests {
     use super::Overrides;
+    use crate::name::ContainerName;
     use crate::secret::Secret;
     use std::collections::BTreeMap;
 
@@ -89,7 +90,7 @@ mod tests {
         let web = "web".parse().unwrap();
         let command = ["./manage".to_owned(), "migrate".to_owned()];
         let overrides = Overrides::new(&web, &command, &environment, Some(512), None);
-        let names: Vec<&str> = overrides.containers.keys().map(|name| name.as_str()).collect();
+        let names: Vec<&str> = overrides.containers.keys().map(ContainerName::as_str).collect();
         assert_eq!(names, ["proxy", "web"]);
         assert_eq!(overrides.containers[&web].command, command);
         assert_eq!(overrides.containers[&web].environment["KEY"].expose(), "canary");

@@ -348,3 +348,114 @@ fn the_blame_is_on_what_failed_and_not_on_what_ecs_stopped_then() {
     judge.judge(MINUTE, look(killed));
     assert_eq!(judge.to_blame().unwrap().containers.len(), 1);
 }
+
+mod histories {
+    use super::{container, digest, judge, look};
+    use crate::ecs::observation::{Blind, BlindReason, Health, StopCode, Task};
+    use crate::ecs::oneoff::{Sight, Verdict};
+    use proptest::prelude::*;
+    use std::time::Duration;
+
+    const STATUSES: [&str; 10] = [
+        "PROVISIONING",
+        "PENDING",
+        "ACTIVATING",
+        "RUNNING",
+        "DEACTIVATING",
+        "STOPPING",
+        "DEPROVISIONING",
+        "STOPPED",
+        "DELETED",
+        "RESTING",
+    ];
+    const STOP_CODES: [&str; 6] = [
+        "EssentialContainerExited",
+        "TaskFailedToStart",
+        "UserInitiated",
+        "SpotInterruption",
+        "InfrastructureHealth",
+        "Lunch",
+    ];
+    const IMAGES: [Option<&str>; 4] = [Some("index"), Some("linux/amd64"), Some("other"), None];
+
+    fn code() -> impl Strategy<Value = Option<i32>> {
+        prop::option::of(prop::sample::select(vec![0, 1, 137, 143]))
+    }
+
+    prop_compose! {
+        fn task()(
+            status in prop::sample::select(STATUSES.to_vec()),
+            stop in prop::option::of(prop::sample::select(STOP_CODES.to_vec())),
+            stopping in any::<bool>(),
+            codes in (code(), code()),
+            image in prop::sample::select(IMAGES.to_vec()),
+        ) -> Task {
+            let mut web = container("web", codes.0);
+            web.digest = image.map(digest);
+            Task {
+                id: "t1".to_owned(),
+                status: status.into(),
+                stopping,
+                health: Health::Unknown,
+                address: None,
+                containers: vec![web, container("proxy", codes.1)],
+                stop_code: stop.map(StopCode::from),
+                stopped_reason: None,
+            }
+        }
+    }
+
+    fn sight() -> impl Strategy<Value = Sight> {
+        let reasons = [
+            BlindReason::Transient,
+            BlindReason::Denied,
+            BlindReason::NoCredentials,
+        ];
+        let blind = prop::sample::select(reasons.to_vec()).prop_map(|why| {
+            Sight::Unseen(Blind {
+                action: "ecs:DescribeTasks".to_owned(),
+                why,
+            })
+        });
+        prop_oneof![6 => task().prop_map(look), 1 => Just(Sight::Missing), 1 => blind]
+    }
+
+    /// What a task must have shown at some look, written without the judge: the work ended with 0 when nobody had told
+    /// the task to end, and what ran is what is deployed.
+    fn may_be_done(seen: &[Sight]) -> bool {
+        let tasks = || {
+            seen.iter().filter_map(|sight| match sight {
+                Sight::Seen(task) => Some(task),
+                Sight::Missing | Sight::Unseen(_) => None,
+            })
+        };
+        let told = |task: &Task| match &task.stop_code {
+            None => task.stopping,
+            Some(code) => code.to_string() != "EssentialContainerExited",
+        };
+        let ended = tasks().any(|task| task.containers[0].exit_code == Some(0) && !told(task));
+        let right = [Some(digest("index")), Some(digest("linux/amd64"))];
+        ended && tasks().any(|task| right.contains(&task.containers[0].digest))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4096))]
+        #[test]
+        fn no_history_without_an_end_by_itself_and_the_right_image_is_done(
+            seen in prop::collection::vec(sight(), 1..12)
+        ) {
+            let mut judge = judge();
+            for (nth, one) in seen.iter().enumerate() {
+                let elapsed = Duration::from_secs(10 * nth as u64);
+                match judge.judge(elapsed, one.clone()) {
+                    Verdict::Done => {
+                        prop_assert!(may_be_done(&seen[..=nth]));
+                        break;
+                    }
+                    Verdict::Lost(_) => break,
+                    Verdict::Wait(_) => prop_assert!(judge.pause(elapsed) >= Duration::from_secs(2)),
+                }
+            }
+        }
+    }
+}
