@@ -396,6 +396,7 @@ mod histories {
                 id: "t1".to_owned(),
                 status: status.into(),
                 stopping,
+                ran_for: None,
                 health: Health::Unknown,
                 address: None,
                 containers: vec![web, container("proxy", codes.1)],
