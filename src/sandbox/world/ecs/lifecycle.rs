@@ -34,6 +34,24 @@ impl Service {
             .position(|one| one.number == *number && !one.condemned)
     }
 
+    /// Lets the revision that has all production traffic in a clean-up be the one that serves, as the tasks of the old
+    /// one are gone or go: a newer deployment that supersedes this one begins from it, and goes back to it.
+    pub fn serve_from_clean_up(&mut self) {
+        let course = self.current().and_then(|record| record.course.as_ref());
+        if course.is_none_or(|course| course.stage != LifecycleStage::CleanUp) {
+            return;
+        }
+        let heir = self
+            .deployments
+            .iter_mut()
+            .find(|one| one.production == ALL_TRAFFIC);
+        if let Some(heir) = heir {
+            heir.condemned = false;
+            heir.proven = true;
+            self.last_completed = Some(heir.clone());
+        }
+    }
+
     /// Gives all production traffic to the PRIMARY at once, and ends the test traffic.
     pub fn give_back_traffic(&mut self) {
         for (index, one) in self.deployments.iter_mut().enumerate() {

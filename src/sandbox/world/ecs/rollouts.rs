@@ -93,6 +93,9 @@ impl Ecs {
     }
 
     fn open(&mut self, now: Duration, service: &mut Service, definition: &str, trigger: Trigger) {
+        if trigger != Trigger::Rollback {
+            service.serve_from_clean_up();
+        }
         let number = self.ids.deployment();
         let settings = Value::Object(service.shown.clone());
         let mut shown = Map::new();

@@ -322,6 +322,46 @@ fn an_update_while_traffic_moves_reconciles_first() {
 }
 
 #[test]
+fn an_update_in_the_clean_up_begins_from_the_revision_that_has_the_traffic_and_goes_back_to_it() {
+    for fate in ["", "[[fate]]\nrevision = 3\ncrash = { after-seconds = 1 }\n"] {
+        let configuration = json!({ "bakeTimeInMinutes": 0, "deploymentCircuitBreaker": { "enable": true, "rollback": true } });
+        let mut timeline = Timeline::serving(fate, 1, strategy("BLUE_GREEN", &configuration));
+        timeline.update(json!({}));
+        timeline.pass_to("CLEAN_UP");
+        let serving = timeline.service_deployment()["targetServiceRevision"]["arn"].clone();
+        timeline.pass(1);
+        timeline.update(json!({}));
+        let mut over = false;
+        for second in 0..1200 {
+            let record = timeline.service_deployment();
+            over = ["SUCCESSFUL", "ROLLBACK_SUCCESSFUL"].contains(&record["status"].as_str().unwrap());
+            let sources = record["sourceServiceRevisions"].as_array().unwrap().iter();
+            let source = sources.clone().find(|one| one["arn"] == serving).unwrap();
+            let weights = (
+                &source["requestedProductionTrafficWeight"],
+                &record["targetServiceRevision"]["requestedProductionTrafficWeight"],
+            );
+            assert!(*weights.0 == 100.0 || *weights.1 == 100.0, "{second}: {record:#}");
+            assert!(
+                *weights.0 == 0.0 || source["runningTaskCount"] == 1,
+                "{second}: {record:#}"
+            );
+            if over {
+                break;
+            }
+            timeline.pass(1);
+        }
+        let record = timeline.service_deployment();
+        assert!(over, "{record:#}");
+        assert_eq!(record["status"] == "SUCCESSFUL", fate.is_empty());
+        if !fate.is_empty() {
+            assert_eq!(record["rollback"]["serviceRevisionArn"], serving);
+        }
+        assert_eq!(timeline.service()["runningCount"], 1);
+    }
+}
+
+#[test]
 fn a_scale_out_in_the_bake_time_reaches_both_revisions() {
     let mut timeline = Timeline::serving("", 1, strategy("BLUE_GREEN", &json!({})));
     timeline.update(json!({}));
