@@ -502,7 +502,9 @@ async fn whatever_ends_a_watch_what_is_left_is_said() {
             "nothing: the service is gone, and its tasks with it",
             |look| match look {
                 1 => seen(&rolling("IN_PROGRESS", 0)),
-                _ => ok(json!({ "services": [], "failures": [{ "reason": "MISSING" }] })),
+                _ => ok(
+                    json!({ "services": [], "failures": [{ "arn": "arn:aws:ecs:r:0:service/prod/web", "reason": "MISSING" }] }),
+                ),
             },
         ),
         (
