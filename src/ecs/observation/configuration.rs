@@ -14,6 +14,8 @@ pub struct Configuration {
     pub canary: Option<Shift>,
     /// Alarms that end a deployment.
     pub alarms: AlarmSettings,
+    /// Whether the circuit breaker fails a deployment and brings nothing back, whatever alarms do.
+    pub breaker_leaves: bool,
     /// When the circuit breaker trips.
     pub threshold: Threshold,
     /// Whether and when ECS calls a rolling update completed before all of it is healthy.

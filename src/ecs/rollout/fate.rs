@@ -2,8 +2,8 @@
 
 use super::{Loss, RollbackCause, Rollout, Verdict, WaitingOn, signs, unknown};
 use crate::ecs::observation::{
-    BreakerSetting, Deployment, DeploymentStatus, MonitorStatus, Observation, RolloutState, Service,
-    ServiceDeployment, ServiceDeploymentStatus,
+    Blind, BlindReason, BreakerSetting, Deployment, DeploymentStatus, MonitorStatus, Observation, Rollback,
+    RolloutState, Service, ServiceDeployment, ServiceDeploymentStatus,
 };
 
 /// Looks in a row that must show a thing that earlier ones contradict; ECS's answers are eventually consistent.
@@ -37,6 +37,14 @@ impl Rollout {
     fn note(&mut self, ours: Option<&Deployment>, service: &Service, seen: &Observation) {
         self.memory.appeared |= ours.is_some();
         self.memory.service_deployments_seen |= self.our_service_deployment(seen).is_some();
+        // Refused for good, it is not asked again: what it said once must not be waited for.
+        let refused = |blind: &Blind| {
+            blind.action.ends_with("ServiceDeployments")
+                && matches!(blind.why, BlindReason::Denied | BlindReason::Unsupported)
+        };
+        if seen.blind.iter().any(refused) {
+            self.memory.service_deployments_seen = false;
+        }
         if ours.is_some_and(|ours| ours.status == DeploymentStatus::Primary) {
             self.memory.vanished = 0;
             let others = service.deployments.iter().map(|other| &other.id);
@@ -96,6 +104,9 @@ impl Rollout {
 
     /// `STOPPED` has three causes: a breaker or alarm without rollback, a newer deployment, or somebody's request.
     fn of_stop(&mut self, deployment: &ServiceDeployment, service: &Service) -> Verdict {
+        if let Some(rollback) = &deployment.rollback {
+            return self.of_stopped_rollback(deployment, rollback, service);
+        }
         let why = cause(deployment);
         if found_failure(deployment).is_some() || !matches!(why, RollbackCause::Other(_)) {
             return Verdict::Lost(Loss::Failed {
@@ -114,6 +125,28 @@ impl Rollout {
                     reason: deployment.reason.clone(),
                 })
             }
+        }
+    }
+
+    /// It was going back when a newer deployment stopped that. A rollback may have a deployment of its own, which is no
+    /// newer one.
+    fn of_stopped_rollback(
+        &self,
+        deployment: &ServiceDeployment,
+        rollback: &Rollback,
+        service: &Service,
+    ) -> Verdict {
+        let number = |text: &str| text.rsplit('/').next().map(str::to_owned);
+        match service.primary() {
+            Some(primary)
+                if self.is_stranger(primary)
+                    && rollback.revision.as_deref().and_then(number) != number(&primary.id) =>
+            {
+                superseded(primary)
+            }
+            _ => Verdict::Lost(Loss::RollingBack {
+                why: cause(deployment),
+            }),
         }
     }
 
@@ -161,7 +194,9 @@ impl Rollout {
         {
             return Verdict::Lost(Loss::RollingBack { why });
         }
-        if service.breaker != BreakerSetting::RollsBack {
+        // Alarms may roll back where the breaker does not.
+        let left = matches!(why, RollbackCause::Breaker { .. }) && service.configuration.breaker_leaves;
+        if left || service.breaker != BreakerSetting::RollsBack {
             return Verdict::Lost(failed);
         }
         let candidate = |other: &Deployment| {

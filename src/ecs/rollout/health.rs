@@ -7,7 +7,7 @@ use crate::ecs::answers::{
 };
 use crate::ecs::observation::{
     Blind, BlindReason, Deployment, Health, Observation, RolloutState, Service, ServiceDeployment,
-    ServiceDeploymentStatus, TargetState, Task,
+    ServiceDeploymentStatus, TargetState, Task, TaskStatus,
 };
 use crate::name::ContainerName;
 use std::time::Duration;
@@ -130,11 +130,18 @@ impl Rollout {
         let Some(tasks) = &seen.tasks else {
             return self.unlisted(now);
         };
+        let strange = tasks.iter().find_map(|task| match &task.status {
+            TaskStatus::Unrecognised(word) if !task.stopping => Some(word.clone()),
+            _ => None,
+        });
         let tasks: Vec<&Task> = tasks.iter().filter(|task| task.runs()).collect();
         self.wrong_digest(&tasks, seen)?;
         let running = count(tasks.len()).min(now.ours.running);
         if running < desired {
-            return Err(Verdict::Wait(self.to_start(now, running)));
+            return Err(match strange {
+                Some(word) => unknown("task status", Some(&word)),
+                None => Verdict::Wait(self.to_start(now, running)),
+            });
         }
         // A task that one check calls healthy and another does not is not healthy: each check asks those that passed the
         // ones before.

@@ -76,6 +76,9 @@ pub struct Pace {
     since_list: u32,
     since_service_deployment: u32,
     settling: bool,
+    /// The next look is about the last one before the instant that a pause may not pass: the deadline, or when tasks
+    /// have run for long enough.
+    due: bool,
     wants_revision: bool,
     on_alert: bool,
     failed: bool,
@@ -110,7 +113,7 @@ impl Pace {
         self.failed = failed || replaced;
         self.on_alert = may_roll_back(service, deployment);
         let enough = deployment.is_some_and(|ours| ours.running >= service.desired);
-        let tasks = trouble || (enough && (changed || !self.settling));
+        let tasks = trouble || (enough && (changed || !self.settling || self.due));
         if tasks {
             self.since_list = 0;
         }
@@ -158,7 +161,7 @@ impl Pace {
 
     /// How long to pause until the next look, at most until the deadline.
     #[must_use]
-    pub fn pause(&self, until_deadline: Duration) -> Duration {
+    pub fn pause(&mut self, until_deadline: Duration) -> Duration {
         let last = PAUSES.len() - 1;
         let at = usize::try_from(self.quiet).unwrap_or(last).min(last);
         let pause = if self.settling {
@@ -174,6 +177,8 @@ impl Pace {
             pause
         };
         let pause = pause.min(longest);
+        // A look that begins before that instant may end after it.
+        self.due = pause + GLANCE >= until_deadline;
         // At the deadline one last look is taken.
         pause.min(until_deadline.max(Duration::from_millis(1)))
     }

@@ -78,7 +78,10 @@ fn breaker_setting(settings: &Value) -> BreakerSetting {
 fn configuration(settings: &Value) -> Result<Configuration, Unreadable> {
     let alarms = &settings["alarms"];
     let early = &settings["earlySuccessCriteria"];
+    let breaker = &settings["deploymentCircuitBreaker"];
+    let on = |value: &Value| value.as_bool() == Some(true);
     Ok(Configuration {
+        breaker_leaves: on(&breaker["enable"]) && !on(&breaker["rollback"]),
         bake: minutes(&settings["bakeTimeInMinutes"], "bakeTimeInMinutes")?.filter(|bake| !bake.is_zero()),
         linear: shift(
             &settings["linearConfiguration"],

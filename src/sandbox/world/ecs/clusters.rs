@@ -1,7 +1,9 @@
 //! Clusters: CreateCluster, DescribeClusters, ListClusters, DeleteCluster.
 
 use super::Ecs;
-use super::request::{invalid, list, listing, missing, page, required, set, short, text, texts, wants_tags};
+use super::request::{
+    described, invalid, list, listing, missing, page, required, set, short, text, texts, wants_tags,
+};
 use super::service::{ServiceStatus, count};
 use crate::sandbox::world::error::ApiError;
 use serde_json::{Map, Value, json};
@@ -68,7 +70,7 @@ impl Ecs {
                 failures.push(missing(&self.place.cluster(short(name))));
             }
         }
-        Ok(json!({ "clusters": found, "failures": failures }))
+        Ok(described("clusters", found, failures))
     }
 
     pub(super) fn list_clusters(&self, input: &Value) -> Result<Value, ApiError> {

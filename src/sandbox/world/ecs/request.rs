@@ -153,6 +153,14 @@ pub fn listing(key: &str, (items, next): (Vec<Value>, Option<String>)) -> Value 
     Value::Object(answer)
 }
 
+/// An answer with what was found and what was not. (`json!` would copy both, member by member.)
+pub fn described(key: &str, found: Vec<Value>, failures: Vec<Value>) -> Value {
+    let mut answer = Map::new();
+    answer.insert(key.to_owned(), Value::Array(found));
+    answer.insert("failures".to_owned(), Value::Array(failures));
+    Value::Object(answer)
+}
+
 /// The part of a name or an ARN after the last `/`.
 pub fn short(name: &str) -> &str {
     name.rsplit('/').next().unwrap_or(name)

@@ -6,7 +6,7 @@ use super::breaker::Breaker;
 use super::hooks::Hook;
 use super::ids::Place;
 use super::lifecycle::resolved;
-use super::request::{at_most, listing, missing, page, required, set, stamp, texts};
+use super::request::{at_most, described, listing, missing, page, required, set, stamp, texts};
 use super::service::{Service, ServiceKey, count};
 use super::stages::Course;
 use super::task::Task;
@@ -309,7 +309,7 @@ impl Ecs {
                 None => failures.push(missing(arn)),
             }
         }
-        Ok(json!({ "serviceDeployments": found, "failures": failures }))
+        Ok(described("serviceDeployments", found, failures))
     }
 
     pub(super) fn describe_service_revisions(&self, input: &Value) -> Result<Value, ApiError> {
@@ -327,7 +327,7 @@ impl Ecs {
                 None => failures.push(missing(arn)),
             }
         }
-        Ok(json!({ "serviceRevisions": found, "failures": failures }))
+        Ok(described("serviceRevisions", found, failures))
     }
 
     /// The service deployment of that ARN, and its service.

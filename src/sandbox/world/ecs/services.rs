@@ -3,7 +3,8 @@
 use super::Ecs;
 use super::events::Events;
 use super::request::{
-    at_most, copy, flag, invalid, list, listing, missing, number, page, required, text, texts, wants_tags,
+    at_most, copy, described, flag, invalid, list, listing, missing, number, page, required, text, texts,
+    wants_tags,
 };
 use super::rollouts::Trigger;
 use super::service::{Controller, Service, ServiceKey, ServiceStatus};
@@ -147,7 +148,7 @@ impl Ecs {
                 }
             }
         }
-        Ok(json!({ "services": found, "failures": failures }))
+        Ok(described("services", found, failures))
     }
 
     /// The service as DescribeServices answers: as it is, or as it was while the answer lags behind an update.

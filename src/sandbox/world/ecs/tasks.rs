@@ -3,8 +3,8 @@
 use super::Ecs;
 use super::launch::{Launch, Origin};
 use super::request::{
-    at_most, client, copy, flag, invalid, list, listing, missing, number, page, required, text, texts,
-    wants_tags,
+    at_most, client, copy, described, flag, invalid, list, listing, missing, number, page, required, text,
+    texts, wants_tags,
 };
 use super::service_rules::check_network;
 use super::services::{fargate_platform, launch_type};
@@ -99,7 +99,7 @@ impl Ecs {
                 }
             }
         }
-        Ok(json!({ "tasks": found, "failures": failures }))
+        Ok(described("tasks", found, failures))
     }
 
     pub(super) fn list_tasks(&self, input: &Value) -> Result<Value, ApiError> {
