@@ -1,0 +1,604 @@
+//! The world that a script plays in, past every wire: its set-up, what others do, and what is true in it.
+
+use crate::runner::{BEFORE_IMAGE, CONTAINER, DEPLOYED, PLATFORM, Runner, drive};
+use crate::script::{Act, Deed, Digests, Kind, Script};
+use serde_json::{Value, json};
+use slipway::sandbox::world::ecs::{Quirks, Timings};
+use slipway::sandbox::world::error::ApiError;
+use slipway::sandbox::world::orders::TargetId;
+use slipway::sandbox::world::{World, WorldConfig};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+pub const CLUSTER: &str = "prod";
+pub const SERVICE: &str = "shop";
+const PORT: u16 = 8080;
+const EPOCH: Duration = Duration::from_secs(1_767_225_600);
+/// How long a task that nothing checks must run to count as healthy (UpdateService, `minimumHealthyPercent`).
+const STAYS: Duration = Duration::from_secs(40);
+
+pub struct Place {
+    world: World,
+    pub runner: Runner,
+    pub now: Duration,
+    script: Script,
+    pub target_group: Option<String>,
+    /// The primary deployment before our update.
+    pub before: Value,
+    pub ours: String,
+    updated: Duration,
+    acts: Vec<Act>,
+    /// Deployments that others began, by their ids.
+    pub foreign: BTreeSet<String>,
+    /// Deployments that have been primary since our update.
+    pub primaries: BTreeSet<String>,
+    /// What happened, for the reader of a counterexample.
+    pub log: Option<Vec<String>>,
+    /// The service as it was described at this instant.
+    known: Option<(Duration, Value)>,
+    /// Which deployment started a task, which never changes.
+    started_by: BTreeMap<String, String>,
+}
+
+/// What is true at one instant.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Truth {
+    pub at: Duration,
+    pub active: bool,
+    pub primary: String,
+    pub desired: u64,
+    /// Our deployment's `rolloutState`, while the world lists it.
+    pub ours: Option<String>,
+    /// Our tasks that run, are meant to, and pass every check that is configured.
+    pub good: u64,
+    /// Our running tasks with another image.
+    pub wrong: u64,
+    /// Our running tasks that nothing reports a digest of.
+    pub unproven: u64,
+    /// Tasks of others that are not gone, and targets that drain.
+    pub old: u64,
+}
+
+impl Truth {
+    /// The definition of healthy: our deployment is the one that the service wants, and as many of its tasks as are
+    /// desired run, pass, and have the right image.
+    pub fn is_healthy(&self, ours: &str) -> bool {
+        self.active
+            && self.primary == ours
+            && self.desired > 0
+            && self.good >= self.desired
+            && self.wrong == 0
+    }
+
+    pub fn is_completed(&self) -> bool {
+        self.ours.as_deref() == Some("COMPLETED")
+    }
+}
+
+fn timings(speed: u32) -> Timings {
+    Timings {
+        // Rules of ECS that are the same however fast a service is.
+        settle: STAYS,
+        back_off: Duration::from_secs(30),
+        back_off_cap: Duration::from_secs(120),
+        ..Timings::default().scaled(speed.into())
+    }
+}
+
+impl Place {
+    /// A service whose version 1 runs, or was created a moment ago, and our update of it.
+    pub fn new(script: &Script, log: bool) -> Self {
+        let timings = timings(script.speed);
+        let mut world = World::new(WorldConfig {
+            region: "eu-west-1".to_owned(),
+            registry_host: "127.0.0.1:4566".to_owned(),
+            timings: timings.clone(),
+        });
+        world.ecs.quirks = Quirks {
+            rollback_mints_id: script.quirks.mints_id,
+            draining_status: script.quirks.draining,
+            reason_without_dot: script.quirks.no_dot,
+            ..Quirks::default()
+        };
+        let mut place = Self {
+            world,
+            runner: Runner::new(script.clone(), timings),
+            now: EPOCH,
+            script: script.clone(),
+            target_group: None,
+            before: Value::Null,
+            ours: String::new(),
+            updated: EPOCH,
+            acts: script.acts.clone(),
+            foreign: BTreeSet::new(),
+            primaries: BTreeSet::new(),
+            log: log.then(Vec::new),
+            known: None,
+            started_by: BTreeMap::new(),
+        };
+        place.set_up();
+        place
+    }
+
+    fn set_up(&mut self) {
+        self.must("CreateCluster", json!({ "clusterName": CLUSTER }));
+        self.must("RegisterTaskDefinition", self.definition("shop", BEFORE_IMAGE));
+        self.must("RegisterTaskDefinition", self.definition("shop", DEPLOYED));
+        self.must("RegisterTaskDefinition", self.definition("other", BEFORE_IMAGE));
+        if self.script.balanced {
+            self.target_group = Some(self.balancer());
+        }
+        self.must("CreateService", self.service());
+        for _ in 0..10 {
+            if !self.script.proven {
+                break;
+            }
+            self.pass(Duration::from_secs(60));
+            if self.described()["deployments"][0]["rolloutState"] == "COMPLETED" {
+                break;
+            }
+        }
+        self.before = self.described();
+        assert!(
+            !self.script.proven || self.before["deployments"][0]["rolloutState"] == "COMPLETED",
+            "{}",
+            self.before
+        );
+        let updated = self.must(
+            "UpdateService",
+            json!({ "cluster": CLUSTER, "service": SERVICE, "taskDefinition": "shop:2" }),
+        );
+        self.ours = text(&updated["service"]["deployments"][0]["id"]);
+        self.updated = self.now;
+        self.say(|place| {
+            format!(
+                "our update began {}; before it was {}",
+                place.ours, place.before["deployments"][0]["id"]
+            )
+        });
+    }
+
+    fn definition(&self, family: &str, digest: &str) -> Value {
+        let mut container = json!({
+            "name": CONTAINER,
+            "image": format!("registry.example/shop/web@{digest}"),
+            "portMappings": [{ "containerPort": PORT }],
+        });
+        if let Some(interval) = self.script.check {
+            container["healthCheck"] = json!({ "command": ["CMD-SHELL", "true"], "interval": interval });
+        }
+        json!({
+            "family": family, "networkMode": "awsvpc", "requiresCompatibilities": ["FARGATE"], "cpu": "256",
+            "memory": "512", "containerDefinitions": [container],
+        })
+    }
+
+    fn service(&self) -> Value {
+        let script = &self.script;
+        let mut breaker = json!({ "enable": false, "rollback": false });
+        if let Some(set) = &script.breaker {
+            breaker =
+                json!({ "enable": true, "rollback": set.rollback, "resetOnHealthyTask": !set.cumulative });
+            if let Some((kind, value)) = set.threshold {
+                breaker["thresholdConfiguration"] = json!({ "type": kind, "value": value });
+            }
+        }
+        let mut service = json!({
+            "cluster": CLUSTER, "serviceName": SERVICE, "taskDefinition": "shop:1", "desiredCount": script.desired,
+            "launchType": "FARGATE",
+            "networkConfiguration": { "awsvpcConfiguration": { "subnets": ["subnet-1"] } },
+            "deploymentConfiguration": {
+                "minimumHealthyPercent": script.percents.0, "maximumPercent": script.percents.1,
+                "deploymentCircuitBreaker": breaker,
+            },
+        });
+        let configuration = &mut service["deploymentConfiguration"];
+        match script.kind {
+            Kind::Rolling => {}
+            Kind::EarlySuccess { percent, deferred } => {
+                let cleanup = if deferred { "DEFERRED" } else { "BLOCKING" };
+                configuration["earlySuccessCriteria"] = json!({ "enable": true, "healthyPercent": percent.max(script.percents.0), "sourceServiceRevisionCleanup": cleanup });
+            }
+            Kind::BlueGreen(bake) => {
+                configuration["strategy"] = json!("BLUE_GREEN");
+                configuration["bakeTimeInMinutes"] = json!(bake);
+            }
+            Kind::Canary => {
+                configuration["strategy"] = json!("CANARY");
+                configuration["canaryConfiguration"] =
+                    json!({ "canaryPercent": 20.0, "canaryBakeTimeInMinutes": 1 });
+            }
+        }
+        if script.alarmed {
+            configuration["alarms"] = json!({ "alarmNames": ["errors"], "enable": true, "rollback": true });
+        }
+        if let Some(group) = &self.target_group {
+            service["loadBalancers"] =
+                json!([{ "targetGroupArn": group, "containerName": CONTAINER, "containerPort": PORT }]);
+            service["healthCheckGracePeriodSeconds"] = json!(script.grace);
+        }
+        service
+    }
+
+    fn balancer(&mut self) -> String {
+        let made = self.elb(
+            "CreateLoadBalancer",
+            &[
+                ("Name", "front"),
+                ("Subnets.member.1", "subnet-1"),
+                ("Subnets.member.2", "subnet-2"),
+            ],
+        );
+        let balancer = between(&made, "<LoadBalancerArn>", "</LoadBalancerArn>");
+        let made = self.elb(
+            "CreateTargetGroup",
+            &[
+                ("Name", "web"),
+                ("Protocol", "HTTP"),
+                ("Port", "80"),
+                ("VpcId", "vpc-1"),
+                ("TargetType", "ip"),
+                ("HealthCheckIntervalSeconds", "10"),
+                ("HealthyThresholdCount", "2"),
+                ("UnhealthyThresholdCount", "2"),
+            ],
+        );
+        let group = between(&made, "<TargetGroupArn>", "</TargetGroupArn>");
+        self.elb(
+            "ModifyTargetGroupAttributes",
+            &[
+                ("TargetGroupArn", &group),
+                ("Attributes.member.1.Key", "deregistration_delay.timeout_seconds"),
+                ("Attributes.member.1.Value", "20"),
+            ],
+        );
+        self.elb(
+            "CreateListener",
+            &[
+                ("LoadBalancerArn", &balancer),
+                ("Protocol", "HTTP"),
+                ("Port", "8080"),
+                ("DefaultActions.member.1.Type", "forward"),
+                ("DefaultActions.member.1.TargetGroupArn", &group),
+            ],
+        );
+        group
+    }
+
+    fn elb(&mut self, operation: &str, params: &[(&str, &str)]) -> String {
+        let params = params
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect();
+        self.world.elb.call(self.now, operation, &params).unwrap()
+    }
+
+    /// Asks the world itself.
+    #[expect(clippy::needless_pass_by_value, reason = "callers pass `json!` literals")]
+    pub fn ask(&mut self, operation: &str, input: Value) -> Result<Value, ApiError> {
+        let World { ecs, elb, ecr, .. } = &mut self.world;
+        let answer = ecs.call(self.now, operation, &input, elb, ecr);
+        drive(&mut self.world, &mut self.runner, self.now, self.now);
+        if !operation.starts_with("Describe") && !operation.starts_with("List") {
+            self.known = None;
+        }
+        answer
+    }
+
+    fn must(&mut self, operation: &str, input: Value) -> Value {
+        self.ask(operation, input).unwrap()
+    }
+
+    /// Writes to the log, if one is kept.
+    pub fn say(&mut self, what: impl FnOnce(&Self) -> String) {
+        if self.log.is_some() {
+            let line = format!("{:>6.1} s  {}", self.elapsed().as_secs_f64(), what(self));
+            if let Some(log) = &mut self.log {
+                log.push(line);
+            }
+        }
+    }
+
+    /// Since our update.
+    pub fn elapsed(&self) -> Duration {
+        self.now - self.updated
+    }
+
+    /// Lets time pass; what others do at their times is done.
+    pub fn pass(&mut self, time: Duration) {
+        let until = self.now + time;
+        while let Some(act) = self.acts.first().filter(|_| !self.ours.is_empty()) {
+            let at = self.updated + Duration::from_secs(act.after.into());
+            if at > until {
+                break;
+            }
+            let act = self.acts.remove(0);
+            self.go(at.max(self.now));
+            self.act(act.what);
+        }
+        self.go(until);
+    }
+
+    fn go(&mut self, until: Duration) {
+        drive(&mut self.world, &mut self.runner, self.now, until);
+        self.now = until;
+    }
+
+    fn act(&mut self, deed: Deed) {
+        let update = |more: Value| {
+            let mut input = json!({ "cluster": CLUSTER, "service": SERVICE });
+            input
+                .as_object_mut()
+                .unwrap()
+                .extend(more.as_object().unwrap().clone());
+            input
+        };
+        let before = self.described()["deployments"][0]["id"].clone();
+        let outcome = match deed {
+            Deed::Update => self.ask("UpdateService", update(json!({ "taskDefinition": "other:1" }))),
+            Deed::UpdateBack => self.ask("UpdateService", update(json!({ "taskDefinition": "shop:1" }))),
+            Deed::Force => self.ask("UpdateService", update(json!({ "forceNewDeployment": true }))),
+            Deed::Scale(to) => self.ask("UpdateService", update(json!({ "desiredCount": to }))),
+            Deed::Stop => match self.our_record() {
+                Value::Null => Ok(Value::Null),
+                record => self.ask(
+                    "StopServiceDeployment",
+                    json!({ "serviceDeploymentArn": record["serviceDeploymentArn"], "stopType": "ROLLBACK" }),
+                ),
+            },
+            Deed::Delete => self.ask(
+                "DeleteService",
+                json!({ "cluster": CLUSTER, "service": SERVICE, "force": true }),
+            ),
+            Deed::Alarm => {
+                self.world.ecs.set_alarm(self.now, "errors", true);
+                Ok(Value::Null)
+            }
+            Deed::StopTask => match self.listed("RUNNING").first().cloned() {
+                None => Ok(Value::Null),
+                Some(task) => self.ask("StopTask", json!({ "cluster": CLUSTER, "task": task })),
+            },
+        };
+        let after = self.described()["deployments"][0]["id"].clone();
+        if before != after && after.is_string() {
+            self.foreign.insert(text(&after));
+        }
+        self.say(|_| match outcome {
+            Ok(_) => format!("somebody: {deed:?}; primary is {after}"),
+            Err(error) => format!("somebody: {deed:?} was refused: {error}"),
+        });
+    }
+
+    /// The service, as DescribeServices shows it.
+    pub fn described(&mut self) -> Value {
+        if self.known.as_ref().is_none_or(|(at, _)| *at != self.now) {
+            let mut said = self.must(
+                "DescribeServices",
+                json!({ "cluster": CLUSTER, "services": [SERVICE] }),
+            );
+            self.known = Some((self.now, said["services"][0].take()));
+        }
+        self.known
+            .as_ref()
+            .map(|(_, service)| service.clone())
+            .unwrap_or_default()
+    }
+
+    /// Our service deployment, as DescribeServiceDeployments shows it.
+    pub fn our_record(&mut self) -> Value {
+        let Ok(listed) = self.ask(
+            "ListServiceDeployments",
+            json!({ "cluster": CLUSTER, "service": SERVICE, "maxResults": 100 }),
+        ) else {
+            return Value::Null;
+        };
+        let number = self.ours.rsplit('/').next().unwrap().to_owned();
+        let ours = listed["serviceDeployments"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|one| {
+                one["targetServiceRevisionArn"]
+                    .as_str()
+                    .is_some_and(|arn| arn.ends_with(&number))
+            });
+        let Some(arn) = ours.map(|one| one["serviceDeploymentArn"].clone()) else {
+            return Value::Null;
+        };
+        self.must(
+            "DescribeServiceDeployments",
+            json!({ "serviceDeploymentArns": [arn] }),
+        )["serviceDeployments"][0]
+            .take()
+    }
+
+    /// A service revision, as DescribeServiceRevisions shows it.
+    pub fn revision(&mut self, arn: &str) -> Vec<Value> {
+        let said = self.must(
+            "DescribeServiceRevisions",
+            json!({ "serviceRevisionArns": [arn] }),
+        );
+        items(said, "serviceRevisions")
+    }
+
+    /// ARNs of the service's tasks.
+    pub fn listed(&mut self, desired: &str) -> Vec<Value> {
+        let said = self.ask(
+            "ListTasks",
+            json!({ "cluster": CLUSTER, "serviceName": SERVICE, "desiredStatus": desired }),
+        );
+        match said {
+            Ok(said) => items(said, "taskArns"),
+            Err(_) => Vec::new(),
+        }
+    }
+
+    /// Tasks, as DescribeTasks shows them.
+    pub fn tasks(&mut self, arns: &[Value]) -> Vec<Value> {
+        if arns.is_empty() {
+            return Vec::new();
+        }
+        let said = self.must("DescribeTasks", json!({ "cluster": CLUSTER, "tasks": arns }));
+        items(said, "tasks")
+    }
+
+    /// The targets of the service's target group, as DescribeTargetHealth shows them.
+    pub fn targets(&self) -> Vec<Value> {
+        let Some(group) = &self.target_group else {
+            return Vec::new();
+        };
+        let shown = self.runner.jobs.values().filter_map(|job| {
+            let id = job.address.to_string();
+            let target = TargetId {
+                id: id.clone(),
+                port: PORT,
+            };
+            let health = self.world.elb.health(group, &target)?;
+            let mut shown = json!({ "State": health.state });
+            if let Some(reason) = health.reason {
+                shown["Reason"] = json!(reason);
+            }
+            if let Some(description) = health.description {
+                shown["Description"] = json!(description);
+            }
+            Some(json!({ "Target": { "Id": id, "Port": PORT }, "TargetHealth": shown }))
+        });
+        shown.collect()
+    }
+
+    /// Looks at what is true now.
+    pub fn truth(&mut self) -> Truth {
+        let service = self.described();
+        let service = &service;
+        let primary = text(&service["deployments"][0]["id"]);
+        self.primaries.insert(primary.clone());
+        let ours = ours_of(service, &self.ours)["rolloutState"]
+            .as_str()
+            .map(str::to_owned);
+        let mut truth = Truth {
+            at: self.now,
+            active: service["status"] == "ACTIVE",
+            primary,
+            desired: service["desiredCount"].as_u64().unwrap(),
+            ours,
+            good: 0,
+            wrong: 0,
+            unproven: 0,
+            old: 0,
+        };
+        let runs = ours_of(service, &self.ours)["runningCount"]
+            .as_u64()
+            .unwrap_or_default();
+        if runs > 0 || !truth.active || service["deployments"].as_array().unwrap().len() > 1 {
+            self.count_tasks(&mut truth);
+        }
+        truth
+    }
+
+    fn count_tasks(&mut self, truth: &mut Truth) {
+        // With early success ECS says so of a part of the tasks.
+        let partly = matches!(self.script.kind, Kind::EarlySuccess { percent, .. } if percent < 100);
+        let completed = truth.is_completed() && !partly;
+        let arns = self.listed("RUNNING");
+        let meant: BTreeSet<String> = arns.iter().map(id_of).collect();
+        self.learn_origins();
+        let right = match self.script.digests {
+            Digests::Deployed => [DEPLOYED, DEPLOYED],
+            Digests::Index | Digests::UnreadableIndex => [DEPLOYED, PLATFORM],
+        };
+        for (id, job) in &self.runner.jobs {
+            if self.started_by.get(id) != Some(&self.ours) {
+                truth.old += u64::from(job.ended.is_none() && meant.contains(id));
+                continue;
+            }
+            if !job.runs() || !meant.contains(id) {
+                continue;
+            }
+            match job.digest.as_deref() {
+                None => truth.unproven += 1,
+                Some(digest) if !right.contains(&digest) => truth.wrong += 1,
+                Some(_) => {}
+            }
+            let checked = self.script.check.is_none() || job.passes == Some(true);
+            let served = self.target_group.as_ref().is_none_or(|group| {
+                let target = TargetId {
+                    id: job.address.to_string(),
+                    port: PORT,
+                };
+                let health = self.world.elb.health(group, &target);
+                health.is_some_and(|health| health.state == "healthy")
+            });
+            let stayed = completed
+                || self.script.check.is_some()
+                || self.target_group.is_some()
+                || job.started.is_some_and(|started| self.now >= started + STAYS);
+            truth.good += u64::from(checked && served && stayed);
+        }
+    }
+
+    /// Asks once for each task which deployment started it.
+    fn learn_origins(&mut self) {
+        let unknown: Vec<Value> = self
+            .runner
+            .jobs
+            .keys()
+            .filter(|id| !self.started_by.contains_key(*id))
+            .map(|id| json!(id))
+            .collect();
+        for task in self.tasks(&unknown) {
+            self.started_by
+                .insert(id_of(&task["taskArn"]), text(&task["startedBy"]));
+        }
+    }
+
+    /// Our tasks that ended although nobody wanted them to.
+    pub fn failures(&mut self) -> usize {
+        let stopped = self.listed("STOPPED");
+        let ours = self.ours.clone();
+        let tasks = self.tasks(&stopped);
+        let failed = |task: &&Value| {
+            let code = task["stopCode"].as_str().unwrap_or_default();
+            let reason = task["stoppedReason"].as_str().unwrap_or_default();
+            task["startedBy"] == ours.as_str()
+                && code != "UserInitiated"
+                && !reason.starts_with("Scaling activity initiated by")
+        };
+        tasks.iter().filter(failed).count()
+    }
+}
+
+/// The elements of a list in an answer.
+fn items(mut answer: Value, key: &str) -> Vec<Value> {
+    match answer[key].take() {
+        Value::Array(items) => items,
+        other => panic!("{key} is no list: {other}"),
+    }
+}
+
+/// An answer with a list of one kind.
+pub fn answer(key: &str, items: Vec<Value>) -> Value {
+    Value::Object(serde_json::Map::from_iter([(
+        key.to_owned(),
+        Value::Array(items),
+    )]))
+}
+
+/// Our deployment in a service as described; null where it is not listed.
+fn ours_of<'a>(service: &'a Value, ours: &str) -> &'a Value {
+    let deployments = service["deployments"].as_array();
+    let mut deployments = deployments.into_iter().flatten();
+    deployments.find(|one| one["id"] == ours).unwrap_or(&Value::Null)
+}
+
+pub fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+fn id_of(arn: &Value) -> String {
+    text(arn).rsplit('/').next().unwrap_or_default().to_owned()
+}
+
+fn between(text: &str, before: &str, after: &str) -> String {
+    let rest = text.split_once(before).unwrap().1;
+    rest.split_once(after).unwrap().0.to_owned()
+}

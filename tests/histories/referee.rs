@@ -1,0 +1,166 @@
+//! Holds a verdict against the world: what was said must be so, by definitions that share nothing with the judge.
+
+use crate::place::{Truth, text};
+use crate::play::Ended;
+use crate::script::{Digests, Script};
+use slipway::ecs::observation::BlindReason;
+use slipway::ecs::rollout::{Doubt, Loss, Verdict};
+use std::time::Duration;
+
+/// How long the world may be healthy, and every look unharmed, before the verdict must be there: the longest pause
+/// without any news.
+const PATIENCE: Duration = Duration::from_secs(45);
+
+/// How much later than the world a watch knows that a task has run for long enough: a pause before it saw it start.
+const GRAIN: Duration = Duration::from_secs(15);
+
+/// What is wrong with how a history ended.
+pub fn object(script: &Script, ended: &mut Ended) -> Result<(), String> {
+    if let Some((late, waiting)) = ended.overdue.take().filter(|(late, _)| *late > PATIENCE) {
+        return Err(format!(
+            "late: healthy for {} s, and still waiting for {waiting}",
+            late.as_secs()
+        ));
+    }
+    match ended.verdict.clone() {
+        Verdict::Wait(waiting) => Err(format!("ended while waiting for {waiting}")),
+        Verdict::Healthy => success(script, ended),
+        Verdict::Lost(loss) => lost(script, ended, &loss),
+    }
+}
+
+/// What was true at some instant that the last look can have seen.
+fn evidence(ended: &Ended) -> impl Iterator<Item = &Truth> {
+    ended.truths.iter().filter(|truth| truth.at >= ended.wire.oldest)
+}
+
+fn success(script: &Script, ended: &Ended) -> Result<(), String> {
+    let ours = ended.place.ours.as_str();
+    let zero = |truth: &Truth| {
+        script.allow_zero
+            && truth.active
+            && truth.desired == 0
+            && truth.primary == ours
+            && truth.is_completed()
+    };
+    if evidence(ended).any(zero) {
+        return Ok(());
+    }
+    // The calls of one look see different instants: each thing must have been so at one of them.
+    if !evidence(ended).any(|truth| truth.active && truth.primary == ours) {
+        return Err("false success: our deployment was not the primary one".to_owned());
+    }
+    let desired = evidence(ended)
+        .map(|truth| truth.desired)
+        .min()
+        .unwrap_or_default();
+    let good = evidence(ended).map(|truth| truth.good).max().unwrap_or_default();
+    if desired == 0 || good < desired || evidence(ended).all(|truth| truth.wrong > 0) {
+        return Err("false success: the world was not healthy".to_owned());
+    }
+    if (script.steady || script.bakes()) && !evidence(ended).any(Truth::is_completed) {
+        return Err("false success: it was not completed".to_owned());
+    }
+    if script.steady && !evidence(ended).any(|truth| truth.old == 0) {
+        return Err("false success: old tasks were left".to_owned());
+    }
+    Ok(())
+}
+
+fn lost(script: &Script, ended: &mut Ended, loss: &Loss) -> Result<(), String> {
+    let record = ended.place.our_record();
+    let status = text(&record["status"]);
+    let rolled = record["rollback"].is_object() || status.starts_with("ROLLBACK");
+    let alarmed = script.alarmed && record["alarms"]["status"] == "TRIGGERED";
+    let ours = ended.place.ours.clone();
+    let healthy_now = evidence(ended).any(|truth| truth.is_healthy(&ours));
+    let overdue = ended.healthy_for.is_some_and(|time| time > GRAIN);
+    let last = ended.truths.last().unwrap().clone();
+    let breaker = script.breaker.is_some();
+    let watched = breaker || script.alarmed;
+    let claim = |holds: bool, what: &str| {
+        if holds {
+            Ok(())
+        } else {
+            Err(format!("false failure: {what}; in truth {status}, {last:?}"))
+        }
+    };
+    match loss {
+        Loss::Failed { .. } => claim(
+            watched
+                && (last.ours.as_deref() == Some("FAILED") || status == "STOPPED")
+                && (!rolled || status == "ROLLBACK_FAILED"),
+            "it did not fail without a rollback",
+        ),
+        Loss::CannotStart { times, .. } => {
+            let failures = ended.place.failures();
+            claim(
+                !breaker && !healthy_now && *times >= 3 && failures >= *times as usize,
+                "fewer tasks failed, or a breaker would have ended it",
+            )
+        }
+        // An alarm that went off is the first sign of a rollback that nothing keeps back any more.
+        Loss::RollingBack { .. } => claim(rolled || alarmed, "nothing was rolled back"),
+        Loss::RolledBack { .. } => claim(status == "ROLLBACK_SUCCESSFUL", "it was not rolled back"),
+        Loss::RollbackFailed { .. } => claim(status == "ROLLBACK_FAILED", "no rollback failed"),
+        Loss::Superseded { by, .. } => claim(
+            ended.place.foreign.contains(by) && ended.place.primaries.contains(by),
+            "nobody's deployment took its place",
+        ),
+        Loss::Stopped { .. } => claim(
+            status == "STOPPED" && ended.place.foreign.is_empty(),
+            "nobody stopped it, or another deployment took its place",
+        ),
+        Loss::ServiceGone { .. } => claim(!last.active, "the service is there"),
+        Loss::WrongDigest { .. } => claim(
+            evidence(ended).any(|truth| truth.wrong > 0),
+            "every digest is right",
+        ),
+        Loss::Deadline { .. } => {
+            deadline(script, ended)?;
+            claim(!overdue, "it was healthy at the deadline")
+        }
+        Loss::Stuck { failed, .. } => {
+            deadline(script, ended)?;
+            let failures = ended.place.failures();
+            claim(!overdue, "it was healthy at the deadline")?;
+            claim(failures >= *failed as usize && *failed > 0, "fewer tasks failed")
+        }
+        Loss::CannotTell(doubt) => cannot_tell(script, ended, doubt),
+    }
+}
+
+fn deadline(script: &Script, ended: &Ended) -> Result<(), String> {
+    if ended.place.elapsed() >= Duration::from_secs(script.timeout.into()) {
+        return Ok(());
+    }
+    Err(format!(
+        "false failure: a deadline after {:?}",
+        ended.place.elapsed()
+    ))
+}
+
+fn cannot_tell(script: &Script, ended: &Ended, doubt: &Doubt) -> Result<(), String> {
+    let refused = |wanted: &[BlindReason], action: Option<&str>| {
+        let mut refused = ended.wire.refused.iter();
+        refused.any(|(of, why)| wanted.contains(why) && action.is_none_or(|action| action == *of))
+    };
+    let holds = match doubt {
+        Doubt::Denied { action } => refused(&[BlindReason::Denied, BlindReason::Unsupported], Some(action)),
+        Doubt::NoCredentials => refused(&[BlindReason::NoCredentials], None),
+        Doubt::UnreadableIndex { .. } => script.digests == Digests::UnreadableIndex,
+        Doubt::NoTasksWanted => evidence(ended).any(|truth| truth.desired == 0) || ended.wire.harmed_lately(),
+        Doubt::Blind { .. } => {
+            deadline(script, ended)?;
+            let truth = ended.truths.last().unwrap();
+            // What takes a second look to be believed may be seen too late for one.
+            let changed =
+                !truth.active || truth.primary != ended.place.ours || truth.ours.as_deref() == Some("FAILED");
+            ended.wire.harmed_lately() || changed || truth.desired == 0 || truth.unproven > 0
+        }
+    };
+    if holds {
+        return Ok(());
+    }
+    Err(format!("false doubt: {doubt:?}; {:?}", ended.truths.last()))
+}
