@@ -18,6 +18,7 @@ mod faults;
 mod fleet;
 mod golden;
 mod journals;
+mod matrix;
 mod names;
 mod oneoff;
 mod oneoff_faults;
