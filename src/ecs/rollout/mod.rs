@@ -5,6 +5,7 @@
 //! stale look for success.
 
 mod advice;
+mod caution;
 mod danger;
 mod digests;
 mod failures;
@@ -18,6 +19,7 @@ mod verdict;
 mod waiting;
 
 pub use advice::advice;
+pub use caution::Caution;
 pub use failures::signature;
 pub use verdict::{Doubt, Loss, RollbackCause, Verdict};
 pub use waiting::{WaitingOn, target_group_name};
@@ -91,13 +93,18 @@ pub struct Baseline {
     pub task_definition: Option<String>,
     /// The ids of the events that were there.
     pub events: BTreeSet<String>,
+    /// How the service was told to deploy.
+    pub caution: Caution,
 }
 
 impl Baseline {
     /// What a look before UpdateService saw.
     #[must_use]
     pub fn of(service: &Service) -> Self {
+        let mut caution = Caution::default();
+        caution.heed(service);
         Self {
+            caution,
             deployment: service.primary().map(|primary| primary.id.clone()),
             task_definition: service.primary().map(|primary| primary.task_definition.clone()),
             events: service.events.iter().map(|event| event.id.clone()).collect(),
@@ -125,6 +132,7 @@ struct Memory {
     /// Deployments that were seen beside ours while it was the primary one.
     elders: BTreeSet<String>,
     freshness: Freshness,
+    caution: Caution,
     /// Looks in a row that missed our deployment after it had appeared, or saw it replaced without a second sign.
     vanished: u32,
     /// Looks that saw our service deployment stopped, and not why.
@@ -154,6 +162,7 @@ impl Rollout {
             told: baseline.events.clone(),
             memory: Memory {
                 freshness: Freshness::knowing(&baseline.events),
+                caution: baseline.caution.clone(),
                 ..Memory::default()
             },
             policy,
@@ -227,6 +236,7 @@ impl Rollout {
         if self.memory.freshness.is_past(service) {
             return Verdict::Wait(WaitingOn::SecondLook);
         }
+        let service = &*self.memory.caution.heed(service);
         self.remember(elapsed, service, seen);
         if let Some(verdict) = self.fate(service, seen) {
             return verdict;

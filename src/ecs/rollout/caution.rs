@@ -1,0 +1,55 @@
+//! The most careful reading of how a service is deployed: what one look said stays true for the watch, so that an answer
+//! that leaves it out never makes a rollout look simpler than it is.
+
+use crate::ecs::observation::{Configuration, Service, Strategy};
+use std::borrow::Cow;
+
+/// What earlier looks said of the service's deployment configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Caution {
+    strategy: Option<Strategy>,
+    configuration: Configuration,
+}
+
+impl Caution {
+    /// The service with whatever holds its deployments up that this look or an earlier one said. Somebody may have
+    /// changed it meanwhile; then ECS's own word that the deployment is complete is waited for, and nothing else is lost.
+    pub(super) fn heed<'a>(&mut self, service: &'a Service) -> Cow<'a, Service> {
+        if service.strategy != Strategy::Rolling {
+            self.strategy = Some(service.strategy.clone());
+        }
+        let (known, said) = (&mut self.configuration, &service.configuration);
+        if said.alarms.enabled {
+            known.alarms = said.alarms.clone();
+        }
+        if said.early_success.is_some() {
+            known.early_success.clone_from(&said.early_success);
+        }
+        if said.bake.is_some() {
+            known.bake = said.bake;
+        }
+        if !said.hooks.is_empty() {
+            known.hooks.clone_from(&said.hooks);
+        }
+        let forgets = (self.strategy.is_some() && service.strategy == Strategy::Rolling)
+            || (known.alarms.enabled && !said.alarms.enabled)
+            || (known.early_success.is_some() && said.early_success.is_none())
+            || (known.bake.is_some() && said.bake.is_none())
+            || (!known.hooks.is_empty() && said.hooks.is_empty());
+        if !forgets {
+            return Cow::Borrowed(service);
+        }
+        let mut careful = service.clone();
+        if let (Some(strategy), Strategy::Rolling) = (&self.strategy, &service.strategy) {
+            careful.strategy = strategy.clone();
+        }
+        careful.configuration = Configuration {
+            alarms: known.alarms.clone(),
+            early_success: known.early_success.clone(),
+            bake: known.bake,
+            hooks: known.hooks.clone(),
+            ..said.clone()
+        };
+        Cow::Owned(careful)
+    }
+}
