@@ -332,8 +332,16 @@ const DENIABLE: [(&str, &str, &str, &str); 7] = [
     ),
 ];
 
+/// Denies an operation; service deployments are listed only where DescribeServices does not name ours.
 fn deny(service: &str, operation: &str) -> String {
-    format!("[[fault]]\nservice = \"{service}\"\noperation = \"{operation}\"\naction = \"access-denied\"\n")
+    let unnamed = if operation == "ListServiceDeployments" {
+        "[[fault]]\nservice = \"ecs\"\noperation = \"DescribeServices\"\naction = \"drop-member\"\nmember = \"currentServiceDeployment\"\n"
+    } else {
+        ""
+    };
+    format!(
+        "{unnamed}[[fault]]\nservice = \"{service}\"\noperation = \"{operation}\"\naction = \"access-denied\"\n"
+    )
 }
 
 #[tokio::test]
