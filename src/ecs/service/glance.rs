@@ -83,10 +83,7 @@ async fn see(glances: &[Glance<'_>]) -> Sight {
 impl<'a> Glance<'a> {
     /// The tasks that a call is to show.
     fn running(&self) -> impl Iterator<Item = &'a Task> + use<'a> {
-        let shown = matches!(
-            self.waiting_on,
-            WaitingOn::ContainerHealth { .. } | WaitingOn::Digest { .. }
-        );
+        let shown = matches!(self.waiting_on, WaitingOn::ContainerHealth { .. });
         let tasks = self.last.tasks.iter().flatten().filter(|task| task.runs());
         tasks.take(if shown { TASKS_PER_CALL } else { 0 })
     }
@@ -105,7 +102,7 @@ impl<'a> Glance<'a> {
                     None => false,
                 }
             }
-            WaitingOn::ContainerHealth { .. } | WaitingOn::Digest { .. } => self.running().all(|before| {
+            WaitingOn::ContainerHealth { .. } => self.running().all(|before| {
                 let place = (self.ecs.cluster.clone(), before.id.clone());
                 sight.unanswered.contains(&place) || sight.tasks.get(&place) == Some(before)
             }),
