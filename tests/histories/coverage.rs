@@ -114,7 +114,7 @@ impl Coverage {
                 word(&trouble.call)
             ));
         }
-        let kind: Vec<String> = ended.waits.iter().map(|wait| word(wait)).collect();
+        let kind: Vec<String> = ended.waits.iter().map(word).collect();
         for (at, wait) in kind.iter().enumerate() {
             if !kind[..at].contains(wait) {
                 self.saw(format!("wait {wait}"));

@@ -43,13 +43,17 @@ fn simpler(script: &Script) -> Vec<Script> {
         }
     };
     for at in 0..script.troubles.len() {
-        with(&|one| drop(one.troubles.remove(at)));
+        with(&|one| {
+            one.troubles.remove(at);
+        });
         with(&|one| one.troubles[at].looks = one.troubles[at].looks.min(1));
-        with(&|one| one.troubles[at].from = one.troubles[at].from / 2);
+        with(&|one| one.troubles[at].from /= 2);
         with(&|one| one.troubles[at].from = one.troubles[at].from.saturating_sub(1));
     }
     for at in 0..script.acts.len() {
-        with(&|one| drop(one.acts.remove(at)));
+        with(&|one| {
+            one.acts.remove(at);
+        });
         with(&|one| one.acts[at].after /= 2);
     }
     for at in 0..script.fates.len() {

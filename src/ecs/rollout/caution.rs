@@ -23,7 +23,7 @@ impl Caution {
             known.alarms = said.alarms.clone();
         }
         if said.early_success.is_some() {
-            known.early_success.clone_from(&said.early_success);
+            known.early_success = said.early_success;
         }
         if said.bake.is_some() {
             known.bake = said.bake;
@@ -45,7 +45,7 @@ impl Caution {
         }
         careful.configuration = Configuration {
             alarms: known.alarms.clone(),
-            early_success: known.early_success.clone(),
+            early_success: known.early_success,
             bake: known.bake,
             hooks: known.hooks.clone(),
             ..said.clone()

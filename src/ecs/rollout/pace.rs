@@ -4,7 +4,7 @@
 //! are listed when enough of them run to end the wait, or when something failed.
 //!
 //! A rollback shows beforehand: its breaker counts failures up to a threshold, and alarms fire only when tasks of ours
-//! run. While it takes no more than what is under way to get there, the pause is never longer than [`ON_ALERT`].
+//! run. While it takes no more than what is under way to get there, the pause is never longer than `ON_ALERT`.
 
 use super::WaitingOn;
 use crate::ecs::observation::{
