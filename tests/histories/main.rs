@@ -2,7 +2,7 @@
 //! failure that was none, by a definition of healthy that shares nothing with the judge.
 //!
 //! A plain `cargo test` plays some, `scripts/test` a hundred thousand in an optimised build, and `SLIPWAY_HISTORIES=1000000`
-//! as many as one likes; `SLIPWAY_HISTORIES_SEED=7` plays others.
+//! as many as one likes; `SLIPWAY_HISTORIES_SEED=7` plays others, and `SLIPWAY_HISTORIES_FROM=4595` begins with that one.
 
 #![expect(
     clippy::unwrap_used,
@@ -71,7 +71,8 @@ fn no_history_ends_in_a_false_verdict() {
         setting("SLIPWAY_HISTORIES_SEED", SEED),
     );
     println!("{count} histories of seed {seed}");
-    let next = AtomicU64::new(0);
+    let first = setting("SLIPWAY_HISTORIES_FROM", 0);
+    let next = AtomicU64::new(first);
     let found: Mutex<Vec<String>> = Mutex::default();
     let all: Mutex<Coverage> = Mutex::default();
     std::thread::scope(|scope| {
@@ -80,7 +81,7 @@ fn no_history_ends_in_a_false_verdict() {
                 let mut coverage = Coverage::default();
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= count || found.lock().unwrap().len() >= SHOWN {
+                    if number >= first + count || found.lock().unwrap().len() >= SHOWN {
                         break;
                     }
                     let script = draw(seed, number);

@@ -30,6 +30,8 @@ pub struct Place {
     acts: Vec<Act>,
     /// Deployments that others began, by their ids.
     pub foreign: BTreeSet<String>,
+    /// When ECS was first seen to call our deployment completed: it vouches for the tasks that ran then.
+    completed: Option<Duration>,
     /// Deployments that have been primary since our update.
     pub primaries: BTreeSet<String>,
     /// What happened, for the reader of a counterexample.
@@ -111,6 +113,7 @@ impl Place {
             updated: EPOCH,
             acts: script.acts.clone(),
             foreign: BTreeSet::new(),
+            completed: None,
             primaries: BTreeSet::new(),
             log: log.then(Vec::new),
             known: None,
@@ -486,6 +489,9 @@ impl Place {
             unproven: 0,
             old: 0,
         };
+        if truth.is_completed() {
+            self.completed.get_or_insert(self.now);
+        }
         let runs = ours_of(service, &self.ours)["runningCount"]
             .as_u64()
             .unwrap_or_default();
@@ -528,7 +534,7 @@ impl Place {
                 let health = self.world.elb.health(group, &target);
                 health.is_some_and(|health| health.state == "healthy")
             });
-            let stayed = completed
+            let stayed = (completed && job.started <= self.completed)
                 || self.script.check.is_some()
                 || self.target_group.is_some()
                 || job.started.is_some_and(|started| self.now >= started + STAYS);

@@ -104,7 +104,11 @@ fn lost(script: &Script, ended: &mut Ended, loss: &Loss) -> Result<(), String> {
         Loss::RolledBack { .. } => claim(status == "ROLLBACK_SUCCESSFUL", "it was not rolled back"),
         Loss::RollbackFailed { .. } => claim(status == "ROLLBACK_FAILED", "no rollback failed"),
         Loss::Superseded { by, .. } => claim(
-            ended.place.foreign.contains(by) && ended.place.primaries.contains(by),
+            // A rollback of somebody's deployment may have an id of its own.
+            !ended.place.foreign.is_empty()
+                && ended.place.primaries.contains(by)
+                && *by != ended.place.ours
+                && ended.place.before != by.as_str(),
             "nobody's deployment took its place",
         ),
         Loss::Stopped { .. } => claim(

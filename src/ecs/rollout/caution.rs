@@ -1,13 +1,14 @@
 //! The most careful reading of how a service is deployed: what one look said stays true for the watch, so that an answer
 //! that leaves it out never makes a rollout look simpler than it is.
 
-use crate::ecs::observation::{Configuration, Service, Strategy};
+use crate::ecs::observation::{Attachment, Configuration, Service, Strategy};
 use std::borrow::Cow;
 
 /// What earlier looks said of the service's deployment configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Caution {
     strategy: Option<Strategy>,
+    load_balancers: Vec<Attachment>,
     configuration: Configuration,
 }
 
@@ -17,6 +18,11 @@ impl Caution {
     pub(super) fn heed<'a>(&mut self, service: &'a Service) -> Cow<'a, Service> {
         if service.strategy != Strategy::Rolling {
             self.strategy = Some(service.strategy.clone());
+        }
+        // An answer without the list is one without the member; a service that left its load balancers has an empty one.
+        let unlisted = service.load_balancers.is_empty() && service.unseen_health;
+        if !unlisted {
+            self.load_balancers.clone_from(&service.load_balancers);
         }
         let (known, said) = (&mut self.configuration, &service.configuration);
         if said.alarms.enabled {
@@ -32,6 +38,7 @@ impl Caution {
             known.hooks.clone_from(&said.hooks);
         }
         let forgets = (self.strategy.is_some() && service.strategy == Strategy::Rolling)
+            || (unlisted && !self.load_balancers.is_empty())
             || (known.alarms.enabled && !said.alarms.enabled)
             || (known.early_success.is_some() && said.early_success.is_none())
             || (known.bake.is_some() && said.bake.is_none())
@@ -42,6 +49,9 @@ impl Caution {
         let mut careful = service.clone();
         if let (Some(strategy), Strategy::Rolling) = (&self.strategy, &service.strategy) {
             careful.strategy = strategy.clone();
+        }
+        if unlisted {
+            careful.load_balancers.clone_from(&self.load_balancers);
         }
         careful.configuration = Configuration {
             alarms: known.alarms.clone(),

@@ -240,7 +240,8 @@ impl Rollout {
     }
 
     /// Tasks that nothing checks must have run for a while, or a crash after the start would be taken for health. ECS
-    /// waits as long before it says `COMPLETED`, so that it vouches for the tasks that ran then.
+    /// waits as long before it says `COMPLETED`, so that it vouches for the tasks that ran then: those of a look before
+    /// the one that saw it, or of the first look at a deployment that was completed before.
     fn stable(&self, tasks: &[&Task], now: &Now<'_>) -> Result<(), Verdict> {
         if !self.unchecked(now.service) {
             return Ok(());
@@ -249,9 +250,10 @@ impl Rollout {
             Vouched::Fully => self.memory.completed_at,
             Vouched::No | Vouched::Partly => None,
         };
+        let first_look = self.memory.first_look;
         let stays = |task: &&&Task| {
             self.memory.running_since.get(&task.id).is_some_and(|since| {
-                completed_at.is_some_and(|at| *since <= at)
+                completed_at.is_some_and(|at| *since < at || (*since == at && first_look == Some(at)))
                     || now.elapsed.saturating_sub(*since) >= STABLE_FOR
             })
         };

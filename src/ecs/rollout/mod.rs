@@ -143,6 +143,8 @@ struct Memory {
     announced: u32,
     /// When each running task was first seen running.
     running_since: BTreeMap<String, Duration>,
+    /// When our deployment was first looked at.
+    first_look: Option<Duration>,
     /// When ECS was first seen to call our deployment completed.
     completed_at: Option<Duration>,
     /// When the bake time was first seen.
@@ -258,6 +260,7 @@ impl Rollout {
     }
 
     fn remember(&mut self, elapsed: Duration, service: &Service, seen: &Observation) {
+        self.memory.first_look.get_or_insert(elapsed);
         let ours = service.deployment(&self.ours.deployment);
         self.memory.counted = ours.map_or(self.memory.counted, |ours| ours.failed);
         let events = signs::since(service, &self.baseline.events);
