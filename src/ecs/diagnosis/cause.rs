@@ -45,7 +45,7 @@ pub(super) struct Finding<'a> {
 /// A cause in words.
 #[derive(Debug, Clone)]
 pub(super) struct Told {
-    rank: Rank,
+    pub rank: Rank,
     /// All of it.
     pub text: String,
     /// What ECS and the load balancer say of it.

@@ -72,6 +72,8 @@ pub struct Revision {
 pub struct Diagnosis {
     /// The root cause; none if nothing points at one.
     pub cause: Option<String>,
+    /// Whether the cause is no more than that no task failed, and some have not started yet.
+    pub is_weak: bool,
     /// What proves it, in the order in which it is shown.
     pub parts: Vec<Part>,
     /// What to do.
@@ -135,6 +137,7 @@ pub fn diagnose(known: Known<'_>) -> Diagnosis {
     }
     parts.retain(|part| !part.lines.is_empty());
     Diagnosis {
+        is_weak: first.is_some_and(|told| told.rank == Rank::Starting),
         cause: cause.map(|cause| clip(&masked(&cause, known.secrets), LONGEST)),
         parts,
         hints,

@@ -180,8 +180,14 @@ fn with_cause(failure: Failure, loss: &Loss, diagnosis: &Diagnosis) -> Failure {
     }
     let mut hints = diagnosis.hints.clone();
     hints.extend(failure.hints);
+    // Where no task failed, ECS's own reason says more: somebody's request, for example.
+    let found = diagnosis.cause.clone();
+    let cause = match loss {
+        Loss::RollingBack { .. } | Loss::RolledBack { .. } if diagnosis.is_weak => failure.cause.or(found),
+        _ => found.or(failure.cause),
+    };
     Failure {
-        cause: diagnosis.cause.clone().or(failure.cause),
+        cause,
         hints,
         ..failure
     }
@@ -226,6 +232,17 @@ mod tests {
         };
         assert_eq!(
             with_cause(failure(), &by, &diagnosis()).cause.as_deref(),
+            Some("own")
+        );
+        let back = Loss::RollingBack {
+            why: RollbackCause::Other(None),
+        };
+        let weak = || Diagnosis {
+            is_weak: true,
+            ..diagnosis()
+        };
+        assert_eq!(
+            with_cause(failure(), &back, &weak()).cause.as_deref(),
             Some("own")
         );
         let failed = Loss::Failed { reason: None };

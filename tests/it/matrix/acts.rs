@@ -47,7 +47,7 @@ fn of_others() -> Vec<Row> {
             service: SERVICE,
             scenario: act!("act = \"stop-deployment\""),
             plan: as_it_is,
-            ends: fails(Kind::RolledBack, ""),
+            ends: fails(Kind::RolledBack, "it was stopped"),
             others: "fabfuel, sil, aws wait: success",
         },
         Row {
