@@ -14,8 +14,8 @@
 //! | layer | modules | may use |
 //! | --- | --- | --- |
 //! | vocabulary | `name`, `secret`, `failure`, `report::event` | each other |
-//! | decisions | `config::{settings, written, keys, document, elements, substitution, resolve}`, `image::{ignore, context, transcript}`, `ecs::{task_definition, observation, answers, rollout, oneoff, diagnosis, quota, resume}`, `artifact::{imagedefinitions, outputs}` | vocabulary |
-//! | rim | `clock`, `shutdown`, `config::{layers, checkout}`, `aws`, `image::{files, endpoint, session, daemon}`, `registry`, `ecs::service`, `artifact::{archive, store, write}` | vocabulary, decisions, rim |
+//! | decisions | `config::{settings, written, keys, document, elements, substitution, resolve}`, `image::{ignore, context, transcript}`, `ecs::{task_definition, observation, answers, rollout, oneoff, diagnosis, capture, quota, resume}`, `artifact::{imagedefinitions, outputs}` | vocabulary |
+//! | rim | `clock`, `shutdown`, `config::{layers, checkout}`, `aws`, `image::{files, endpoint, session, daemon}`, `registry`, `ecs::{service, recorder}`, `artifact::{archive, store, write}` | vocabulary, decisions, rim |
 //! | stories | `stage` | vocabulary, decisions, rim |
 //! | shell | `main`, `cli`, `app`, `dryrun`, `report::{human, json, bars, reporter}`, `sandbox` | everything, but for the reporters (vocabulary, `clock`) and `sandbox` (vocabulary, `clock`, `shutdown`) |
 

@@ -1,7 +1,7 @@
 //! Runs a verb: layers to settings, settings to a plan, and the story's outcome to lines for stdout.
 
 use super::signals::Signals;
-use super::unwritten;
+use super::{explain, unwritten};
 use crate::aws::AwsOnDemand;
 use crate::cli::{Cli, SandboxArgs, Stage, Typed, Verb, completions};
 use crate::clock::Clock;
@@ -10,6 +10,7 @@ use crate::config::resolve::{Needs, resolve};
 use crate::config::settings::{DefinitionsSource, Settings};
 use crate::config::written::{Environment, Given};
 use crate::dryrun::{self, DryRunRequest, DryRunVerb};
+use crate::ecs::recorder::{RecordError, Recorder};
 use crate::ecs::resume::{Resume, ResumeError};
 use crate::failure::{Failure, Kind};
 use crate::report::event::{Event, Tell};
@@ -32,7 +33,7 @@ const BUILD: Needs = Needs {
     build: true,
     deploy: false,
 };
-const DEPLOY: Needs = Needs {
+pub(super) const DEPLOY: Needs = Needs {
     build: false,
     deploy: true,
 };
@@ -42,11 +43,11 @@ const BOTH: Needs = Needs {
 };
 
 /// What every verb of a stage starts from.
-struct Start {
+pub(super) struct Start {
     environment: Environment,
     flags: Vec<Given>,
     config: Option<PathBuf>,
-    tell: Tell,
+    pub(super) tell: Tell,
     shutdown: Shutdown,
 }
 
@@ -66,16 +67,16 @@ pub async fn run(typed: Typed, environment: Environment, reporter: &Reporter) ->
         shutdown,
     };
     tokio::select! {
-        outcome = Box::pin(perform(verb, start)) => outcome,
+        outcome = Box::pin(perform(verb, start, reporter)) => outcome,
         abandoned = signals.raise(&switch, &tell) => Err(abandoned),
     }
 }
 
-async fn perform(verb: Verb, start: Start) -> Result<String, Failure> {
+async fn perform(verb: Verb, start: Start, reporter: &Reporter) -> Result<String, Failure> {
     match verb {
         Verb::Build(args) => {
             let settings = settle(&start, args.path.as_deref(), BUILD)?;
-            let tools = tools(&start, &settings);
+            let tools = tools(&start, &settings, Recorder::default());
             Ok(image_lines([&build_stage(&tools, settings).await?]))
         }
         Verb::Deploy(args) if !args.resume.is_empty() => {
@@ -85,21 +86,33 @@ async fn perform(verb: Verb, start: Start) -> Result<String, Failure> {
                 &start,
                 &earlier,
             )?;
-            let tools = tools(&start, &settings);
+            let tools = tools(
+                &start,
+                &settings,
+                recorder(args.record.record.as_deref(), &start.tell)?,
+            );
             Ok(service_lines(
                 &Box::pin(resume(&tools, &settings.deploy, &earlier)).await?,
             ))
         }
         Verb::Deploy(args) => {
             let settings = settle(&start, args.path.as_deref(), DEPLOY)?;
-            let tools = tools(&start, &settings);
+            let tools = tools(
+                &start,
+                &settings,
+                recorder(args.record.record.as_deref(), &start.tell)?,
+            );
             Ok(service_lines(&deploy_stage(&tools, settings).await?))
         }
         Verb::Run(args) => {
             let mut settings = settle(&start, args.path.as_deref(), BOTH)?;
             // What this run builds is what it deploys, wherever other deploys read from.
             settings.deploy.source = DefinitionsSource::File(settings.outputs.imagedefinitions.clone());
-            let tools = tools(&start, &settings);
+            let tools = tools(
+                &start,
+                &settings,
+                recorder(args.record.record.as_deref(), &start.tell)?,
+            );
             let _built: Built = build_stage(&tools, settings.clone()).await?;
             Ok(service_lines(&deploy_stage(&tools, settings).await?))
         }
@@ -115,6 +128,7 @@ async fn perform(verb: Verb, start: Start) -> Result<String, Failure> {
                 simulated: args.simulated,
                 journal: args.journal,
                 scenario: scenario(args.scenario.as_deref())?,
+                record: recorder(args.record.record.as_deref(), &start.tell)?,
                 engine: layers::engine(&start.environment),
                 tell: start.tell,
                 shutdown: start.shutdown,
@@ -127,12 +141,13 @@ async fn perform(verb: Verb, start: Start) -> Result<String, Failure> {
             })
         }
         Verb::Sandbox(args) => sandbox(args, start).await,
+        Verb::Explain(args) => Box::pin(explain::run(args, start, reporter)).await,
         Verb::Completions(args) => Ok(String::from_utf8_lossy(&completions(args.shell)).into_owned()),
     }
 }
 
 /// Reads the layers and makes settings of them.
-fn settle(start: &Start, path: Option<&Path>, needs: Needs) -> Result<Settings, Failure> {
+pub(super) fn settle(start: &Start, path: Option<&Path>, needs: Needs) -> Result<Settings, Failure> {
     let layers = layers::read(
         path,
         start.config.as_deref(),
@@ -212,14 +227,34 @@ pub fn misconfigured(problems: Vec<String>) -> Failure {
     failure.left("nothing was done")
 }
 
-fn tools(start: &Start, settings: &Settings) -> Tools {
+pub(super) fn tools(start: &Start, settings: &Settings, record: Recorder) -> Tools {
     Tools {
         aws: AwsOnDemand::new(layers::aws(settings.region.clone())),
         clock: Clock::System,
         shutdown: start.shutdown.clone(),
         tell: start.tell.clone(),
         engine: layers::engine(&start.environment),
+        record,
     }
+}
+
+/// The recorder of a capture, if one is wanted; it is created before anything is done.
+pub(super) fn recorder(path: Option<&Path>, tell: &Tell) -> Result<Recorder, Failure> {
+    let Some(path) = path else {
+        return Ok(Recorder::default());
+    };
+    Recorder::create(path, tell.clone()).map_err(|error| {
+        let hint = match &error {
+            RecordError::Exists { .. } => {
+                "name another file, or remove this one: it may hold the failure that somebody wants to understand"
+            }
+            RecordError::Write { .. } => "correct the path of `--record`",
+        };
+        Failure::new(Kind::Usage, "the capture cannot be begun")
+            .because(error)
+            .left("nothing was done")
+            .hint(hint)
+    })
 }
 
 async fn build_stage(tools: &Tools, settings: Settings) -> Result<Built, Failure> {

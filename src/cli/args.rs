@@ -48,6 +48,12 @@ pub enum Verb {
     /// It answers for ECR and its registry, ECS, S3 objects, load balancer targets, CloudWatch Logs and STS as AWS does,
     /// and runs ECS tasks as containers of the local Engine. Prints its address on stdout; a signal ends it.
     Sandbox(SandboxArgs),
+    /// Say why a deployment failed: from a capture, or a live service's last one; changes nothing.
+    ///
+    /// Tells what the deploy told, and prints one JSON object per service on stdout unless that is a terminal. Without
+    /// FILE, the services of slipway.toml, or those of `--cluster` and `--service`, are looked at with read-only calls. The
+    /// exit code says whether it could be explained (0); what the deploy ended with is `exit_code` in the JSON.
+    Explain(ExplainArgs),
     /// Print a completion script for a shell.
     Completions(CompletionsArgs),
 }
@@ -203,6 +209,9 @@ pub struct DeployArgs {
         ]
     )]
     pub resume: Vec<String>,
+    /// What to keep.
+    #[command(flatten)]
+    pub record: RecordArgs,
 }
 
 /// The deploy flags; each is a key of `[deploy]` or `[service.NAME]`.
@@ -242,6 +251,18 @@ pub struct ServiceArgs {
     pub skip_tasks: bool,
 }
 
+/// What a deploy keeps.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Deploy options")]
+pub struct RecordArgs {
+    /// Keep what is seen in a new file, so that `slipway explain FILE` can judge it again without AWS.
+    ///
+    /// It holds answers of AWS and the last log lines of a container that failed; never a value of an environment, a
+    /// credential or a token. Only its owner may read it. A file that is there already is refused.
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+}
+
 /// `slipway run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
@@ -256,6 +277,9 @@ pub struct RunArgs {
     /// Where to deploy.
     #[command(flatten)]
     pub services: ServiceArgs,
+    /// What to keep.
+    #[command(flatten)]
+    pub record: RecordArgs,
 }
 
 /// What a dry-run does.
@@ -301,6 +325,9 @@ pub struct DryRunArgs {
     /// What to deploy, if nothing is built: a JSON file, a zip, or an S3 object [default: what a build writes].
     #[arg(long, value_name = "FILE|s3://BUCKET/KEY", help_heading = "Deploy options")]
     pub imagedefinitions: Option<String>,
+    /// What to keep.
+    #[command(flatten)]
+    pub record: RecordArgs,
 }
 
 /// `slipway sandbox`.
@@ -332,6 +359,25 @@ fn speed(text: &str) -> Result<f64, String> {
     } else {
         Err("expected a number above 0".to_owned())
     }
+}
+
+/// `slipway explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// A capture that `--record` wrote; without one, live services are looked at.
+    pub file: Option<PathBuf>,
+    /// The live service's cluster, by name or ARN.
+    #[arg(long, conflicts_with = "file")]
+    pub cluster: Option<String>,
+    /// A service, of the capture or live; repeatable [default: all of them].
+    #[arg(long)]
+    pub service: Vec<String>,
+    /// Tell also, look by look, what changed.
+    #[arg(long)]
+    pub timeline: bool,
+    /// Keep what is seen of live services in a new file.
+    #[arg(long, value_name = "FILE", conflicts_with = "file")]
+    pub record: Option<PathBuf>,
 }
 
 /// `slipway completions`.

@@ -45,6 +45,14 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "explain",
+        &[
+            "slipway deploy --record capture.jsonl; slipway explain capture.jsonl --timeline",
+            "slipway explain --cluster prod --service shop-web",
+            "slipway explain capture.jsonl | jq -r .cause",
+        ],
+    ),
+    (
         "completions",
         &["slipway completions bash > /etc/bash_completion.d/slipway"],
     ),

@@ -4,8 +4,8 @@ mod args;
 mod help;
 
 pub use args::{
-    BuildArgs, Cli, ColourArg, CompletionsArgs, DeployArgs, DryRunArgs, FormatArg, GlobalArgs, OutputArgs,
-    RunArgs, SandboxArgs, Stage, Verb,
+    BuildArgs, Cli, ColourArg, CompletionsArgs, DeployArgs, DryRunArgs, ExplainArgs, FormatArg, GlobalArgs,
+    OutputArgs, RecordArgs, RunArgs, SandboxArgs, Stage, Verb,
 };
 pub use help::{completions, exit_codes};
 

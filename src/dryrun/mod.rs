@@ -12,6 +12,7 @@ use crate::aws::{Aws, AwsSettings, ConnectError, StaticKeys};
 use crate::clock::{Clock, Pause, VirtualClock};
 use crate::config::settings::{DefinitionsSource, Outputs, RepositoryTarget, Settings, TaskSettings};
 use crate::ecs::oneoff::group;
+use crate::ecs::recorder::Recorder;
 use crate::failure::{Failure, Kind};
 use crate::image::endpoint::EngineEnv;
 use crate::report::event::{Event, Tell};
@@ -62,6 +63,8 @@ pub struct DryRunRequest {
     pub shutdown: Shutdown,
     /// Which Engine builds and runs.
     pub engine: EngineEnv,
+    /// Keeps what the deploy sees, if that is wanted.
+    pub record: Recorder,
 }
 
 /// What a dry run did.
@@ -243,6 +246,7 @@ impl Inside<'_> {
             shutdown: self.request.shutdown.clone(),
             tell: of_passing_files(self.request.tell.clone()),
             engine: self.request.engine.clone(),
+            record: self.request.record.clone(),
         })
     }
 

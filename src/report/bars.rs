@@ -147,7 +147,8 @@ impl Board {
             | Event::TaskLine { .. }
             | Event::DeploymentStarted { .. }
             | Event::ServiceEvent { .. }
-            | Event::DigestProven { .. } => true,
+            | Event::DigestProven { .. }
+            | Event::Retold { .. } => true,
         }
     }
 

@@ -203,6 +203,15 @@ pub enum Event {
         /// What it was doing, in words.
         doing: String,
     },
+    /// What a look showed that is explained afterwards.
+    Retold {
+        /// The service.
+        service: ServiceName,
+        /// When the look was, since the update.
+        at: Duration,
+        /// What changed, in words.
+        what: String,
+    },
     /// Nothing differs from what runs: no revision was registered and nothing deployed.
     Unchanged {
         /// The service.

@@ -139,6 +139,10 @@ pub fn event(event: &Event, elapsed: Duration) -> Value {
             "unwatched",
             json!({ "service": service.as_str(), "doing": doing }),
         ),
+        Event::Retold { service, at, what } => (
+            "retold",
+            json!({ "service": service.as_str(), "rollout_ms": millis(*at), "what": what }),
+        ),
         Event::Unchanged { service, revision } => (
             "unchanged",
             json!({ "service": service.as_str(), "revision": revision }),

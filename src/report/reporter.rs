@@ -124,6 +124,14 @@ impl Reporter {
         }
     }
 
+    /// Shows a failure that is not this run's own: one that was explained. For machines it is data, on stdout.
+    pub fn show(&self, failure: &Failure) {
+        let inner = &self.0;
+        if inner.manner.format == Format::Human {
+            inner.write(&human::render(failure, inner.width, inner.style));
+        }
+    }
+
     /// Tells that the run did what it was asked to.
     pub fn done(&self) {
         let inner = &self.0;
@@ -169,9 +177,11 @@ impl Inner {
             if self.is_told_already(event, &line) {
                 return;
             }
-            let elapsed = self
-                .style
-                .faint(&format!("{:>6}", human::duration(self.elapsed())));
+            let elapsed = match event {
+                Event::Retold { at, .. } => *at,
+                _ => self.elapsed(),
+            };
+            let elapsed = self.style.faint(&format!("{:>6}", human::duration(elapsed)));
             self.write(&format!("{elapsed}  {line}\n"));
         }
     }

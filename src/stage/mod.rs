@@ -2,12 +2,14 @@
 
 use crate::aws::AwsOnDemand;
 use crate::clock::Clock;
+use crate::ecs::recorder::Recorder;
 use crate::image::endpoint::EngineEnv;
 use crate::report::event::Tell;
 use crate::shutdown::Shutdown;
 
 pub mod build;
 pub mod deploy;
+pub mod explain;
 
 /// What every story carries.
 #[derive(Debug, Clone)]
@@ -22,4 +24,6 @@ pub struct Tools {
     pub tell: Tell,
     /// Which Engine builds; it is connected to only when an image is built.
     pub engine: EngineEnv,
+    /// Keeps what deploys see, if that is wanted.
+    pub record: Recorder,
 }

@@ -13,6 +13,7 @@ use slipway::clock::Clock;
 use slipway::config::settings::{
     ArtifactTarget, Builder, DefinitionsSource, ImageSettings, Outputs, RepositoryTarget,
 };
+use slipway::ecs::recorder::Recorder;
 use slipway::failure::Kind;
 use slipway::image::endpoint::EngineEnv;
 use slipway::report::event::Event;
@@ -47,6 +48,7 @@ fn tools_at(endpoint: &str, told: &Told, shutdown: Shutdown) -> Tools {
         shutdown,
         tell: told.tell(),
         engine: env(),
+        record: Recorder::default(),
     }
 }
 

@@ -438,11 +438,11 @@ impl Place {
 
     /// Tasks, as DescribeTasks shows them.
     pub fn tasks(&mut self, arns: &[Value]) -> Vec<Value> {
-        if arns.is_empty() {
-            return Vec::new();
-        }
-        let said = self.must("DescribeTasks", json!({ "cluster": CLUSTER, "tasks": arns }));
-        items(said, "tasks")
+        let parts = arns.chunks(100).flat_map(|part| {
+            let said = self.must("DescribeTasks", json!({ "cluster": CLUSTER, "tasks": part }));
+            items(said, "tasks")
+        });
+        parts.collect()
     }
 
     /// The targets of the service's target group, as DescribeTargetHealth shows them.

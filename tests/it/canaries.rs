@@ -189,6 +189,37 @@ fn a_deploy_that_succeeds_shows_no_secret_and_its_journal_no_credential() {
 }
 
 #[test]
+fn a_capture_holds_no_secret_and_its_explanation_shows_none() {
+    for (name, scenario, code) in [
+        ("good", "", 0),
+        (
+            "bad",
+            "[[fate]]\nfamily = \"shop\"\nrevision = 2\nlines = [\"no database\"]\ncrash = { exit-code = 3 }\n",
+            14,
+        ),
+    ] {
+        let bench = Bench::new().file("scenario.toml", scenario);
+        let line = format!("{DRY_RUN} --scenario scenario.toml --record {name}.jsonl");
+        let output = bench.command(&line).output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{}", told(&output));
+        let capture = fs::read_to_string(bench.path(&format!("{name}.jsonl"))).unwrap();
+        assert!(
+            capture.contains(r#"{"name":"API_KEY","value":"[removed]"}"#),
+            "{capture}"
+        );
+        assert!(
+            capture.contains(r#"{"name":"DB_PASSWORD","value":"[removed]"}"#),
+            "{capture}"
+        );
+        bench.search(
+            &format!("explain {name}.jsonl --timeline"),
+            0,
+            "\"service\":\"shop\"",
+        );
+    }
+}
+
+#[test]
 fn a_deploy_that_fails_shows_no_secret() {
     for (scenario, code, expected) in [
         (

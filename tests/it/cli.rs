@@ -44,7 +44,7 @@ impl Bench {
         names
     }
 
-    fn variable(mut self, name: &str, value: &str) -> Self {
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
         self.variables.push((name.to_owned(), value.to_owned()));
         self
     }
@@ -129,7 +129,15 @@ fn stderr(output: &Output) -> String {
 #[test]
 fn short_help_fits_a_screen_each() {
     let bench = Bench::new();
-    for verb in ["build", "deploy", "run", "dry-run", "sandbox", "completions"] {
+    for verb in [
+        "build",
+        "deploy",
+        "run",
+        "dry-run",
+        "sandbox",
+        "explain",
+        "completions",
+    ] {
         bench.golden(&format!("help-{verb}"), &format!("{verb} -h"));
     }
     bench.golden("help", "-h");

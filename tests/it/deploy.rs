@@ -6,6 +6,7 @@ use slipway::clock::{Clock, VirtualClock};
 use slipway::config::settings::{
     DefinitionsSource, DeploySettings, OnFailure, OnFirstFailure, ServiceSettings, Until,
 };
+use slipway::ecs::recorder::Recorder;
 use slipway::failure::{Failure, Kind};
 use slipway::image::endpoint::EngineEnv;
 use slipway::report::event::{Event, Tell};
@@ -142,6 +143,7 @@ async fn run(
             heard.lock().unwrap().push(event);
         }),
         engine: EngineEnv::default(),
+        record: Recorder::default(),
     };
     let plan = DeployPlan {
         deploy: DeploySettings {

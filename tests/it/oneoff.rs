@@ -7,6 +7,7 @@ use slipway::clock::{Clock, VirtualClock};
 use slipway::config::settings::{
     DefinitionsSource, DeploySettings, OnFailure, ServiceSettings, TaskSettings, Until,
 };
+use slipway::ecs::recorder::Recorder;
 use slipway::failure::{Failure, Kind};
 use slipway::image::endpoint::EngineEnv;
 use slipway::name::Digest;
@@ -600,6 +601,7 @@ async fn played_with(
         shutdown: slipway::shutdown::Shutdown::never(),
         tell: Tell::nobody(),
         engine: EngineEnv::default(),
+        record: Recorder::default(),
     };
     let service = ServiceSettings {
         name: SERVICE.parse().unwrap(),

@@ -3,6 +3,7 @@
 //! The watch, a capture and the tests against the sandbox's world all hand over answers as JSON, so all three read
 //! them by the same rules; members that this version does not know stay in a capture for a later one.
 
+pub mod last;
 pub mod read;
 
 use super::observation::{
@@ -11,6 +12,7 @@ use super::observation::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// DescribeServices.
 pub const DESCRIBE_SERVICES: &str = "ecs:DescribeServices";
@@ -89,6 +91,21 @@ pub fn service_deployment_arn(said: &Value, deployment: &str) -> Option<String> 
         .iter()
         .find(|brief| is_number_of(&brief["targetServiceRevisionArn"], deployment))
         .and_then(|brief| read::text(&brief["serviceDeploymentArn"]))
+}
+
+/// When the service deployment of a deployment ended, in whole seconds since the epoch.
+#[must_use]
+pub fn finished_at(deployment: &str, answers: &[Answer]) -> Option<i64> {
+    let mut said = of(answers, DESCRIBE_SERVICE_DEPLOYMENTS).filter_map(|answer| match &answer.outcome {
+        Outcome::Said(said) => Some(read::list(&said["serviceDeployments"])),
+        Outcome::Failed(_) => None,
+    });
+    let ours = said.find_map(|list| {
+        let is_ours = |each: &&Value| is_number_of(&each["targetServiceRevision"]["arn"], deployment);
+        list.iter().find(is_ours)
+    })?;
+    let at = Duration::try_from_secs_f64(ours["finishedAt"].as_f64()?).ok()?;
+    i64::try_from(at.as_secs()).ok()
 }
 
 /// Whether a service revision's ARN ends with the number of a deployment's id.

@@ -6,6 +6,7 @@ use super::evidence::Part;
 use super::stopped::{Group, groups};
 use crate::ecs::observation::{Container, Health, Observation, Task};
 use crate::ecs::task_definition::{LogRoute, Shape};
+use serde::{Deserialize, Serialize};
 
 /// The container whose log says most about a failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +31,7 @@ pub struct LogStream {
 }
 
 /// The last lines that a container wrote.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogTail {
     /// The container.
     pub container: String,

@@ -19,6 +19,7 @@ use super::observation::{Blind, BlindReason, GroupCheck, Observation};
 use super::task_definition::Shape;
 use crate::secret::Secret;
 use crate::secret::redact::{hide, redact};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// The longest text that is shown whole, in characters: six rows of a log of 100 columns, less the indent.
@@ -47,6 +48,40 @@ pub struct Known<'a> {
     pub blind: &'a [Blind],
     /// Values that no text may show.
     pub secrets: &'a [Secret<String>],
+}
+
+/// What only a diagnosis asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Gathered {
+    /// The last log lines of failed containers.
+    pub logs: Vec<LogTail>,
+    /// How the service's target groups check.
+    pub checks: Vec<GroupCheck>,
+    /// What could not be looked at.
+    pub blind: Vec<Blind>,
+}
+
+impl Gathered {
+    /// All that is known, with what looks have shown.
+    #[must_use]
+    pub fn known<'a>(
+        &'a self,
+        seen: &'a Observation,
+        baseline: &'a BTreeSet<String>,
+        comparison: &'a Comparison,
+        secrets: &'a [Secret<String>],
+    ) -> Known<'a> {
+        Known {
+            seen,
+            baseline,
+            logs: &self.logs,
+            comparison,
+            checks: &self.checks,
+            blind: &self.blind,
+            secrets,
+        }
+    }
 }
 
 /// The two revisions of a rollout, as far as they are known.

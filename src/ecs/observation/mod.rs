@@ -53,7 +53,7 @@ pub enum Presence {
 }
 
 /// Something that a look could not see.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Blind {
     /// The IAM action of the call that failed: `ecs:DescribeTasks`.
     pub action: String,
@@ -232,7 +232,7 @@ pub struct Target {
 }
 
 /// How a target group checks its targets (DescribeTargetGroups).
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct GroupCheck {
     /// The target group's ARN.
     pub arn: String,

@@ -154,6 +154,15 @@ impl Pace {
         self.wants_revision = waiting_on.wants_revision();
     }
 
+    /// Everything, and the revision too if that is what is waited for.
+    #[must_use]
+    pub const fn everything(&self) -> Closeness {
+        Closeness {
+            revision: self.wants_revision,
+            ..Closeness::ALL
+        }
+    }
+
     /// Says whether the tasks only have to stay as they are: then they are not listed until something changes.
     pub const fn settling(&mut self, settling: bool) {
         self.settling = settling;

@@ -5,7 +5,7 @@ use super::Ecs;
 use super::ask::blind;
 use crate::aws::sort::{CallError, Sorted};
 use crate::ecs::diagnosis::{
-    Comparison, Diagnosis, Known, LogStream, LogTail, checks_wanted, diagnose, log_wanted,
+    Comparison, Diagnosis, Gathered, LogStream, LogTail, checks_wanted, diagnose, log_wanted,
 };
 use crate::ecs::observation::{Blind, GroupCheck, Observation};
 use crate::secret::Secret;
@@ -35,9 +35,15 @@ impl Ecs {
     /// Asks for what a look does not show, and finds the root cause: at most two calls, none where the log cannot be
     /// there and no target group complains.
     pub async fn diagnose(&self, case: Case<'_>) -> Diagnosis {
+        let gathered = self.gather(case.seen, case.comparison).await;
+        diagnose(gathered.known(case.seen, case.baseline, case.comparison, case.secrets))
+    }
+
+    /// The same calls, and nothing else.
+    pub async fn gather(&self, seen: &Observation, comparison: &Comparison) -> Gathered {
         let mut blind = Vec::new();
-        let shape = case.comparison.shape();
-        let wanted = log_wanted(case.seen, shape);
+        let shape = comparison.shape();
+        let wanted = log_wanted(seen, shape);
         let stream = wanted.zip(shape).and_then(|(wanted, shape)| {
             let stream = wanted.stream(shape)?;
             Some((wanted, stream))
@@ -53,7 +59,7 @@ impl Ecs {
                 Err(why) => blind.push(why),
             }
         }
-        let groups = checks_wanted(case.seen);
+        let groups = checks_wanted(seen);
         let mut checks = Vec::new();
         if !groups.is_empty() {
             match self.group_checks(groups).await {
@@ -61,15 +67,7 @@ impl Ecs {
                 Err(why) => blind.push(why),
             }
         }
-        diagnose(Known {
-            seen: case.seen,
-            baseline: case.baseline,
-            logs: &logs,
-            comparison: case.comparison,
-            checks: &checks,
-            blind: &blind,
-            secrets: case.secrets,
-        })
+        Gathered { logs, checks, blind }
     }
 
     /// The last lines of a stream, oldest first; none if nothing was ever written to it.

@@ -117,7 +117,7 @@ impl Member<'_> {
             (Presence::Seen(service), _) => service,
         };
         let closeness = match self.asks {
-            Asks::Everything => Closeness::ALL,
+            Asks::Everything => self.watched.pace.everything(),
             Asks::Look | Asks::IfChanged(_) => self.watched.pace.closely(&self.watched.deployment, &service),
         };
         Some(Turn {

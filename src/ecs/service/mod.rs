@@ -9,6 +9,7 @@ mod look;
 mod oneoff;
 mod passthrough;
 mod proof;
+mod survey;
 
 pub use evidence::Case;
 pub use fleet::{Asks, Member, Round, Sharing, round};

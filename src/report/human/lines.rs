@@ -142,6 +142,14 @@ pub fn line(event: &Event, style: Style) -> Option<String> {
                 clean(doing)
             )
         }
+        Event::Retold { service, what, .. } => {
+            let what = clean(what);
+            let told = match what.strip_prefix("ECS: ") {
+                Some(message) => format!("ECS: {}", short::ids(short::event(message, service.as_str()))),
+                None => what,
+            };
+            format!("{service}: {told}")
+        }
         Event::Unchanged { service, revision } => {
             format!("{service}: nothing differs from {revision}, which runs: not deployed")
         }
@@ -342,6 +350,14 @@ mod tests {
                     deployment: "ecs-svc/1".to_owned(),
                 },
                 "shop: deployment ecs-svc/1 started".to_owned(),
+            ),
+            (
+                Event::Retold {
+                    service: service(),
+                    at: took,
+                    what: "ECS: (service shop) has reached a steady state.".to_owned(),
+                },
+                "shop: ECS: has reached a steady state.".to_owned(),
             ),
             (
                 Event::Waiting {

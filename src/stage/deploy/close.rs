@@ -8,6 +8,7 @@ use super::undo::{Undone, bring_back};
 use super::watch::{End, Ended, Lost, Sofar, running, serving};
 use super::words::describe;
 use crate::config::settings::OnFailure;
+use crate::ecs::capture::{Aftermath, Line};
 use crate::ecs::observation::{Observation, Service};
 use crate::ecs::resume::{Before, UnderWay};
 use crate::ecs::rollout::{Loss, Ours};
@@ -43,7 +44,7 @@ pub(super) async fn close(run: &Run<'_>, ended: Ended<'_>) -> (usize, Outcome) {
             let failure = if changed {
                 lost.into_failure(tools, run.deploy, prepared, &begun).await
             } else {
-                lost.into_failure_of_unchanged(prepared).await
+                lost.into_failure_of_unchanged(tools, prepared).await
             };
             Outcome::Lost {
                 failure: Box::new(failure),
@@ -78,7 +79,18 @@ pub(super) async fn close(run: &Run<'_>, ended: Ended<'_>) -> (usize, Outcome) {
             healthy,
         } => {
             let undone = bring_back(tools, prepared, service_deployment.as_deref(), &begun).await;
-            Outcome::Back(went_back(undone, &begun.revision, healthy))
+            let rolled_back = matches!(undone, Undone::Back(..) | Undone::UnderWay(..));
+            let state = went_back(undone, &begun.revision, healthy);
+            tools.record.line(|| {
+                Line::Rollback(Aftermath {
+                    service: prepared.name.to_string(),
+                    rolled_back,
+                    left: state.clone(),
+                    evidence: Vec::new(),
+                    hints: Vec::new(),
+                })
+            });
+            Outcome::Back(state)
         }
     };
     (place, outcome)

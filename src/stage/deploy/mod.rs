@@ -5,23 +5,26 @@
 //! `roll` runs the stories of the services side by side, `begin` changes one, `watch` looks at all of them, `close` says
 //! what became of each, `outcome` sums up.
 
+pub(in crate::stage) mod account;
 mod begin;
 mod close;
 mod definitions;
 mod loss;
 mod outcome;
-mod prepare;
+pub(in crate::stage) mod prepare;
+pub(in crate::stage) mod record;
 mod resume;
 mod roll;
 mod task;
 mod undo;
-mod watch;
+pub(in crate::stage) mod watch;
 mod words;
 
 pub use resume::resume;
 
 use super::Tools;
 use crate::config::settings::{DeploySettings, ServiceSettings, TaskSettings};
+use crate::ecs::capture::End;
 use crate::failure::Failure;
 use crate::name::ServiceName;
 use crate::shutdown::Urgency;
@@ -58,6 +61,12 @@ pub struct Deployed {
 /// # Errors
 /// The failure of the service that failed first, with what is left serving and what became of the others.
 pub async fn deploy(tools: &Tools, plan: &DeployPlan) -> Result<Vec<Deployed>, Failure> {
+    let outcome = deploy_all(tools, plan).await;
+    tools.record.end(|| End::of(outcome.as_ref().err()));
+    outcome
+}
+
+async fn deploy_all(tools: &Tools, plan: &DeployPlan) -> Result<Vec<Deployed>, Failure> {
     let stopped =
         |kind| Failure::new(kind, "stopped before any service was changed").left("nothing was changed");
     let prepare = async {

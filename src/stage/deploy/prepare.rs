@@ -30,6 +30,8 @@ pub(super) struct Prepared {
     pub(super) service: Service,
     /// What to register.
     pub(super) wanted: TaskDefinition,
+    /// What it runs.
+    pub(super) running: TaskDefinition,
     /// The revision that the service runs, without its values.
     pub(super) before: Shape,
     /// What changes against the revision that the service runs.
@@ -117,6 +119,7 @@ async fn prepare(
             service,
             wanted,
             before: running.shape(),
+            running,
             diff,
             images,
             expected,
@@ -303,7 +306,7 @@ fn is_deadlocked(service: &Service) -> bool {
 }
 
 /// A failure to read the service or its task definition.
-pub(super) fn cannot_ask(error: ServiceError, name: &ServiceName, region: &str) -> Failure {
+pub(in crate::stage) fn cannot_ask(error: ServiceError, name: &ServiceName, region: &str) -> Failure {
     match error {
         ServiceError::NoService => Failure::new(Kind::Refused, format!("service `{name}` does not exist"))
             .hint(format!(

@@ -6,6 +6,7 @@ use super::definitions::Images;
 use super::prepare::{Prepared, cannot_ask};
 use super::roll::take_up;
 use crate::config::settings::{DeploySettings, OnFailure, OnFirstFailure, Until};
+use crate::ecs::capture::End;
 use crate::ecs::resume::{Resume, UnderWay, Wishes};
 use crate::ecs::rollout::Goal;
 use crate::ecs::service::{Ecs, ServiceError};
@@ -26,6 +27,16 @@ const GOES_ON: &str = "ECS goes on with the rollouts; nothing was changed";
 /// # Errors
 /// The failure that the earlier run would have ended with.
 pub async fn resume(
+    tools: &Tools,
+    deploy: &DeploySettings,
+    resume: &Resume,
+) -> Result<Vec<Deployed>, Failure> {
+    let outcome = resume_all(tools, deploy, resume).await;
+    tools.record.end(|| End::of(outcome.as_ref().err()));
+    outcome
+}
+
+async fn resume_all(
     tools: &Tools,
     deploy: &DeploySettings,
     resume: &Resume,
@@ -104,7 +115,8 @@ async fn prepare(tools: &Tools, earlier: &UnderWay) -> Result<Prepared, Failure>
         let service = earlier.before.service(&now);
         // What a diagnosis compares with; without it there is nothing to compare.
         let previous = ecs.task_definition(&service.task_definition).await;
-        let before = previous.map_or_else(|_| wanted.shape(), |previous| previous.shape());
+        let running = previous.unwrap_or_else(|_| wanted.clone());
+        let before = running.shape();
         let mut images = Images::new();
         let mut expected = BTreeMap::new();
         for (container, digest) in &earlier.images {
@@ -125,6 +137,7 @@ async fn prepare(tools: &Tools, earlier: &UnderWay) -> Result<Prepared, Failure>
             ecs: ecs.clone(),
             service,
             before,
+            running,
             wanted,
             diff: Diff::default(),
             images,

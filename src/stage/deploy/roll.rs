@@ -8,6 +8,7 @@ use super::begin::{self, Beginning, Registrations, Unbegun};
 use super::close::close;
 use super::outcome::{Outcome, sum_up};
 use super::prepare::Prepared;
+use super::record;
 use super::resume;
 use super::watch::{Ended, Joined, Watch, watch};
 use crate::config::settings::DeploySettings;
@@ -105,7 +106,7 @@ async fn roll_or_watch(run: Run<'_>, prepared: &[Prepared]) -> Result<Vec<Deploy
     let (begun, (), closed) = tokio::join!(
         Box::pin(begin_all(&run, prepared, join)),
         Box::pin(watch(&run, joining, end)),
-        Box::pin(close_all(&run, ending)),
+        Box::pin(close_all(&run, prepared, ending)),
     );
     let mut outcomes: BTreeMap<usize, Outcome> = begun.into_iter().flatten().collect();
     outcomes.extend(closed);
@@ -147,8 +148,15 @@ async fn begin_one<'a>(
     join: &UnboundedSender<Joined<'a>>,
 ) -> Option<(usize, Outcome)> {
     let (joined, outcome) = match try_begin(run, place, prepared).await {
-        Ok(watch) => (Joined::Watch(Box::new(watch)), None),
-        Err(Unbegun::Halted(left)) => return Some((place, Outcome::Untouched(left))),
+        Ok(watch) => {
+            record::began(run.tools, run.deploy, &watch);
+            (Joined::Watch(Box::new(watch)), None)
+        }
+        Err(Unbegun::Halted(left)) => {
+            let untouched = Outcome::Untouched(left);
+            record::became(run.tools, &prepared.name, &untouched);
+            return Some((place, untouched));
+        }
         Err(Unbegun::Failed(failure)) => {
             let certain = !matches!(failure.kind, Kind::Unclear | Kind::Interrupted | Kind::Terminated);
             let failure = Box::new(failure);
@@ -157,6 +165,7 @@ async fn begin_one<'a>(
                 order: run.next_loss(),
                 goes_on: None,
             };
+            record::became(run.tools, &prepared.name, &lost);
             (Joined::Failed { certain }, Some((place, lost)))
         }
     };
@@ -198,8 +207,12 @@ async fn try_begin<'a>(run: &Run<'a>, place: usize, prepared: &'a Prepared) -> R
 }
 
 /// Closes each service that left the watch, all at the same time. A service may leave twice: healthy, and then back.
-async fn close_all<'a>(run: &Run<'a>, mut ending: UnboundedReceiver<Ended<'a>>) -> BTreeMap<usize, Outcome> {
-    let mut outcomes = BTreeMap::new();
+async fn close_all<'a>(
+    run: &Run<'a>,
+    prepared: &'a [Prepared],
+    mut ending: UnboundedReceiver<Ended<'a>>,
+) -> BTreeMap<usize, Outcome> {
+    let mut outcomes: BTreeMap<usize, Outcome> = BTreeMap::new();
     let mut closing = FuturesUnordered::new();
     let mut open = true;
     while open || !closing.is_empty() {
@@ -208,6 +221,9 @@ async fn close_all<'a>(run: &Run<'a>, mut ending: UnboundedReceiver<Ended<'a>>) 
             Some((place, outcome)) = closing.next() => {
                 // What was proven is not true any more once the service went back.
                 if !(matches!(outcome, Outcome::Proven(_)) && outcomes.contains_key(&place)) {
+                    if let Some(prepared) = prepared.get(place) {
+                        record::became(run.tools, &prepared.name, &outcome);
+                    }
                     outcomes.insert(place, outcome);
                 }
             }

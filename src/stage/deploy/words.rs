@@ -94,7 +94,8 @@ fn in_doubt(doubt: &Doubt, service: &ServiceName) -> Failure {
             .cause(format!("still waiting for {last}"))
             .hint("look at the service before you act: the rollout may have succeeded"),
         Doubt::NoTasksWanted => failure
-            .cause("its desired count is 0: ECS calls the deployment completed, and no task ran that could prove it")
+            .cause("its desired count is 0: ECS calls the deployment completed, and no task ran that could prove it; \
+                 a proof takes a desired count above 0")
             .hint("raise the desired count, or pass `--allow-zero` if that is meant"),
         Doubt::UnreadableIndex { container, found } => failure
             .cause(format!("container `{container}` runs {found}, and the deployed image cannot be read to compare"))

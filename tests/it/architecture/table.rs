@@ -188,6 +188,7 @@ pub const RULES: &[Rule] = &[
     rule("config::substitution", Layer::Decisions),
     rule("config::written", Layer::Decisions),
     rule("ecs::answers", Layer::Decisions),
+    rule("ecs::capture", Layer::Decisions),
     rule("ecs::diagnosis", Layer::Decisions),
     rule("ecs::observation", Layer::Decisions),
     rule("ecs::oneoff", Layer::Decisions),
@@ -206,6 +207,7 @@ pub const RULES: &[Rule] = &[
     rule("config::checkout", Layer::Rim),
     // The one reader of the environment.
     rule("config::layers", Layer::Rim).except(&["std::env::"]),
+    rule("ecs::recorder", Layer::Rim),
     rule("ecs::service", Layer::Rim),
     rule("image::daemon", Layer::Rim),
     rule("image::endpoint", Layer::Rim),

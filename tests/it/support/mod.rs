@@ -15,6 +15,7 @@ use slipway::clock::{Clock, VirtualClock};
 use slipway::config::settings::{
     DefinitionsSource, DeploySettings, OnFailure, OnFirstFailure, ServiceSettings, Until,
 };
+use slipway::ecs::recorder::Recorder;
 use slipway::ecs::service::Ecs;
 use slipway::ecs::task_definition::TaskDefinition;
 use slipway::failure::Failure;
@@ -148,6 +149,7 @@ impl Bench {
             shutdown: view,
             tell: Tell::new(move |event| heard.lock().unwrap().push(event)),
             engine: EngineEnv::default(),
+            record: Recorder::default(),
         };
         for cluster in [CLUSTER, OTHER_CLUSTER] {
             aws.ecs

@@ -77,7 +77,7 @@ pub(super) const fn is_certain(loss: &Loss) -> bool {
 }
 
 /// What runs, by revision: `` `web:41` runs 2 tasks, `web:42` none ``.
-pub(in crate::stage::deploy) fn serving(seen: &Observation) -> Option<String> {
+pub(in crate::stage) fn serving(seen: &Observation) -> Option<String> {
     seen.seen_service().map(running)
 }
 

@@ -3,7 +3,8 @@
 mod end;
 mod service;
 
-pub(super) use end::{End, Ended, Lost, Sofar, running, serving};
+pub(in crate::stage) use end::serving;
+pub(super) use end::{End, Ended, Lost, Sofar, running};
 pub(super) use service::Watch;
 
 use super::begin::Beginning;
@@ -238,11 +239,26 @@ impl<'a> Fleet<'a, '_> {
                 seen: due.into_iter().map(|due| due.then(Observation::unanswered)).collect(),
             },
         };
-        self.judge(round.seen);
+        let now = self.now();
+        self.record(now, &round);
+        self.judge(now, round.seen);
     }
 
-    fn judge(&mut self, seen: Vec<Option<Observation>>) {
-        let now = self.now();
+    /// Records a round for the services that it looked at, each with the time since its update.
+    fn record(&self, now: Duration, round: &Round) {
+        let of: Vec<_> = self
+            .watches
+            .iter()
+            .zip(&round.seen)
+            .filter(|(_, seen)| seen.is_some())
+            .map(|(watch, _)| (&watch.prepared.name, now.saturating_sub(watch.started)))
+            .collect();
+        if !of.is_empty() {
+            self.run.tools.record.look(&of, &round.answers);
+        }
+    }
+
+    fn judge(&mut self, now: Duration, seen: Vec<Option<Observation>>) {
         let mut losses = Vec::new();
         for (mut watch, seen) in std::mem::take(&mut self.watches).into_iter().zip(seen) {
             let Some(seen) = seen else {

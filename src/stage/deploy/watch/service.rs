@@ -33,7 +33,7 @@ pub(in crate::stage::deploy) struct Watch<'a> {
     pub(super) told: Option<WaitingOn>,
     pub(super) last: Option<Observation>,
     /// Whether a look has shown our deployment.
-    appeared: bool,
+    pub(in crate::stage::deploy) appeared: bool,
     next: Next,
 }
 
@@ -128,6 +128,11 @@ impl<'a> Watch<'a> {
                 glance: None,
             },
         }
+    }
+
+    /// From its update to giving up.
+    pub(in crate::stage::deploy) fn timeout(&self) -> Duration {
+        self.deadline.saturating_sub(self.started)
     }
 
     /// When it wants the next call.

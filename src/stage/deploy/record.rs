@@ -1,0 +1,74 @@
+//! What a capture says of a service beside its looks: what is asked of it, and what became of it.
+
+use super::outcome::Outcome;
+use super::watch::Watch;
+use crate::config::settings::DeploySettings;
+use crate::ecs::capture::{Asked, Head, Told};
+use crate::ecs::rollout::Policy;
+use crate::ecs::task_definition::TaskDefinition;
+use crate::name::ServiceName;
+use crate::stage::Tools;
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// Records that the watch of a service begins.
+pub(super) fn began(tools: &Tools, deploy: &DeploySettings, watch: &Watch<'_>) {
+    if !tools.record.is_on() {
+        return;
+    }
+    let prepared = watch.prepared;
+    let baseline = if watch.changed {
+        prepared.baseline()
+    } else {
+        prepared.baseline_of_unchanged()
+    };
+    let policy = Policy {
+        timeout: watch.timeout(),
+        ..prepared.policy(deploy)
+    };
+    // Without a deployment, what runs is what is told of.
+    let (told_of, previous) = if watch.changed {
+        (&prepared.wanted, Some(&prepared.running))
+    } else {
+        (&prepared.running, None)
+    };
+    let head = Head {
+        name: prepared.name.to_string(),
+        cluster: prepared.cluster.clone(),
+        revision: watch.begun.revision.clone(),
+        deployment: watch.begun.ours.deployment.clone(),
+        previous: baseline.deployment.clone(),
+        previous_arn: baseline.task_definition.clone(),
+        taken_up: watch.appeared,
+        previous_revision: previous.map(|_| prepared.revision().to_owned()),
+        old_events: BTreeSet::new(),
+        unchanged: !watch.changed,
+        policy: Asked::of(&policy),
+        task_definition: document(told_of),
+        previous_task_definition: previous.and_then(document),
+    };
+    let secrets = [&prepared.wanted, &prepared.running];
+    let secrets = secrets
+        .into_iter()
+        .flat_map(TaskDefinition::secret_values)
+        .collect();
+    tools.record.service(head, &baseline.events, secrets);
+}
+
+/// Records what became of a service. One that another's failure took with it has no exit code, whatever it was before.
+pub(super) fn became(tools: &Tools, service: &ServiceName, outcome: &Outcome) {
+    tools.record.told(|| match outcome {
+        Outcome::Proven(_) => Told::of(service, None),
+        Outcome::Lost { failure, .. } => Told::of(service, Some(failure)),
+        Outcome::Unwatched { doing, .. } => {
+            Told::given_up(service, format!("ECS goes on with it unwatched; it was {doing}"))
+        }
+        Outcome::Back(left) => Told::given_up(service, format!("it {left}")),
+        Outcome::Untouched(left) => Told::given_up(service, format!("it was not changed: {left}")),
+    });
+}
+
+/// The whole document; what writes it leaves out the values of its environment.
+pub(in crate::stage) fn document(definition: &TaskDefinition) -> Option<Value> {
+    serde_json::from_slice(&definition.to_json()).ok()
+}

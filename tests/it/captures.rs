@@ -1,0 +1,105 @@
+//! Every capture of `tests/captures` is judged as the line `expect` in it says: its verdict, its exit code, its cause.
+//!
+//! They are written from what is known of ECS, or were bug reports; none may be changed to please the judge.
+
+use crate::cli::Bench;
+use serde_json::Value;
+use slipway::ecs::capture::read;
+use slipway::stage::explain::{Explained, recorded};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn captures() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captures");
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<PathBuf> = files
+        .filter(|file| file.extension().is_some_and(|it| it == "jsonl"))
+        .collect();
+    files.sort();
+    files
+}
+
+/// What is wrong with the judgement of a capture; none if nothing is.
+fn complaint(explained: &Explained, expect: &Value) -> Option<String> {
+    let cause = explained
+        .failure()
+        .and_then(slipway::failure::Failure::root_cause);
+    let is_expected = expect["verdict"] == explained.verdict()
+        && expect["exit_code"].as_u64() == explained.exit_code().map(u64::from)
+        && match (expect["cause"].as_str(), &cause) {
+            (Some(part), Some(cause)) => cause.contains(part),
+            (part, cause) => part.is_none() && cause.is_none(),
+        };
+    (!is_expected).then(|| {
+        format!(
+            "judged {} ({:?}), cause {cause:?}\n  expected {expect}",
+            explained.verdict(),
+            explained.exit_code()
+        )
+    })
+}
+
+#[test]
+fn every_kept_capture_is_judged_as_it_must_be() {
+    let files = captures();
+    assert!(files.len() >= 15, "{} captures", files.len());
+    let mut complaints = Vec::new();
+    for file in files {
+        let name = file.file_name().unwrap().to_string_lossy().into_owned();
+        let capture = read(&fs::read(&file).unwrap()).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let expect = capture
+            .expect
+            .clone()
+            .unwrap_or_else(|| panic!("{name}: no `expect`"));
+        for member in ["situation", "facts"] {
+            assert!(expect[member].is_string(), "{name}: no `{member}`");
+        }
+        let explained = recorded(&capture, &[]).unwrap();
+        let [one] = explained.as_slice() else {
+            panic!("{name}: {} services", explained.len())
+        };
+        complaints.extend(complaint(one, &expect).map(|complaint| format!("{name}: {complaint}")));
+    }
+    assert!(complaints.is_empty(), "\n{}\n", complaints.join("\n"));
+}
+
+/// What a user sees of some of them, and of files that are none.
+#[test]
+fn an_explanation_is_a_failure_block_for_people_and_json_for_programs() {
+    let bench = Bench::new()
+        .file(
+            "lost.jsonl",
+            include_str!("../captures/rollback-reuses-the-id.jsonl"),
+        )
+        .file(
+            "healthy.jsonl",
+            include_str!("../captures/stale-then-healthy.jsonl"),
+        )
+        .file("killed.jsonl", include_str!("../captures/young-and-killed.jsonl"));
+    bench.golden("explain-lost", "explain lost.jsonl --timeline");
+    bench.golden("explain-lost-json", "explain lost.jsonl --log-format json");
+    bench.golden("explain-healthy", "explain healthy.jsonl --service web");
+    bench.golden("explain-killed", "explain killed.jsonl");
+}
+
+#[test]
+fn a_file_that_is_no_capture_is_refused_with_what_to_do() {
+    let newer = r#"{"capture":{"format":"slipway","version":9,"slipway":"12.0.0"}}"#;
+    let bench = Bench::new()
+        .file("journal.jsonl", "{\"time\":1,\"service\":\"ecs\"}\n")
+        .file("newer.jsonl", &format!("{newer}\n"));
+    bench.golden("explain-foreign", "explain journal.jsonl");
+    bench.golden("explain-newer", "explain newer.jsonl");
+    bench.golden("explain-absent", "explain absent.jsonl");
+    bench.golden("explain-nothing", "explain");
+    bench.golden("explain-both", "explain newer.jsonl --cluster prod");
+}
+
+#[test]
+fn a_capture_that_is_there_already_is_not_overwritten() {
+    let bench = Bench::new().file("capture.jsonl", "precious");
+    bench.golden(
+        "record-exists",
+        "dry-run deploy --simulated --cluster prod --service shop --record capture.jsonl",
+    );
+}
