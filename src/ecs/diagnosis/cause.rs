@@ -5,6 +5,7 @@ use super::stopped::{Group, starting};
 use super::{Known, events, targets};
 use crate::ecs::observation::{Health, MonitorStatus, StopCode};
 use crate::ecs::rollout::target_group_name;
+use std::time::Duration;
 
 /// The table of precedence: what stands first explains what stands below it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -180,7 +181,13 @@ fn of_group(known: Known<'_>, group: &Group<'_>, complaints: &[String], events: 
                     symptom: ended,
                     said: Some(line),
                 },
-                None => Told::by_ecs(rank, ended.clone(), ended),
+                None => {
+                    let ended = match log::of(known.logs, group.example) {
+                        Some(_) => in_silence(&ended, group.example.ran_for),
+                        None => ended,
+                    };
+                    Told::by_ecs(rank, ended.clone(), ended)
+                }
             }
         }
         Rank::Health => {
@@ -206,6 +213,15 @@ fn of_group(known: Known<'_>, group: &Group<'_>, complaints: &[String], events: 
         }
         rank => Told::by_ecs(rank, ended.clone(), ended),
     }
+}
+
+/// With nothing said, how long it took is the next best that is known.
+fn in_silence(ended: &str, ran_for: Option<Duration>) -> String {
+    let after = ran_for.map(|ran_for| format!(" after {} s", ran_for.as_secs()));
+    format!(
+        "{ended}{}, and wrote nothing to its log",
+        after.unwrap_or_default()
+    )
 }
 
 /// What the load balancer answers of the target group that a stopped reason names.

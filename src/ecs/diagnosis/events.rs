@@ -58,7 +58,8 @@ fn is_of_ours(event: &str, known: Known<'_>) -> bool {
     }
 }
 
-/// The reason in an event: `was unable to place a task. Reason: CannotPullContainerError: ...`.
+/// The reason in an event: `was unable to place a task. Reason: CannotPullContainerError: ...`. One that names no error
+/// says little without what ECS could not do for it, and an event has no subject of its own.
 pub(super) fn cause(event: &str) -> Option<String> {
     let trouble = [
         "unable to",
@@ -67,9 +68,18 @@ pub(super) fn cause(event: &str) -> Option<String> {
         "operations are being throttled",
     ];
     let trouble = trouble.iter().any(|words| event.contains(words));
-    match event.split_once("Reason: ") {
-        Some((_, reason)) if trouble => Some(reason.trim_end_matches('.').to_owned()),
-        _ => targets::of_event(event).or_else(|| trouble.then(|| event.trim_end_matches('.').to_owned())),
+    match event.split_once(". Reason: ") {
+        Some((act, reason)) if trouble => {
+            let reason = reason.trim_end_matches('.');
+            let names_error = reason.contains("Error: ") || reason.contains("Exception: ");
+            Some(if names_error {
+                reason.to_owned()
+            } else {
+                format!("ECS {act}: {reason}")
+            })
+        }
+        _ => targets::of_event(event)
+            .or_else(|| trouble.then(|| format!("ECS {}", event.trim_end_matches('.')))),
     }
 }
 
@@ -81,12 +91,17 @@ pub(super) fn gives_reason(event: &str) -> bool {
 }
 
 /// The newest of those that tell of trouble; alike ones of several tasks as one, and none whose reason stopped tasks
-/// have told already.
-pub(super) fn part(events: &[String], groups: &[Group<'_>]) -> Part {
+/// or ECS's word on the deployment have told already.
+pub(super) fn part(events: &[String], groups: &[Group<'_>], said_by_ecs: Option<&str>) -> Part {
     let told = |event: &str| {
-        let reason = event.split_once("Reason: ");
-        let reason = reason.map(|(_, reason)| reason.trim_end_matches('.'));
-        reason.is_some_and(|reason| groups.iter().any(|group| group.text.contains(reason)))
+        let of_task = event
+            .split_once("Reason: ")
+            .map(|(_, reason)| reason.trim_end_matches('.'));
+        let of_deployment = event
+            .split_once(" deployment failed: ")
+            .map(|(_, reason)| reason.trim_end_matches('.'));
+        of_task.is_some_and(|reason| groups.iter().any(|group| group.text.contains(reason)))
+            || of_deployment.is_some_and(|reason| said_by_ecs.is_some_and(|said| said.contains(reason)))
     };
     let tells = |event: &&String| TROUBLE.iter().any(|word| event.contains(word)) && !told(event);
     let trouble = alike(events.iter().filter(tells));

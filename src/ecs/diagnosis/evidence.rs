@@ -1,7 +1,7 @@
 //! The parts of the evidence, and their shares of a screen.
 
 use super::{Known, could_not_look};
-use crate::ecs::observation::Observation;
+use crate::ecs::observation::{Breaker, MonitorStatus, Observation, ServiceDeploymentStatus};
 use crate::failure::room::{COLUMNS, INDENT_OF_EVIDENCE, rows_of, share};
 
 /// One part of the evidence.
@@ -101,7 +101,9 @@ pub(super) fn monitors(seen: &Observation) -> Part {
         return Part::default();
     };
     let mut lines = Vec::new();
-    if let Some(breaker) = found.breaker.as_ref().filter(|breaker| breaker.failures > 0) {
+    // One that is off counts all the same, towards nothing.
+    let watching = |breaker: &&Breaker| breaker.failures > 0 && breaker.status != MonitorStatus::Disabled;
+    if let Some(breaker) = found.breaker.as_ref().filter(watching) {
         let (failures, threshold) = (breaker.failures, breaker.threshold);
         let status = &breaker.status;
         lines.push(format!(
@@ -114,7 +116,13 @@ pub(super) fn monitors(seen: &Observation) -> Part {
             found.triggered_alarms.join(", ")
         ));
     }
-    Part::of(lines, 2)
+    // What ended it shows above; why there is no way back shows nowhere else.
+    if found.status == ServiceDeploymentStatus::RollbackFailed
+        && let Some(reason) = &found.reason
+    {
+        lines.push(format!("ECS: {reason}"));
+    }
+    Part::of(lines, 3)
 }
 
 /// What could not be looked at, each call once.

@@ -4,6 +4,7 @@ use super::Known;
 use super::cause::Rank;
 use super::evidence::Part;
 use super::stopped::{Group, groups};
+use super::targets;
 use crate::ecs::observation::{Container, Health, Observation, Task};
 use crate::ecs::task_definition::{LogRoute, Shape};
 use serde::{Deserialize, Serialize};
@@ -98,6 +99,13 @@ fn is_unhealthy(container: &Container) -> bool {
     container.health == Health::Unhealthy
 }
 
+/// Whether the container that a log is of fails its own checks, or those of a load balancer.
+fn fails_checks(seen: &Observation, log: &LogTail) -> bool {
+    let tasks = || seen.tasks.iter().flatten().filter(|task| task.id == log.task);
+    let unhealthy = tasks().flat_map(|task| &task.containers).any(is_unhealthy);
+    unhealthy || !targets::complaints(seen).is_empty()
+}
+
 /// The group whose log says most: of a container that ended by itself, then of one that failed its checks, then of one
 /// that was killed. An image that was not pulled has no log.
 fn telling<'a>(groups: &[Group<'a>]) -> Option<(&'a Task, &'a Container)> {
@@ -124,6 +132,10 @@ pub(super) fn part(known: Known<'_>, groups: &[Group<'_>]) -> Part {
     if let Some(log) = known.logs.first() {
         let (container, task) = (&log.container, &log.task);
         if log.lines.is_empty() {
+            // A container that is well has nothing to say.
+            if groups.is_empty() && !fails_checks(known.seen, log) {
+                return Part::default();
+            }
             return Part::of(
                 vec![format!(
                     "container {container} wrote nothing to its log (task {task})"

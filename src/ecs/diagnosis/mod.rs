@@ -163,7 +163,15 @@ pub fn diagnose(known: Known<'_>) -> Diagnosis {
         stopped::part(&groups, tasks),
         targets::part(known.seen),
         evidence::monitors(known.seen),
-        events::part(&events, &groups),
+        events::part(
+            &events,
+            &groups,
+            known
+                .seen
+                .service_deployment
+                .as_ref()
+                .and_then(|it| it.reason.as_deref()),
+        ),
         evidence::blindness(known),
         log::part(known, &groups),
     ];
@@ -177,6 +185,12 @@ pub fn diagnose(known: Known<'_>) -> Diagnosis {
         parts,
         hints,
     }
+}
+
+/// The advice for what ECS says of a deployment that it ended itself.
+#[must_use]
+pub fn hint_of_reason(reason: &str) -> Option<String> {
+    hints::of_reason(reason)
 }
 
 /// The container whose log says most about the failure; none if no container that ran has to do with it.

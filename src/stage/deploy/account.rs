@@ -3,7 +3,7 @@
 use super::watch::running;
 use super::words::{describe, held_in_stage};
 use crate::ecs::capture::Aftermath;
-use crate::ecs::diagnosis::{Comparison, Diagnosis, Gathered, could_not_look, diagnose};
+use crate::ecs::diagnosis::{Comparison, Diagnosis, Gathered, could_not_look, diagnose, hint_of_reason};
 use crate::ecs::observation::{BlindReason, Observation, Presence, Service, ServiceStatus};
 use crate::ecs::rollout::{Doubt, Loss};
 use crate::failure::Failure;
@@ -113,7 +113,7 @@ fn left(seen: &Observation, last_seen: Option<&Service>) -> String {
 /// Adds the cause and the hints of a diagnosis. Where the loss is its own cause (somebody's act, a digest, a doubt),
 /// what tasks did is evidence only.
 fn with_cause(failure: Failure, loss: &Loss, diagnosis: &Diagnosis) -> Failure {
-    let own = match loss {
+    let is_own = match loss {
         Loss::Superseded { .. }
         | Loss::Stopped { .. }
         | Loss::ServiceGone { .. }
@@ -127,17 +127,21 @@ fn with_cause(failure: Failure, loss: &Loss, diagnosis: &Diagnosis) -> Failure {
         | Loss::Deadline { .. }
         | Loss::Stuck { .. } => false,
     };
-    if own {
+    if is_own {
         return failure;
     }
+    let own = failure.cause.clone();
     let mut hints = diagnosis.hints.clone();
-    hints.extend(failure.hints);
     // Where no task failed, ECS's own reason says more: somebody's request, for example.
     let found = diagnosis.cause.clone();
     let cause = match loss {
-        Loss::RollingBack { .. } | Loss::RolledBack { .. } if diagnosis.is_weak => failure.cause.or(found),
-        _ => found.or(failure.cause),
+        Loss::RollingBack { .. } | Loss::RolledBack { .. } if diagnosis.is_weak => own.clone().or(found),
+        _ => found.or_else(|| own.clone()),
     };
+    if cause == own {
+        hints.extend(own.as_deref().and_then(hint_of_reason));
+    }
+    hints.extend(failure.hints);
     Failure {
         cause,
         hints,

@@ -62,6 +62,13 @@ const ADVICE: &[Advice] = &[
         "an essential container must not end: keep its process in the foreground, set `essential` to false, or run it \
          as a one-off task"
     ),
+    of_words(&["wrote nothing to its log"], |_, facts| {
+        format!(
+            "run the image of `{}` with the same command and environment, and see; what is to be read here goes to stdout \
+             or stderr, and is flushed before the end",
+            facts.container.unwrap_or("the container")
+        )
+    }),
     fixed!(
         &["cannotpull", "toomanyrequests"],
         "the registry limits pulls: keep a copy of the image in ECR, or use a pull-through cache"
@@ -209,7 +216,48 @@ const ADVICE: &[Advice] = &[
         "see in CloudWatch what the alarm measured since the new tasks took traffic"
     ),
     fixed!(&["somebody stopped"], "CloudTrail says who called ecs:StopTask"),
+    fixed!(
+        &["still provisioning"],
+        "the task has no host or no network interface yet: check the capacity provider and the subnets' free addresses"
+    ),
+    fixed!(
+        &["still pending"],
+        "a host must still fetch the image: is it large, or the way to the registry slow?"
+    ),
+    fixed!(
+        &["still activating"],
+        "containers wait for their image, or for another container (`dependsOn`)"
+    ),
 ];
+
+/// What ECS says of deployments that no task and no alarm ended.
+const OF_DEPLOYMENTS: &[(&[&str], &str)] = &[
+    (
+        &["pause hook", "timed out"],
+        "nobody called ecs:ContinueServiceDeployment in time: deploy again and let it go on, or raise the hook's \
+         `timeoutConfiguration`",
+    ),
+    (
+        &["pause hook"],
+        "CloudTrail says who called ecs:ContinueServiceDeployment with ROLLBACK",
+    ),
+    (
+        &["lifecycle hook"],
+        "the log of the hook's function (`/aws/lambda/NAME`) says why",
+    ),
+    (&["was stopped"], STOPPED),
+    (&["user request"], STOPPED),
+    (
+        &["networking configuration"],
+        "compare the subnets and security groups of `networkConfiguration` with those that exist",
+    ),
+    (
+        &["no rollback candidate"],
+        "no deployment of the service has completed yet: mend the image and deploy again",
+    ),
+];
+
+const STOPPED: &str = "CloudTrail says who called ecs:StopServiceDeployment; deploy again if ours should win";
 
 /// The advice for what a container said. Its words are its own, and most mean there what only its authors know; these
 /// come from the kernel, by way of whoever tried to start a program.
@@ -217,6 +265,16 @@ pub(super) fn of_said(said: &str, facts: &Facts<'_>) -> Option<String> {
     said.to_lowercase()
         .contains("exec format error")
         .then(|| platform(said, facts))
+}
+
+/// The advice for what ECS says of a deployment that it ended itself.
+pub(super) fn of_reason(reason: &str) -> Option<String> {
+    let lower = reason.to_lowercase();
+    let fits = |(words, _): &&(&[&str], &str)| words.iter().all(|word| lower.contains(word));
+    OF_DEPLOYMENTS
+        .iter()
+        .find(fits)
+        .map(|(_, hint)| (*hint).to_owned())
 }
 
 /// The advice for a text of ECS or a load balancer; the first that fits.

@@ -87,6 +87,51 @@ fn an_event_with_the_reason_of_stopped_tasks_is_not_told_again() {
 }
 
 #[test]
+fn an_event_that_only_repeats_what_ecs_says_of_the_deployment_is_not_told_again() {
+    const REASON: &str = "Service deployment rolled back because POST_SCALE_UP pause hook timed out.";
+    let event = format!("(service web) (deployment ecs-svc/2) deployment failed: {REASON}");
+    let mut world = World::of(Vec::new()).events(&[&event]);
+    assert_eq!(world.evidence().len(), 1);
+    let mut found = service_deployment("ROLLBACK_IN_PROGRESS");
+    found.reason = Some(REASON.to_owned());
+    world.seen.service_deployment = Some(found);
+    assert_eq!(world.evidence(), [""; 0]);
+}
+
+#[test]
+fn a_rollback_that_failed_says_why_and_a_breaker_that_is_off_says_nothing() {
+    let mut world = World::of(vec![exited("t1", 3)]);
+    let mut found = service_deployment("ROLLBACK_FAILED");
+    found.reason = Some("No rollback candidate was found to run the rollback.".to_owned());
+    found.breaker = Some(Breaker {
+        status: MonitorStatus::Disabled,
+        failures: 2,
+        threshold: 0,
+    });
+    world.seen.service_deployment = Some(found);
+    assert_eq!(
+        world.evidence()[1..],
+        ["ECS: No rollback candidate was found to run the rollback."]
+    );
+}
+
+#[test]
+fn a_log_of_a_container_that_is_well_is_told_only_where_it_says_something() {
+    let told = |world: World| world.evidence().iter().any(|line| line.contains("wrote nothing"));
+    assert!(!told(World::of(vec![task("t1", "RUNNING")]).log(&[])));
+    assert!(told(
+        World::of(vec![task("t1", "RUNNING")])
+            .log(&[])
+            .behind(vec![unhealthy("1", "Target.Timeout", "Request timed out")])
+    ));
+    assert!(told(World::of(vec![exited("t1", 3)]).log(&[])));
+    let line = World::of(vec![task("t1", "RUNNING")])
+        .log(&["error: 500"])
+        .evidence();
+    assert!(line.iter().any(|line| line.contains("error: 500")), "{line:?}");
+}
+
+#[test]
 fn a_log_that_is_elsewhere_is_named_and_one_that_cannot_be_is_not_asked_for() {
     let said = |logs: Value| {
         let ours = with_web(json!({ "logConfiguration": logs }));

@@ -1,6 +1,7 @@
 //! What to do: a hint for every cause that is known, with what to compare.
 
 use super::*;
+use crate::ecs::diagnosis::hint_of_reason;
 
 fn hints(world: &World) -> Vec<String> {
     world.found().hints
@@ -230,6 +231,57 @@ fn alarms_have_their_advice_however_many_fired() {
             "{}",
             world.cause()
         );
+    }
+}
+
+#[test]
+fn what_ecs_says_of_a_deployment_that_no_task_ended_has_its_advice() {
+    for (reason, says) in [
+        (
+            "Service deployment rolled back because POST_SCALE_UP pause hook timed out.",
+            "in time",
+        ),
+        (
+            "Service deployment rolled back because POST_SCALE_UP pause hook was rolled back.",
+            "with ROLLBACK",
+        ),
+        (
+            "Service deployment rolled back because PRE_SCALE_UP lifecycle hook(s) failed. Lifecycle hook target x returned \
+             FAILED status.",
+            "the log of the hook's function",
+        ),
+        (
+            "Service deployment rolled back because it was stopped.",
+            "ecs:StopServiceDeployment",
+        ),
+        (
+            "Service deployment rolled back by user request.",
+            "ecs:StopServiceDeployment",
+        ),
+        (
+            "Service deployment rolled back because of invalid networking configuration. It is wrong.",
+            "subnets and security groups",
+        ),
+        (
+            "No rollback candidate was found to run the rollback.",
+            "has completed yet",
+        ),
+    ] {
+        let hint = hint_of_reason(reason).unwrap();
+        assert!(hint.contains(says), "{reason}: {hint}");
+    }
+    assert_eq!(hint_of_reason("something new"), None);
+}
+
+#[test]
+fn tasks_that_do_not_start_say_what_they_may_wait_for() {
+    for (status, says) in [
+        ("PROVISIONING", "free addresses"),
+        ("PENDING", "fetch the image"),
+        ("ACTIVATING", "`dependsOn`"),
+    ] {
+        let hint = first(&World::of(vec![task("t1", status)]));
+        assert!(hint.contains(says), "{status}: {hint}");
     }
 }
 

@@ -52,7 +52,7 @@ fn ladder() -> Vec<(World, &'static str)> {
         ),
         (
             none().events(&["(service web) was unable to place a task. Reason: Internal error."]),
-            "Internal error",
+            "ECS was unable to place a task: Internal error",
         ),
         (
             World::of(vec![stopped("t9", "UserInitiated", "Task stopped by user")]),
@@ -236,35 +236,35 @@ fn every_event_of_trouble_is_a_cause_where_no_task_tells() {
         ),
         (
             "was unable to place a task. Reason: You've reached the limit on the number of vCPUs.",
-            "You've reached the limit on the number of vCPUs",
+            "ECS was unable to place a task: You've reached the limit on the number of vCPUs",
         ),
         (
             "was unable to place a task. Reason: Capacity is unavailable at this time.",
-            "Capacity is unavailable at this time",
+            "ECS was unable to place a task: Capacity is unavailable at this time",
         ),
         (
             "was unable to place a task because no container instance met all of its requirements.",
-            "was unable to place a task because no container instance met all of its requirements",
+            "ECS was unable to place a task because no container instance met all of its requirements",
         ),
         (
             "is unable to consistently start tasks successfully.",
-            "is unable to consistently start tasks successfully",
+            "ECS is unable to consistently start tasks successfully",
         ),
         (
             "operations are being throttled. Will try again later.",
-            "operations are being throttled. Will try again later",
+            "ECS operations are being throttled. Will try again later",
         ),
         (
             "failed to launch a task with (error ECS was unable to assume the role).",
-            "failed to launch a task with (error ECS was unable to assume the role)",
+            "ECS failed to launch a task with (error ECS was unable to assume the role)",
         ),
         (
             "failed to register targets in (target-group g) with (error full)",
-            "failed to register targets in (target-group g) with (error full)",
+            "ECS failed to register targets in (target-group g) with (error full)",
         ),
         (
             "was unable to stop or start tasks during a deployment because of the service deployment configuration.",
-            "was unable to stop or start tasks during a deployment because of the service deployment configuration",
+            "ECS was unable to stop or start tasks during a deployment because of the service deployment configuration",
         ),
         (
             "(task t1) (port 80) is unhealthy in (target-group arn:x:targetgroup/web/0) due to (reason Request timed out).",
@@ -347,6 +347,24 @@ fn a_rust_panic_is_joined_from_its_two_lines_and_the_last_line_stands_for_none()
     );
     let world = World::of(vec![exited("t1", 1)]).log(&["starting", "bye", ""]);
     assert_eq!(world.cause(), "container web exited with code 1: \"bye\"");
+}
+
+#[test]
+fn an_end_without_a_word_says_so_and_when() {
+    let mut silent = exited("t1", 3);
+    silent.ran_for = Some(std::time::Duration::from_secs(7));
+    let world = World::of(vec![silent]);
+    assert_eq!(
+        world.cause(),
+        "container web exited with code 3",
+        "nobody read its log"
+    );
+    let world = world.log(&[]);
+    assert_eq!(
+        world.cause(),
+        "container web exited with code 3 after 7 s, and wrote nothing to its log"
+    );
+    assert!(world.found().hints[0].starts_with("run the image of `web`"));
 }
 
 #[test]
