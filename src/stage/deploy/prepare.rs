@@ -244,19 +244,22 @@ fn usable(service: &Service, name: &ServiceName, allow_zero: bool) -> Result<(),
     match &service.controller {
         Controller::Ecs => {}
         Controller::CodeDeploy => {
-            return Err(refuse(format!("service `{name}` is deployed by CodeDeploy (deployment controller CODE_DEPLOY)"))
+            return Err(refuse(format!("service `{name}` cannot be deployed to"))
+                .cause("CodeDeploy deploys it (deployment controller CODE_DEPLOY)")
                 .hint("use CodePipeline's CodeDeployToECS action, or move the service to ECS's own BLUE_GREEN strategy"));
         }
         controller @ (Controller::External | Controller::Unrecognised(_)) => {
-            return Err(refuse(format!("service `{name}` has the deployment controller {controller}"))
+            return Err(refuse(format!("service `{name}` cannot be deployed to"))
+                .cause(format!("it has the deployment controller {controller}"))
                 .hint("its task sets belong to another program; only services with the controller ECS can be deployed"));
         }
     }
     if service.desired == 0 && !allow_zero {
-        return Err(refuse(format!(
-            "service `{name}` has desired count 0: no task would run, nothing could be proven"
-        ))
-        .hint("raise the desired count first, or pass `--allow-zero`"));
+        return Err(
+            refuse(format!("a deployment of service `{name}` could not be proven"))
+                .cause("its desired count is 0: no task would run")
+                .hint("raise the desired count first, or pass `--allow-zero`"),
+        );
     }
     Ok(())
 }
@@ -347,7 +350,7 @@ mod tests {
         let mut zero = good.clone();
         zero.desired = 0;
         assert!(usable(&zero, &name, true).is_ok());
-        let mut cases = vec![(zero, "desired count 0")];
+        let mut cases = vec![(zero, "desired count is 0")];
         for status in ["DRAINING", "INACTIVE", "SLEEPING"] {
             let mut service = good.clone();
             service.status = ServiceStatus::from(status);
@@ -361,7 +364,8 @@ mod tests {
         for (service, says) in cases {
             let failure = usable(&service, &name, false).unwrap_err();
             assert_eq!((failure.kind, failure.hints.len()), (Kind::Refused, 1));
-            assert!(failure.what.contains(says), "{}", failure.what);
+            let said = format!("{}: {}", failure.what, failure.root_cause().unwrap_or_default());
+            assert!(said.contains(says), "{said}");
         }
     }
 

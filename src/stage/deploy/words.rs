@@ -45,10 +45,10 @@ pub(super) fn describe(loss: &Loss, service: &ServiceName, elapsed: u64) -> Fail
         .hint("CloudTrail says who called ecs:StopServiceDeployment; deploy again if ours should win"),
         Loss::ServiceGone { status } => {
             Failure::new(Kind::RolloutFailed, format!("service `{service}` was deleted during the rollout"))
-                .cause(format!("ECS says that its status is {status}"))
+                .cause(format!("somebody deleted it: ECS says that its status is {status}"))
+                .hint("CloudTrail says who called ecs:DeleteService")
         }
-        Loss::Deadline { last } => Failure::new(Kind::Deadline, late(service, elapsed, last))
-            .cause("no task failed: the rollout is slow, or nothing lets it go on")
+        Loss::Deadline { last } => held(Failure::new(Kind::Deadline, late(service, elapsed, last)), last)
             .hint("ECS goes on: run the same command again to watch and prove it, or raise `timeout`"),
         Loss::Stuck { last, failed } => Failure::new(Kind::RolloutFailed, late(service, elapsed, last))
             .cause(format!("{failed} tasks failed")),
@@ -75,7 +75,24 @@ pub(super) fn held_in_stage(last: &WaitingOn, service_deployment: Option<&str>) 
 }
 
 fn late(service: &ServiceName, elapsed: u64, last: &WaitingOn) -> String {
-    format!("service `{service}` is not healthy after {elapsed} s: it still waits for {last}")
+    let late = format!("service `{service}` is not healthy after {elapsed} s");
+    match last {
+        // The cause says the rest.
+        WaitingOn::Pause { .. } => late,
+        _ => format!("{late}: it still waits for {last}"),
+    }
+}
+
+/// What holds a rollout of which no task failed.
+fn held(failure: Failure, last: &WaitingOn) -> Failure {
+    match last {
+        WaitingOn::Pause { .. } => failure.cause(format!("a pause hook: the deployment waits for {last}")),
+        WaitingOn::Hook { .. } => {
+            failure.cause(format!("the deployment waits for {last}, which has not answered"))
+        }
+        WaitingOn::BakeTime { .. } => failure.cause("the deployment bakes for longer than `timeout` leaves"),
+        _ => failure.cause("no task failed: the rollout is slow, or nothing lets it go on"),
+    }
 }
 
 fn in_doubt(doubt: &Doubt, service: &ServiceName) -> Failure {
@@ -90,6 +107,9 @@ fn in_doubt(doubt: &Doubt, service: &ServiceName) -> Failure {
         Doubt::NoCredentials => failure
             .cause("the AWS credentials ended during the watch")
             .hint("sign in again, or raise the role's session duration above `timeout`; then run the same command again"),
+        Doubt::Blind { last: WaitingOn::KnownState { of, value: Some(value) } } if !value.is_empty() => failure
+            .cause(format!("ECS says {of} `{value}`, which this version of slipway does not know"))
+            .hint("look at the service before you act: the rollout may have succeeded; a newer slipway may know the word"),
         Doubt::Blind { last } => failure
             .cause(format!("still waiting for {last}"))
             .hint("look at the service before you act: the rollout may have succeeded"),
