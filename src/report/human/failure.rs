@@ -3,7 +3,14 @@
 use super::short::target_groups;
 use super::text::{Style, clean, wrap};
 use crate::failure::Failure;
-use crate::failure::room::{COLUMNS, INDENT, MOST_OF_A_FIELD, MOST_OF_HINTS, MOST_ROWS, rows_of};
+use crate::failure::room::{COLUMNS, INDENT, MOST_OF_A_FIELD, MOST_OF_HINTS, MOST_ROWS, rows_of, share};
+
+/// Rows that all lines of other services may take together.
+const MOST_OF_OTHERS: usize = 2 * MOST_OF_A_FIELD;
+
+/// Rows that they keep where all of a failure is long: who failed too is known from nowhere else, while a log can be
+/// looked up, and of several hints the first helps most. So the evidence goes first, then hints, then other services.
+const LEAST_OF_OTHERS: usize = 4;
 
 /// How a failure is broken into rows.
 #[derive(Debug, Clone, Copy)]
@@ -28,12 +35,12 @@ pub fn render(failure: &Failure, width: Option<usize>, style: Style) -> String {
             tail.extend(page.field(label, text));
         }
     }
-    let hints: Vec<String> = failure
+    let rows = |lines: &[String]| lines.iter().map(|line| page.rows(line)).sum::<usize>();
+    let hints: Vec<Vec<String>> = failure
         .hints
         .iter()
-        .flat_map(|hint| page.field("hint", hint))
+        .map(|hint| page.field("hint", hint))
         .collect();
-    let hints = page.shorten(hints, MOST_OF_HINTS);
     // In one line however narrow the terminal is, and whole, so that it can be copied.
     let tokens: Vec<String> = failure
         .resume
@@ -44,16 +51,23 @@ pub fn render(failure: &Failure, width: Option<usize>, style: Style) -> String {
         let label = style.label("resume:");
         format!(" {label} slipway deploy {}", tokens.join(" "))
     });
-    let rows = |lines: &[String]| lines.iter().map(|line| page.rows(line)).sum::<usize>();
-    let taken = rows(&head) + rows(&tail) + rows(&hints) + usize::from(resume.is_some());
+    let taken = rows(&head) + rows(&tail) + usize::from(resume.is_some());
     let others: Vec<String> = failure
         .others
         .iter()
         .flat_map(|other| page.field("others", other))
         .collect();
-    let room = MOST_ROWS.saturating_sub(taken);
-    let others = page.shorten(others, room.min(2 * MOST_OF_A_FIELD));
-    let taken = taken + rows(&others);
+    let wishes = [
+        (rows(&others).min(MOST_OF_OTHERS), LEAST_OF_OTHERS),
+        (
+            rows(&hints.concat()).min(MOST_OF_HINTS),
+            hints.first().map_or(0, |first| rows(first)),
+        ),
+    ];
+    let shares = share(MOST_ROWS.saturating_sub(taken), &wishes);
+    let others = page.shorten(others, shares[0]);
+    let hints = fitting(hints, shares[1], rows);
+    let taken = taken + rows(&others) + rows(&hints);
     tail.extend(others);
     tail.extend(hints);
     tail.extend(resume);
@@ -70,6 +84,18 @@ pub fn render(failure: &Failure, width: Option<usize>, style: Style) -> String {
     let mut text = head.join("\n");
     text.push('\n');
     text
+}
+
+/// As many hints as fit, each of them whole: what helps most is said first.
+fn fitting(hints: Vec<Vec<String>>, room: usize, rows: impl Fn(&[String]) -> usize) -> Vec<String> {
+    let mut left = room;
+    let fits = |hint: &Vec<String>| {
+        let rows = rows(hint);
+        let fits = rows <= left;
+        left = left.saturating_sub(rows);
+        fits
+    };
+    hints.into_iter().take_while(fits).flatten().collect()
 }
 
 impl Page {
