@@ -1,6 +1,6 @@
 //! What somebody else does meanwhile, and services that cannot be deployed to.
 
-use super::{Breaker, DONE, Row, SERVICE, Service, as_it_is, fails, minutes};
+use super::{Breaker, DONE, Row, SERVICE, SILENT, Service, as_it_is, done, fails, minutes};
 use slipway::failure::Kind;
 
 /// Half a minute after our update somebody does this.
@@ -23,7 +23,7 @@ fn of_others() -> Vec<Row> {
             service: SERVICE,
             scenario: act!("act = \"update\"\ntask-definition = \"somebody-else:1\""),
             plan: as_it_is,
-            ends: fails(Kind::Superseded, ""),
+            ends: fails(Kind::Superseded, "deployment ecs-svc/… brings `somebody-else:1`"),
             others: "fabfuel, sil, aws wait: success; aws-actions: \"rolled back by the circuit breaker\"",
         },
         Row {
@@ -31,7 +31,7 @@ fn of_others() -> Vec<Row> {
             service: SERVICE,
             scenario: act!("act = \"update\"\ntask-definition = \"shop:1\""),
             plan: as_it_is,
-            ends: fails(Kind::Superseded, ""),
+            ends: fails(Kind::Superseded, "deployment ecs-svc/… brings `shop:1`"),
             others: "fabfuel, sil, aws wait: success",
         },
         Row {
@@ -39,7 +39,7 @@ fn of_others() -> Vec<Row> {
             service: SERVICE,
             scenario: act!("act = \"update\"\nforce = true"),
             plan: as_it_is,
-            ends: fails(Kind::Superseded, ""),
+            ends: fails(Kind::Superseded, "deployment ecs-svc/… brings `shop:2`"),
             others: "ecspresso: success, since the task definition is the same",
         },
         Row {
@@ -47,7 +47,10 @@ fn of_others() -> Vec<Row> {
             service: SERVICE,
             scenario: act!("act = \"stop-deployment\""),
             plan: as_it_is,
-            ends: fails(Kind::RolledBack, "it was stopped"),
+            ends: fails(
+                Kind::RolledBack,
+                "Service deployment rolled back because it was stopped.",
+            ),
             others: "fabfuel, sil, aws wait: success",
         },
         Row {
@@ -55,7 +58,7 @@ fn of_others() -> Vec<Row> {
             service: SERVICE,
             scenario: act!("act = \"scale\"\ndesired = 5"),
             plan: as_it_is,
-            ends: DONE,
+            ends: done("container web: 5 tasks proven to run sha256:22222222…; healthy: shop:2 after …"),
             others: "right",
         },
         Row {
@@ -66,7 +69,7 @@ fn of_others() -> Vec<Row> {
             },
             scenario: act!("act = \"scale\"\ndesired = 1"),
             plan: as_it_is,
-            ends: DONE,
+            ends: done("container web: 1 task proven to run sha256:22222222…; healthy: shop:2 after …"),
             others: "right",
         },
         Row {
@@ -74,7 +77,10 @@ fn of_others() -> Vec<Row> {
             service: SERVICE,
             scenario: act!("act = \"scale\"\ndesired = 0"),
             plan: |plan| plan.deploy.timeout = minutes(5),
-            ends: fails(Kind::Unclear, ""),
+            ends: fails(
+                Kind::Unclear,
+                "its desired count is 0: ECS calls the deployment completed, and no task ran that could prove it; a proof takes a desired count above 0",
+            ),
             others: "all: success, though nothing ever ran",
         },
         Row {
@@ -82,7 +88,10 @@ fn of_others() -> Vec<Row> {
             service: SERVICE,
             scenario: act!("act = \"delete-service\""),
             plan: as_it_is,
-            ends: fails(Kind::RolloutFailed, ""),
+            ends: fails(
+                Kind::RolloutFailed,
+                "somebody deleted it: ECS says that its status is DRAINING",
+            ),
             others: "only aws wait notices",
         },
         Row {
@@ -104,7 +113,7 @@ fn of_others() -> Vec<Row> {
                 "[[fate]]\nfamily = \"shop\"\nrevision = 2\ncrash = { after-seconds = 1, exit-code = 3 }\n"
             ),
             plan: as_it_is,
-            ends: fails(Kind::RolledBack, "3"),
+            ends: fails(Kind::RolledBack, SILENT),
             others: "a rollback by UpdateService is refused: TaskDefinition is inactive",
         },
     ]
@@ -120,8 +129,22 @@ fn of_services() -> Vec<Row> {
             },
             scenario: "",
             plan: as_it_is,
-            ends: fails(Kind::Refused, ""),
+            ends: fails(Kind::Refused, "its desired count is 0: no task would run"),
             others: "all: success, and nothing ran",
+        },
+        Row {
+            name: "minimum and maximum of healthy tasks are 100 %",
+            service: Service {
+                configuration: "{\"minimumHealthyPercent\":100,\"maximumPercent\":100}",
+                ..SERVICE
+            },
+            scenario: "",
+            plan: as_it_is,
+            ends: fails(
+                Kind::Refused,
+                "minimumHealthyPercent 100 and maximumPercent 100 leave no room to replace a task of 2",
+            ),
+            others: "all time out: ECS may neither start a task nor stop one",
         },
         Row {
             name: "a service of CodeDeploy",
@@ -131,7 +154,10 @@ fn of_services() -> Vec<Row> {
             },
             scenario: "",
             plan: as_it_is,
-            ends: fails(Kind::Refused, ""),
+            ends: fails(
+                Kind::Refused,
+                "CodeDeploy deploys it (deployment controller CODE_DEPLOY)",
+            ),
             others: "aws wait never succeeds: the list of deployments stays empty",
         },
         Row {
@@ -142,7 +168,7 @@ fn of_services() -> Vec<Row> {
             },
             scenario: "",
             plan: as_it_is,
-            ends: fails(Kind::Refused, ""),
+            ends: fails(Kind::Refused, "it has the deployment controller EXTERNAL"),
             others: "the same",
         },
     ]

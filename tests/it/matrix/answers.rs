@@ -1,6 +1,6 @@
 //! Answers that are late, lost, denied, or not what anybody knows.
 
-use super::{BALANCED, DONE, Ends, Row, SERVICE, as_it_is, fails, minutes};
+use super::{BALANCED, DONE, Row, SERVICE, SILENT, TWO, as_it_is, done_within, fails, minutes};
 use slipway::failure::Kind;
 
 pub fn rows() -> Vec<Row> {
@@ -48,9 +48,7 @@ fn that_pass() -> Vec<Row> {
             service: SERVICE,
             scenario: "[[fault]]\nservice = \"ecs\"\noperation = \"DescribeServices\"\nevery = 3\naction = \"stale\"\n",
             plan: as_it_is,
-            ends: Ends::Done {
-                within: Some((60, 300)),
-            },
+            ends: done_within(60, 300, TWO),
             others: "sil, fabfuel: success from before the update",
         },
         Row {
@@ -86,7 +84,7 @@ fn that_pass() -> Vec<Row> {
                 "[[fate]]\nfamily = \"shop\"\nrevision = 2\ncrash = { after-seconds = 1, exit-code = 3 }\n"
             ),
             plan: as_it_is,
-            ends: fails(Kind::RolledBack, "3"),
+            ends: fails(Kind::RolledBack, SILENT),
             others: "as with every rollback",
         },
     ]
@@ -99,7 +97,10 @@ fn that_stay() -> Vec<Row> {
             service: SERVICE,
             scenario: "[[fault]]\nservice = \"ecs\"\noperation = \"UpdateService\"\naction = \"access-denied\"\n",
             plan: as_it_is,
-            ends: fails(Kind::Refused, "ecs:UpdateService"),
+            ends: fails(
+                Kind::Refused,
+                "call `ecs:UpdateService` (request …): AccessDeniedException: User: … is not authorized to perform: ecs:UpdateService because no identity-based policy allows the ecs:UpdateService action",
+            ),
             others: "right",
         },
         Row {
@@ -108,9 +109,7 @@ fn that_stay() -> Vec<Row> {
             scenario: "[[fault]]\nservice = \"ecs\"\noperation = \"ListTasks\"\naction = \"access-denied\"\n",
             plan: as_it_is,
             // ECS's word for the deployment, and the digests of its revision, are proof enough.
-            ends: Ends::Done {
-                within: Some((100, 300)),
-            },
+            ends: done_within(100, 300, TWO),
             others: "aws wait and aws-actions: success without any proof of the image",
         },
         Row {
@@ -118,7 +117,7 @@ fn that_stay() -> Vec<Row> {
             service: SERVICE,
             scenario: "[[fault]]\nservice = \"ecs\"\nfrom = 14\naction = \"expired-token\"\n",
             plan: as_it_is,
-            ends: fails(Kind::Unclear, ""),
+            ends: fails(Kind::Unclear, "the AWS credentials ended during the watch"),
             others: "aws-actions#527: \"failed\" after an hour",
         },
         Row {
@@ -127,7 +126,10 @@ fn that_stay() -> Vec<Row> {
             scenario: "[[fault]]\nservice = \"ecs\"\noperation = \"DescribeServices\"\nfrom = 3\naction = \"unknown-word\"\n\
                        member = \"rolloutState\"\n",
             plan: |plan| plan.deploy.timeout = minutes(5),
-            ends: fails(Kind::Unclear, ""),
+            ends: fails(
+                Kind::Unclear,
+                "ECS says rollout state `WORD_OF_TOMORROW`, which this version of slipway does not know",
+            ),
             others: "aws wait does not look at it: success",
         },
         Row {
@@ -136,7 +138,10 @@ fn that_stay() -> Vec<Row> {
             scenario: "[[fault]]\nservice = \"ecs\"\noperation = \"DescribeTasks\"\naction = \"unknown-word\"\n\
                        member = \"lastStatus\"\n",
             plan: |plan| plan.deploy.timeout = minutes(5),
-            ends: fails(Kind::Unclear, ""),
+            ends: fails(
+                Kind::Unclear,
+                "ECS says task status `WORD_OF_TOMORROW`, which this version of slipway does not know",
+            ),
             others: "aws wait does not look at tasks: success",
         },
         Row {
@@ -145,7 +150,10 @@ fn that_stay() -> Vec<Row> {
             scenario: "[[fault]]\nservice = \"ecs\"\noperation = \"DescribeServices\"\nfrom = 3\naction = \"drop-member\"\n\
                        member = \"services.desiredCount\"\n",
             plan: |plan| plan.deploy.timeout = minutes(5),
-            ends: fails(Kind::Unclear, ""),
+            ends: fails(
+                Kind::Unclear,
+                "still waiting for desiredCount, which ECS does not report",
+            ),
             others: "a client that reads a missing number as 0 says success",
         },
         Row {
@@ -154,7 +162,10 @@ fn that_stay() -> Vec<Row> {
             scenario: "[[fault]]\nservice = \"ecs\"\noperation = \"Describe*\"\naction = \"drop-member\"\n\
                        member = \"imageDigest\"\n",
             plan: |plan| plan.deploy.timeout = minutes(5),
-            ends: fails(Kind::Unclear, ""),
+            ends: fails(
+                Kind::Unclear,
+                "still waiting for container `web` to report its image's digest",
+            ),
             others: "nobody proves which image runs",
         },
     ]

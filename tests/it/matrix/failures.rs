@@ -1,6 +1,6 @@
 //! Versions that do not work.
 
-use super::{BALANCED, Breaker, Row, SERVICE, Service, as_it_is, fails, minutes};
+use super::{BALANCED, Breaker, Row, SERVICE, SILENT, Service, as_it_is, fails, minutes};
 use slipway::config::settings::OnFailure;
 use slipway::failure::Kind;
 
@@ -9,9 +9,20 @@ const NO_BREAKER: Service = Service {
     ..SERVICE
 };
 
-const PULL: &str = "[[fate]]\nfamily = \"shop\"\nrevision = 2\n\
-    pull-failure = \"CannotPullContainerError: pull image manifest has been retried 7 time(s): failed to resolve ref \
-    registry.example/shop/web: not found\"\n";
+macro_rules! pull {
+    () => {
+        "[[fate]]\nfamily = \"shop\"\nrevision = 2\n\
+         pull-failure = \"CannotPullContainerError: pull image manifest has been retried 7 time(s): failed to resolve ref \
+         registry.example/shop/web: not found\"\n"
+    };
+}
+
+const PULL: &str = pull!();
+
+const NO_IMAGE: &str = "CannotPullContainerError: pull image manifest has been retried 7 time(s): failed to resolve ref \
+    registry.example/shop/web: not found";
+
+const CRASHED: &str = "container web exited with code 3: \"shop: no DATABASE_URL\"";
 
 const CRASH: &str = "[[fate]]\nfamily = \"shop\"\nrevision = 2\nlines = [\"shop: no DATABASE_URL\"]\n\
     crash = { after-seconds = 1, exit-code = 3 }\n";
@@ -37,7 +48,7 @@ fn of_starts() -> Vec<Row> {
             service: SERVICE,
             scenario: PULL,
             plan: |plan| plan.deploy.timeout = minutes(30),
-            ends: fails(Kind::RolledBack, "CannotPullContainerError"),
+            ends: fails(Kind::RolledBack, NO_IMAGE),
             others: "fabfuel, sil, aws wait: success; CodePipeline: in progress for 60 min",
         },
         Row {
@@ -45,8 +56,16 @@ fn of_starts() -> Vec<Row> {
             service: NO_BREAKER,
             scenario: PULL,
             plan: |plan| plan.deploy.timeout = minutes(30),
-            ends: fails(Kind::RolledBack, "CannotPullContainerError"),
+            ends: fails(Kind::RolledBack, NO_IMAGE),
             others: "all time out after 90 s to 60 min, without the reason",
+        },
+        Row {
+            name: "the image is not there, and the breaker never trips: ECS stops trying",
+            service: SERVICE,
+            scenario: concat!("[ecs]\nstalls-after = 2\n", pull!()),
+            plan: |plan| plan.deploy.timeout = minutes(20),
+            ends: fails(Kind::RolledBack, NO_IMAGE),
+            others: "all time out; CodePipeline: in progress for 60 min",
         },
         Row {
             name: "no manifest for the platform",
@@ -55,7 +74,10 @@ fn of_starts() -> Vec<Row> {
                 "pull-failure = \"CannotPullContainerError: image Manifest does not contain descriptor matching platform 'linux/amd64'\""
             ),
             plan: |plan| plan.deploy.timeout = minutes(30),
-            ends: fails(Kind::RolledBack, "linux/amd64"),
+            ends: fails(
+                Kind::RolledBack,
+                "CannotPullContainerError: image Manifest does not contain descriptor matching platform 'linux/amd64'",
+            ),
             others: "all time out",
         },
         Row {
@@ -63,7 +85,7 @@ fn of_starts() -> Vec<Row> {
             service: SERVICE,
             scenario: CRASH,
             plan: as_it_is,
-            ends: fails(Kind::RolledBack, "3"),
+            ends: fails(Kind::RolledBack, CRASHED),
             others: "fabfuel: success, and deregisters what runs; sil, aws wait: success; ecspresso, aws-actions: late",
         },
         Row {
@@ -71,7 +93,7 @@ fn of_starts() -> Vec<Row> {
             service: NO_BREAKER,
             scenario: CRASH,
             plan: as_it_is,
-            ends: fails(Kind::RolledBack, "3"),
+            ends: fails(Kind::RolledBack, CRASHED),
             others: "all time out: 90 s (sil) to 60 min (CodePipeline)",
         },
         Row {
@@ -79,7 +101,7 @@ fn of_starts() -> Vec<Row> {
             service: NO_BREAKER,
             scenario: CRASH,
             plan: |plan| plan.deploy.on_failure = OnFailure::Leave,
-            ends: fails(Kind::RolloutFailed, "3"),
+            ends: fails(Kind::RolloutFailed, CRASHED),
             others: "all time out",
         },
         Row {
@@ -87,7 +109,10 @@ fn of_starts() -> Vec<Row> {
             service: SERVICE,
             scenario: fate!("crash = { after-seconds = 30, exit-code = 1 }"),
             plan: as_it_is,
-            ends: fails(Kind::RolledBack, "1"),
+            ends: fails(
+                Kind::RolledBack,
+                "container web exited with code 1 after 30 s, and wrote nothing to its log",
+            ),
             others: "sil: success at the first running task",
         },
         Row {
@@ -95,7 +120,10 @@ fn of_starts() -> Vec<Row> {
             service: SERVICE,
             scenario: fate!("crash = { after-seconds = 2, out-of-memory = true }"),
             plan: as_it_is,
-            ends: fails(Kind::RolledBack, "OutOfMemory"),
+            ends: fails(
+                Kind::RolledBack,
+                "container web ran out of memory: killed with exit code 137 (OutOfMemoryError: Container killed due to memory usage)",
+            ),
             others: "nobody says why",
         },
         Row {
@@ -105,7 +133,10 @@ fn of_starts() -> Vec<Row> {
                 "start-failure = \"ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: unable to retrieve secret from asm: AccessDeniedException\"\nfails-after-seconds = 20"
             ),
             plan: |plan| plan.deploy.timeout = minutes(40),
-            ends: fails(Kind::RolledBack, "unable to retrieve secret"),
+            ends: fails(
+                Kind::RolledBack,
+                "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: unable to retrieve secret from asm: AccessDeniedException",
+            ),
             others: "aws-actions: half an hour, then \"not in the state servicesStable\"",
         },
         Row {
@@ -115,7 +146,10 @@ fn of_starts() -> Vec<Row> {
                 "start-failure = \"ResourceInitializationError: failed to validate logger args: create stream has been retried 1 times: ResourceNotFoundException: The specified log group does not exist.\"\nfails-after-seconds = 20"
             ),
             plan: |plan| plan.deploy.timeout = minutes(40),
-            ends: fails(Kind::RolledBack, "log group does not exist"),
+            ends: fails(
+                Kind::RolledBack,
+                "ResourceInitializationError: failed to validate logger args: create stream has been retried 1 times: ResourceNotFoundException: The specified log group does not exist.",
+            ),
             others: "aws-actions#215: 30 min without a reason",
         },
         Row {
@@ -125,7 +159,10 @@ fn of_starts() -> Vec<Row> {
                 "container-failure = \"CannotStartContainerError: Error response from daemon: exec /app: exec format error\"\nfails-after-seconds = 5"
             ),
             plan: |plan| plan.deploy.timeout = minutes(40),
-            ends: fails(Kind::RolledBack, "exec format error"),
+            ends: fails(
+                Kind::RolledBack,
+                "CannotStartContainerError: Error response from daemon: exec /app: exec format error",
+            ),
             others: "all time out",
         },
         Row {
@@ -133,7 +170,10 @@ fn of_starts() -> Vec<Row> {
             service: SERVICE,
             scenario: fate!("never-starts = true"),
             plan: |plan| plan.deploy.timeout = minutes(5),
-            ends: fails(Kind::Deadline, ""),
+            ends: fails(
+                Kind::Deadline,
+                "no task failed: 2 tasks are still ACTIVATING, container web has not started",
+            ),
             others: "slow and broken look the same: \"Max attempts exceeded\"",
         },
         Row {
@@ -144,7 +184,7 @@ fn of_starts() -> Vec<Row> {
             plan: |plan| plan.deploy.timeout = minutes(5),
             ends: fails(
                 Kind::Deadline,
-                "no container instance met all of its requirements",
+                "ECS was unable to place a task because no container instance met all of its requirements",
             ),
             others: "fabfuel fails at the first event, the others time out without a reason",
         },
@@ -161,7 +201,7 @@ fn of_checks() -> Vec<Row> {
             },
             scenario: fate!("health = \"fails\""),
             plan: |plan| plan.deploy.timeout = minutes(30),
-            ends: fails(Kind::RolledBack, "health check"),
+            ends: fails(Kind::RolledBack, "container web fails its health check"),
             others: "fabfuel, sil, aws wait: success after the rollback",
         },
         Row {
@@ -169,7 +209,10 @@ fn of_checks() -> Vec<Row> {
             service: BALANCED,
             scenario: fate!("target = 404"),
             plan: |plan| plan.deploy.timeout = minutes(30),
-            ends: fails(Kind::RolledBack, "404"),
+            ends: fails(
+                Kind::RolledBack,
+                "targets of web are unhealthy: Health checks failed with these codes: [404]",
+            ),
             others: "nobody says 404; aws wait: success after the rollback",
         },
         Row {
@@ -177,7 +220,10 @@ fn of_checks() -> Vec<Row> {
             service: BALANCED,
             scenario: fate!("target = \"timeout\""),
             plan: |plan| plan.deploy.timeout = minutes(30),
-            ends: fails(Kind::RolledBack, "timed out"),
+            ends: fails(
+                Kind::RolledBack,
+                "targets of web are unhealthy: Request timed out",
+            ),
             others: "nobody says why",
         },
         Row {
@@ -188,7 +234,10 @@ fn of_checks() -> Vec<Row> {
             },
             scenario: fate!("target = \"refused\""),
             plan: |plan| plan.deploy.timeout = minutes(30),
-            ends: fails(Kind::RolledBack, "ealth check"),
+            ends: fails(
+                Kind::RolledBack,
+                "targets of web are unhealthy: Health checks failed (Target.FailedHealthChecks)",
+            ),
             others: "all time out",
         },
     ]
@@ -204,7 +253,7 @@ fn of_breakers() -> Vec<Row> {
             },
             scenario: CRASH,
             plan: |plan| plan.deploy.on_failure = OnFailure::Leave,
-            ends: fails(Kind::RolloutFailed, "3"),
+            ends: fails(Kind::RolloutFailed, CRASHED),
             others: "aws wait, aws-actions, sil and CodePipeline time out",
         },
         Row {
@@ -215,7 +264,7 @@ fn of_breakers() -> Vec<Row> {
             },
             scenario: CRASH,
             plan: as_it_is,
-            ends: fails(Kind::RolledBack, "3"),
+            ends: fails(Kind::RolledBack, CRASHED),
             others: "as with every rollback",
         },
         Row {
@@ -226,7 +275,7 @@ fn of_breakers() -> Vec<Row> {
                 "[[fate]]\nfamily = \"shop\"\nrevision = 2\ncrash = { after-seconds = 1, exit-code = 3 }\n"
             ),
             plan: as_it_is,
-            ends: fails(Kind::RolledBack, "3"),
+            ends: fails(Kind::RolledBack, SILENT),
             others: "aws-actions cannot tell it from somebody else's deployment",
         },
         Row {
@@ -237,7 +286,7 @@ fn of_breakers() -> Vec<Row> {
                 "[[fate]]\nfamily = \"shop\"\nrevision = 2\ncrash = { after-seconds = 1, exit-code = 3 }\n"
             ),
             plan: as_it_is,
-            ends: fails(Kind::RolledBack, "3"),
+            ends: fails(Kind::RolledBack, SILENT),
             others: "as with every rollback",
         },
         Row {
@@ -248,7 +297,7 @@ fn of_breakers() -> Vec<Row> {
             },
             scenario: "[[fate]]\nfamily = \"shop\"\ncrash = { after-seconds = 1, exit-code = 3 }\n",
             plan: as_it_is,
-            ends: fails(Kind::RolloutFailed, "3"),
+            ends: fails(Kind::RolloutFailed, SILENT),
             others: "all time out",
         },
     ]

@@ -12,6 +12,8 @@ use crate::support::Bench;
 use futures_util::stream::{self, StreamExt as _};
 use serde_json::{Value, json};
 use slipway::failure::Kind;
+use slipway::report::event::Event;
+use slipway::report::human::{Style, line};
 use slipway::stage::deploy::DeployPlan;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -61,14 +63,52 @@ pub struct Balancer {
     drain: u32,
 }
 
+/// How a deploy ends: neither without the line that says why, nor without the one that says what was proven.
 pub enum Ends {
-    /// Done and proven, so many seconds after the deploy began.
-    Done { within: Option<(u64, u64)> },
-    /// With this kind, and this in the line of the cause.
-    Fails { kind: Kind, cause: &'static str },
+    Done {
+        /// What was proven, and what is healthy.
+        proof: Line,
+        /// So many seconds after the deploy began.
+        within: Option<(u64, u64)>,
+    },
+    Fails {
+        kind: Kind,
+        /// The root cause.
+        cause: Line,
+    },
 }
 
-const DONE: Ends = Ends::Done { within: None };
+/// A whole line of what is told; `…` stands for what a run makes up, such as an id.
+#[derive(Clone, Copy)]
+pub struct Line(&'static str);
+
+impl Line {
+    const fn of(text: &'static str) -> Self {
+        assert!(!text.is_empty(), "every end has its line");
+        Self(text)
+    }
+
+    fn is(self, told: &str) -> bool {
+        fn like(told: &str, pattern: &str) -> bool {
+            let Some((head, tail)) = pattern.split_once('…') else {
+                return told == pattern;
+            };
+            told.strip_prefix(head).is_some_and(|rest| {
+                let mut ends = rest.char_indices().map(|(at, _)| at).chain([rest.len()]);
+                ends.any(|at| like(&rest[at..], tail))
+            })
+        }
+        like(told, self.0)
+    }
+}
+
+/// What a success says of two tasks of version 2.
+const TWO: &str = "container web: 2 tasks proven to run sha256:22222222…; healthy: shop:2 after …";
+
+/// What a failure says of containers that end with code 3 at once, without a word.
+const SILENT: &str = "container web exited with code 3 after 1 s, and wrote nothing to its log";
+
+const DONE: Ends = done(TWO);
 
 /// A service of two tasks whose breaker rolls back.
 const SERVICE: Service = Service {
@@ -86,8 +126,25 @@ const BALANCED: Service = Service {
     ..SERVICE
 };
 
+const fn done(proof: &'static str) -> Ends {
+    Ends::Done {
+        proof: Line::of(proof),
+        within: None,
+    }
+}
+
+const fn done_within(from: u64, to: u64, proof: &'static str) -> Ends {
+    Ends::Done {
+        proof: Line::of(proof),
+        within: Some((from, to)),
+    }
+}
+
 const fn fails(kind: Kind, cause: &'static str) -> Ends {
-    Ends::Fails { kind, cause }
+    Ends::Fails {
+        kind,
+        cause: Line::of(cause),
+    }
 }
 
 fn as_it_is(_: &mut DeployPlan) {}
@@ -108,7 +165,8 @@ struct Told {
     name: &'static str,
     verdict: String,
     code: u8,
-    cause: String,
+    /// The root cause, or what was proven.
+    line: String,
     others: &'static str,
     wrong: Option<String>,
 }
@@ -119,7 +177,7 @@ impl Told {
             name,
             verdict: String::new(),
             code: 0,
-            cause: String::new(),
+            line: String::new(),
             others,
             wrong: Some(format!("{name}\n{panic}")),
         }
@@ -137,13 +195,14 @@ async fn play(row: Row) -> Told {
         name: row.name,
         verdict: String::new(),
         code: 0,
-        cause: String::new(),
+        line: String::new(),
         others: row.others,
         wrong: None,
     };
     let text = match &outcome {
         Ok(_) => {
             "done and proven".clone_into(&mut told.verdict);
+            told.line = proof(&bench);
             format!("done after {took} s")
         }
         Err(failure) => {
@@ -153,29 +212,45 @@ async fn play(row: Row) -> Told {
             let cause = text
                 .lines()
                 .find_map(|line| line.trim_start().strip_prefix("cause:"));
-            cause.unwrap_or_default().trim().clone_into(&mut told.cause);
+            cause.unwrap_or_default().trim().clone_into(&mut told.line);
             text
         }
     };
     let right = match (&row.ends, &outcome) {
-        (Ends::Done { within }, Ok(_)) => within.is_none_or(|(from, to)| (from..=to).contains(&took)),
+        (Ends::Done { proof, within }, Ok(_)) => {
+            proof.is(&told.line) && within.is_none_or(|(from, to)| (from..=to).contains(&took))
+        }
         (Ends::Fails { kind, cause }, Err(failure)) => {
             let first_screen = text.lines().count() <= 40;
-            failure.kind == *kind && told.cause.contains(cause) && first_screen && failure.left.is_some()
+            failure.kind == *kind && cause.is(&told.line) && first_screen && failure.left.is_some()
         }
         _ => false,
     };
     if !right {
         let wanted = match &row.ends {
-            Ends::Done { within } => format!("done {within:?}"),
-            Ends::Fails { kind, cause } => format!("{kind:?} because of `{cause}`"),
+            Ends::Done { proof, within } => format!("done {within:?}, with `{}`", proof.0),
+            Ends::Fails { kind, cause } => format!("{kind:?} because of `{}`", cause.0),
         };
+        let (name, line) = (row.name, &told.line);
         told.wrong = Some(format!(
-            "{}\nwanted: {wanted}\ngot, after {took} s: {text}\n",
-            row.name
+            "{name}\nwanted: {wanted}\ngot, after {took} s: {line}\n{text}\n"
         ));
     }
     told
+}
+
+/// What was proven of the service's containers, and the last word on it.
+fn proof(bench: &Bench) -> String {
+    let told = bench.told();
+    let of_proof = |event: &&Event| matches!(event, Event::DigestProven { .. } | Event::Healthy { .. });
+    let lines = told
+        .iter()
+        .filter(of_proof)
+        .filter_map(|event| line(event, Style::default()));
+    let lines: Vec<String> = lines
+        .map(|line| line.trim_start_matches("shop: ").to_owned())
+        .collect();
+    lines.join("; ")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -209,7 +284,7 @@ fn table_file() -> PathBuf {
 
 fn table(told: &[Told]) -> String {
     let mut text =
-        "| situation | exit | verdict | cause | what others say |\n| --- | --- | --- | --- | --- |\n"
+        "| situation | exit | verdict | cause, or proof | what others say |\n| --- | --- | --- | --- | --- |\n"
             .to_owned();
     let cell = |text: &str| text.replace('|', "\\|");
     for one in told {
@@ -217,12 +292,12 @@ fn table(told: &[Told]) -> String {
             name,
             verdict,
             code,
-            cause,
+            line,
             others,
             ..
         } = one;
-        let (verdict, cause) = (cell(verdict), cell(cause));
-        let _ = writeln!(text, "| {name} | {code} | {verdict} | {cause} | {others} |");
+        let (verdict, line) = (cell(verdict), cell(line));
+        let _ = writeln!(text, "| {name} | {code} | {verdict} | {line} | {others} |");
     }
     text
 }

@@ -1,6 +1,6 @@
 //! Blue/green, linear and canary deployments, lifecycle hooks, alarms.
 
-use super::{Breaker, DONE, Ends, Row, SERVICE, Service, as_it_is, fails, minutes};
+use super::{Breaker, DONE, Row, SERVICE, Service, TWO, as_it_is, done_within, fails, minutes};
 use slipway::failure::Kind;
 
 /// A service with this `deploymentConfiguration`.
@@ -33,9 +33,7 @@ fn that_succeed() -> Vec<Row> {
             service: with(BLUE_GREEN),
             scenario: "",
             plan: |plan| plan.deploy.timeout = minutes(20),
-            ends: Ends::Done {
-                within: Some((300, 1200)),
-            },
+            ends: done_within(300, 1200, TWO),
             others: "sil: success before any traffic; aws wait times out when it bakes for longer than 10 min",
         },
         Row {
@@ -45,9 +43,7 @@ fn that_succeed() -> Vec<Row> {
             ),
             scenario: "",
             plan: |plan| plan.deploy.timeout = minutes(20),
-            ends: Ends::Done {
-                within: Some((120, 1200)),
-            },
+            ends: done_within(120, 1200, TWO),
             others: "sil: success at the first running task",
         },
         Row {
@@ -57,9 +53,7 @@ fn that_succeed() -> Vec<Row> {
             ),
             scenario: "",
             plan: |plan| plan.deploy.timeout = minutes(20),
-            ends: Ends::Done {
-                within: Some((180, 1200)),
-            },
+            ends: done_within(180, 1200, TWO),
             others: "sil: success at the first running task",
         },
         Row {
@@ -67,9 +61,7 @@ fn that_succeed() -> Vec<Row> {
             service: with(PAUSE),
             scenario: "[[act]]\nservice = \"shop\"\nafter-seconds = 240\nact = \"continue-deployment\"\naction = \"continue\"\n",
             plan: |plan| plan.deploy.timeout = minutes(20),
-            ends: Ends::Done {
-                within: Some((240, 1200)),
-            },
+            ends: done_within(240, 1200, TWO),
             others: "ecspresso#1055 panicked; the others know no pause",
         },
         Row {
@@ -90,7 +82,10 @@ fn that_fail() -> Vec<Row> {
             service: with(PAUSE),
             scenario: "",
             plan: |plan| plan.deploy.timeout = minutes(30),
-            ends: fails(Kind::RolledBack, ""),
+            ends: fails(
+                Kind::RolledBack,
+                "Service deployment rolled back because POST_SCALE_UP pause hook timed out.",
+            ),
             others: "aws wait: success after the rollback",
         },
         Row {
@@ -98,7 +93,10 @@ fn that_fail() -> Vec<Row> {
             service: with(PAUSE),
             scenario: "",
             plan: |plan| plan.deploy.timeout = minutes(5),
-            ends: fails(Kind::Deadline, ""),
+            ends: fails(
+                Kind::Deadline,
+                "a pause hook: the deployment waits for somebody to let it go on in stage POST_SCALE_UP (`aws ecs continue-service-deployment --service-deployment-arn … --hook-id … --action CONTINUE`, else ROLLBACK)",
+            ),
             others: "\"Max attempts exceeded\"",
         },
         Row {
@@ -106,7 +104,10 @@ fn that_fail() -> Vec<Row> {
             service: with(PAUSE),
             scenario: "[[act]]\nservice = \"shop\"\nafter-seconds = 240\nact = \"continue-deployment\"\naction = \"rollback\"\n",
             plan: |plan| plan.deploy.timeout = minutes(20),
-            ends: fails(Kind::RolledBack, ""),
+            ends: fails(
+                Kind::RolledBack,
+                "Service deployment rolled back because POST_SCALE_UP pause hook was rolled back.",
+            ),
             others: "fabfuel, sil, aws wait: success",
         },
         Row {
@@ -114,7 +115,10 @@ fn that_fail() -> Vec<Row> {
             service: with(LAMBDA),
             scenario: "[[hook]]\ntarget = \"smoke-test\"\noutcome = \"fails\"\nafter-seconds = 10\n",
             plan: |plan| plan.deploy.timeout = minutes(20),
-            ends: fails(Kind::RolledBack, "smoke-test"),
+            ends: fails(
+                Kind::RolledBack,
+                "Service deployment rolled back because POST_SCALE_UP lifecycle hook(s) failed. Lifecycle hook target …:function:smoke-test returned FAILED status.",
+            ),
             others: "fabfuel, sil, aws wait: success",
         },
         Row {
@@ -122,7 +126,7 @@ fn that_fail() -> Vec<Row> {
             service: with(ALARMS),
             scenario: "[[act]]\nservice = \"shop\"\nafter-seconds = 45\nact = \"alarm\"\nname = \"errors\"\nstate = \"alarm\"\n",
             plan: as_it_is,
-            ends: fails(Kind::RolledBack, "errors"),
+            ends: fails(Kind::RolledBack, "alarm `errors` fired"),
             others: "fabfuel, sil, aws wait: success",
         },
         Row {
@@ -132,7 +136,7 @@ fn that_fail() -> Vec<Row> {
             ),
             scenario: "[[act]]\nservice = \"shop\"\nafter-seconds = 300\nact = \"alarm\"\nname = \"errors\"\nstate = \"alarm\"\n",
             plan: |plan| plan.deploy.timeout = minutes(30),
-            ends: fails(Kind::RolledBack, "errors"),
+            ends: fails(Kind::RolledBack, "alarm `errors` fired"),
             others: "sil: success before the traffic, long before the alarm",
         },
     ]

@@ -1,6 +1,6 @@
 //! Rollouts that succeed, some of them late, or after trouble that passes.
 
-use super::{BALANCED, Balancer, DONE, Ends, Row, SERVICE, Service, as_it_is};
+use super::{BALANCED, Balancer, DONE, Row, SERVICE, Service, TWO, as_it_is, done, done_within};
 use slipway::config::settings::Until;
 
 pub fn rows() -> Vec<Row> {
@@ -13,7 +13,7 @@ pub fn rows() -> Vec<Row> {
             },
             scenario: "",
             plan: as_it_is,
-            ends: DONE,
+            ends: done("container web: 1 task proven to run sha256:22222222…; healthy: shop:2 after …"),
             others: "right; aws-actions may come up to 10 min late (back-off of its waiter)",
         },
         Row {
@@ -32,7 +32,7 @@ pub fn rows() -> Vec<Row> {
             },
             scenario: "",
             plan: as_it_is,
-            ends: DONE,
+            ends: done("container web: 4 tasks proven to run sha256:22222222…; healthy: shop:2 after …"),
             others: "right; sil says done with the first running task",
         },
         Row {
@@ -40,9 +40,7 @@ pub fn rows() -> Vec<Row> {
             service: SERVICE,
             scenario: "",
             plan: as_it_is,
-            ends: Ends::Done {
-                within: Some((60, 300)),
-            },
+            ends: done_within(60, 300, TWO),
             others: "a tool that compares running with the new deployment's own desired count succeeds at once",
         },
         Row {
@@ -50,9 +48,7 @@ pub fn rows() -> Vec<Row> {
             service: SERVICE,
             scenario: "[ecs]\nstale-describes = 4\n",
             plan: as_it_is,
-            ends: Ends::Done {
-                within: Some((60, 300)),
-            },
+            ends: done_within(60, 300, TWO),
             others: "fabfuel, sil and aws wait: false success possible; aws-actions: fails with \"not found\"",
         },
         Row {
@@ -63,9 +59,7 @@ pub fn rows() -> Vec<Row> {
             },
             scenario: "",
             plan: as_it_is,
-            ends: Ends::Done {
-                within: Some((30, 150)),
-            },
+            ends: done_within(30, 150, TWO),
             others: "fabfuel and sil time out, aws wait exits 255 at 10 min, CodePipeline waits",
         },
         Row {
@@ -76,9 +70,7 @@ pub fn rows() -> Vec<Row> {
             },
             scenario: "",
             plan: |plan| plan.deploy.until = Until::Steady,
-            ends: Ends::Done {
-                within: Some((300, 600)),
-            },
+            ends: done_within(300, 600, TWO),
             others: "fabfuel and sil time out",
         },
         Row {
@@ -97,9 +89,7 @@ pub fn rows() -> Vec<Row> {
             service: SERVICE,
             scenario: "[[fate]]\nfamily = \"shop\"\nrevision = 2\nstarts-after-seconds = 120\n",
             plan: as_it_is,
-            ends: Ends::Done {
-                within: Some((120, 400)),
-            },
+            ends: done_within(120, 400, TWO),
             others: "sil times out at 90 s and rolls a good version back",
         },
         Row {
@@ -149,9 +139,11 @@ pub fn rows() -> Vec<Row> {
                 }
                 plan.deploy.force = true;
             },
-            ends: Ends::Done {
-                within: Some((60, 300)),
-            },
+            ends: done_within(
+                60,
+                300,
+                "container web: 2 tasks proven to run sha256:11111111…; healthy: shop:1 after …",
+            ),
             others: "ecspresso cannot tell it from its rollback",
         },
         Row {
@@ -162,7 +154,7 @@ pub fn rows() -> Vec<Row> {
             },
             scenario: "[quotas]\nenforce = false\n",
             plan: as_it_is,
-            ends: DONE,
+            ends: done("container web: 120 tasks proven to run sha256:22222222…; healthy: shop:2 after …"),
             others: "fabfuel reads one page of 100, and can never succeed",
         },
         Row {
@@ -173,7 +165,7 @@ pub fn rows() -> Vec<Row> {
             },
             scenario: "",
             plan: |plan| plan.deploy.allow_zero = true,
-            ends: DONE,
+            ends: done("healthy: shop:2 after …"),
             others: "all say success without being asked whether that is meant",
         },
         Row {
@@ -186,9 +178,11 @@ pub fn rows() -> Vec<Row> {
             },
             scenario: "[[fate]]\nfamily = \"shop\"\nrevision = 2\ntasks = 2\nstarts-after-seconds = 200\n",
             plan: as_it_is,
-            ends: Ends::Done {
-                within: Some((230, 600)),
-            },
+            ends: done_within(
+                230,
+                600,
+                "container web: 4 tasks proven to run sha256:22222222…; healthy: shop:2 after …",
+            ),
             others: "ecspresso and aws-actions: success at half of the tasks",
         },
         Row {
