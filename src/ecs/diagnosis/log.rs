@@ -132,8 +132,9 @@ pub(super) fn part(known: Known<'_>, groups: &[Group<'_>]) -> Part {
     if let Some(log) = known.logs.first() {
         let (container, task) = (&log.container, &log.task);
         if log.lines.is_empty() {
-            // A container that is well has nothing to say.
-            if groups.is_empty() && !fails_checks(known.seen, log) {
+            // A container that is well, or lost its host, need not say anything.
+            let failed = groups.iter().any(|group| group.rank != Rank::Infrastructure);
+            if !failed && !fails_checks(known.seen, log) {
                 return Part::default();
             }
             return Part::of(

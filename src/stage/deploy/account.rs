@@ -131,16 +131,19 @@ fn with_cause(failure: Failure, loss: &Loss, diagnosis: &Diagnosis) -> Failure {
         return failure;
     }
     let own = failure.cause.clone();
-    let mut hints = diagnosis.hints.clone();
     // Where no task failed, ECS's own reason says more: somebody's request, for example.
     let found = diagnosis.cause.clone();
-    let cause = match loss {
-        Loss::RollingBack { .. } | Loss::RolledBack { .. } if diagnosis.is_weak => own.clone().or(found),
-        _ => found.or_else(|| own.clone()),
+    let says_more = match loss {
+        Loss::RollingBack { .. } | Loss::RolledBack { .. } => diagnosis.is_weak && own.is_some(),
+        _ => false,
     };
-    if cause == own {
-        hints.extend(own.as_deref().and_then(hint_of_reason));
-    }
+    let (cause, mut hints) = match found {
+        Some(found) if !says_more => (Some(found), diagnosis.hints.clone()),
+        _ => {
+            let advice = own.as_deref().and_then(hint_of_reason);
+            (own, advice.into_iter().collect())
+        }
+    };
     hints.extend(failure.hints);
     Failure {
         cause,
@@ -217,6 +220,30 @@ mod tests {
         let failure = with_cause(failure, &alarm, &crash);
         assert_eq!(failure.cause.as_deref(), Some("crash"));
         assert_eq!(failure.hints, ["mend it", "own"], "what helps most goes first");
+    }
+
+    #[test]
+    fn where_no_task_failed_what_ecs_says_and_its_advice_stand_alone() {
+        let stopped = Loss::RollingBack {
+            why: RollbackCause::Other(None),
+        };
+        let weak = Diagnosis {
+            cause: Some("still starting".to_owned()),
+            is_weak: true,
+            hints: vec!["be patient".to_owned()],
+            ..Diagnosis::default()
+        };
+        let failure = Failure::new(Kind::RolledBack, "x").cause("rolled back because it was stopped");
+        let failure = with_cause(failure, &stopped, &weak);
+        assert_eq!(
+            failure.cause.as_deref(),
+            Some("rolled back because it was stopped")
+        );
+        assert!(
+            failure.hints.len() == 1 && failure.hints[0].contains("StopServiceDeployment"),
+            "{:?}",
+            failure.hints
+        );
     }
 
     #[test]

@@ -241,10 +241,7 @@ const OF_DEPLOYMENTS: &[(&[&str], &str)] = &[
         &["pause hook"],
         "CloudTrail says who called ecs:ContinueServiceDeployment with ROLLBACK",
     ),
-    (
-        &["lifecycle hook"],
-        "the log of the hook's function (`/aws/lambda/NAME`) says why",
-    ),
+    (&["lifecycle hook"], "the log of the hook's function says why"),
     (&["was stopped"], STOPPED),
     (&["user request"], STOPPED),
     (
@@ -271,10 +268,14 @@ pub(super) fn of_said(said: &str, facts: &Facts<'_>) -> Option<String> {
 pub(super) fn of_reason(reason: &str) -> Option<String> {
     let lower = reason.to_lowercase();
     let fits = |(words, _): &&(&[&str], &str)| words.iter().all(|word| lower.contains(word));
-    OF_DEPLOYMENTS
-        .iter()
-        .find(fits)
-        .map(|(_, hint)| (*hint).to_owned())
+    let (_, hint) = OF_DEPLOYMENTS.iter().find(fits)?;
+    // Where a Lambda function writes: `arn:aws:lambda:REGION:ACCOUNT:function:NAME`, perhaps with a version.
+    let function = reason.split_once(":function:").map(|(_, rest)| rest);
+    let name = function.and_then(|rest| rest.split([' ', ':']).next());
+    Some(name.map_or_else(
+        || (*hint).to_owned(),
+        |name| format!("{hint}: `/aws/lambda/{name}`"),
+    ))
 }
 
 /// The advice for a text of ECS or a load balancer; the first that fits.

@@ -124,6 +124,14 @@ fn a_log_of_a_container_that_is_well_is_told_only_where_it_says_something() {
             .log(&[])
             .behind(vec![unhealthy("1", "Target.Timeout", "Request timed out")])
     ));
+    assert!(!told(
+        World::of(vec![stopped(
+            "t1",
+            "SpotInterruption",
+            "Your Spot Task was interrupted."
+        )])
+        .log(&[])
+    ));
     assert!(told(World::of(vec![exited("t1", 3)]).log(&[])));
     let line = World::of(vec![task("t1", "RUNNING")])
         .log(&["error: 500"])

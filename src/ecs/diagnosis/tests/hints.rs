@@ -270,6 +270,11 @@ fn what_ecs_says_of_a_deployment_that_no_task_ended_has_its_advice() {
         let hint = hint_of_reason(reason).unwrap();
         assert!(hint.contains(says), "{reason}: {hint}");
     }
+    let hint = hint_of_reason(
+        "Service deployment rolled back because X lifecycle hook(s) failed. Lifecycle hook target \
+         arn:aws:lambda:eu-west-1:1:function:smoke:7 returned FAILED status.",
+    );
+    assert!(hint.unwrap().ends_with("`/aws/lambda/smoke`"));
     assert_eq!(hint_of_reason("something new"), None);
 }
 
