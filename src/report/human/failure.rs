@@ -294,6 +294,29 @@ error: slow
     }
 
     #[test]
+    fn a_crowded_failure_keeps_who_failed_too_and_its_first_hint_whole() {
+        let long = |what: &str| format!("{what} {}", "x".repeat(550));
+        let mut failure = Failure::new(Kind::RolledBack, long("error"))
+            .cause(long("cause"))
+            .place(long("where"))
+            .left(long("left"))
+            .hint(format!("first {} end", "y".repeat(400)))
+            .hint(long("second"))
+            .hint(long("third"))
+            .evidence((1..=30).map(|number| format!("line {number}")));
+        failure.others = vec![
+            "also failed: `api`".to_owned(),
+            "proven: `web` runs `web:3`".to_owned(),
+        ];
+        let text = plain(&failure);
+        assert!(on_screen(&text) <= MOST_ROWS, "{text}");
+        for kept in ["also failed: `api`", "proven: `web`", "hint: first", "yy end"] {
+            assert!(text.contains(kept), "{kept}\n{text}");
+        }
+        assert!(!text.contains("third"), "{text}");
+    }
+
+    #[test]
     fn a_cause_of_one_endless_line_keeps_its_beginning_and_its_end() {
         let cause = format!("pull {}: not found", "layer ".repeat(500));
         for width in [None, Some(80)] {
