@@ -140,7 +140,14 @@ fn with_cause(failure: Failure, loss: &Loss, diagnosis: &Diagnosis) -> Failure {
     let (cause, mut hints) = match found {
         Some(found) if !says_more => (Some(found), diagnosis.hints.clone()),
         _ => {
-            let advice = own.as_deref().and_then(hint_of_reason);
+            let by_ecs = matches!(
+                loss,
+                Loss::RollingBack { .. }
+                    | Loss::RolledBack { .. }
+                    | Loss::RollbackFailed { .. }
+                    | Loss::Failed { .. }
+            );
+            let advice = own.as_deref().filter(|_| by_ecs).and_then(hint_of_reason);
             (own, advice.into_iter().collect())
         }
     };

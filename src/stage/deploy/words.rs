@@ -86,7 +86,27 @@ fn late(service: &ServiceName, elapsed: u64, last: &WaitingOn) -> String {
 /// What holds a rollout of which no task failed.
 fn held(failure: Failure, last: &WaitingOn) -> Failure {
     match last {
-        WaitingOn::Pause { .. } => failure.cause(format!("a pause hook: the deployment waits for {last}")),
+        WaitingOn::Pause {
+            stage,
+            hook,
+            deployment,
+            on_timeout,
+        } => {
+            let stage = stage.as_deref().map(|stage| format!(" in stage {stage}"));
+            let otherwise = on_timeout
+                .as_deref()
+                .map(|action| format!(", or its time is up ({action})"));
+            failure
+                .cause(format!(
+                    "a pause hook holds the deployment{} until somebody lets it go on{}",
+                    stage.unwrap_or_default(),
+                    otherwise.unwrap_or_default()
+                ))
+                .hint(format!(
+                    "`aws ecs continue-service-deployment --service-deployment-arn {deployment} --hook-id {hook} --action \
+                     CONTINUE` lets it go on, and ROLLBACK takes it back"
+                ))
+        }
         WaitingOn::Hook { .. } => {
             failure.cause(format!("the deployment waits for {last}, which has not answered"))
         }

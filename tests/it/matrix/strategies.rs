@@ -95,7 +95,7 @@ fn that_fail() -> Vec<Row> {
             plan: |plan| plan.deploy.timeout = minutes(5),
             ends: fails(
                 Kind::Deadline,
-                "a pause hook: the deployment waits for somebody to let it go on in stage POST_SCALE_UP (`aws ecs continue-service-deployment --service-deployment-arn … --hook-id … --action CONTINUE`, else ROLLBACK)",
+                "a pause hook holds the deployment in stage POST_SCALE_UP until somebody lets it go on, or its time is up (ROLLBACK)",
             ),
             others: "\"Max attempts exceeded\"",
         },

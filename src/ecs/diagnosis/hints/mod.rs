@@ -238,7 +238,7 @@ const OF_DEPLOYMENTS: &[(&[&str], &str)] = &[
          `timeoutConfiguration`",
     ),
     (
-        &["pause hook"],
+        &["pause hook", "was rolled back"],
         "CloudTrail says who called ecs:ContinueServiceDeployment with ROLLBACK",
     ),
     (&["lifecycle hook"], "the log of the hook's function says why"),
