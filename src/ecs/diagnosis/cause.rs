@@ -218,10 +218,7 @@ fn of_group(known: Known<'_>, group: &Group<'_>, complaints: &[String], events: 
 /// With nothing said, how long it took is the next best that is known.
 fn in_silence(ended: &str, ran_for: Option<Duration>) -> String {
     let after = ran_for.map(|ran_for| format!(" after {} s", ran_for.as_secs()));
-    format!(
-        "{ended}{}, and wrote nothing to its log",
-        after.unwrap_or_default()
-    )
+    format!("{ended}{}, {}", after.unwrap_or_default(), log::SILENCE)
 }
 
 /// What the load balancer answers of the target group that a stopped reason names.

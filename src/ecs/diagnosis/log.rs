@@ -127,14 +127,17 @@ fn telling<'a>(groups: &[Group<'a>]) -> Option<(&'a Task, &'a Container)> {
     Some((group.example, group.culprit?))
 }
 
+/// How a cause ends that says of its container that it said nothing.
+pub(super) const SILENCE: &str = "and wrote nothing to its log";
+
 /// The last lines of the failed container, or where they are.
-pub(super) fn part(known: Known<'_>, groups: &[Group<'_>]) -> Part {
+pub(super) fn part(known: Known<'_>, groups: &[Group<'_>], cause: &str) -> Part {
     if let Some(log) = known.logs.first() {
         let (container, task) = (&log.container, &log.task);
         if log.lines.is_empty() {
-            // A container that is well, or lost its host, need not say anything.
+            // A container that is well, or lost its host, need not say anything; a cause that says so says it once.
             let failed = groups.iter().any(|group| group.rank != Rank::Infrastructure);
-            if !failed && !fails_checks(known.seen, log) {
+            if (!failed && !fails_checks(known.seen, log)) || cause.ends_with(SILENCE) {
                 return Part::default();
             }
             return Part::of(

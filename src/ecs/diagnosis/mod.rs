@@ -159,21 +159,14 @@ pub fn diagnose(known: Known<'_>) -> Diagnosis {
     }
     hints.truncate(MOST_HINTS);
     let cause = first.map(|told| told.text.clone());
+    let found = known.seen.service_deployment.as_ref();
     let mut parts = vec![
         stopped::part(&groups, tasks),
         targets::part(known.seen),
         evidence::monitors(known.seen),
-        events::part(
-            &events,
-            &groups,
-            known
-                .seen
-                .service_deployment
-                .as_ref()
-                .and_then(|it| it.reason.as_deref()),
-        ),
+        events::part(&events, &groups, found.and_then(|found| found.reason.as_deref())),
         evidence::blindness(known),
-        log::part(known, &groups),
+        log::part(known, &groups, cause.as_deref().unwrap_or_default()),
     ];
     for line in parts.iter_mut().flat_map(|part| &mut part.lines) {
         *line = clip(&masked(line, known.secrets), LONGEST_LINE);

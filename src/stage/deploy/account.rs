@@ -137,20 +137,22 @@ fn with_cause(failure: Failure, loss: &Loss, diagnosis: &Diagnosis) -> Failure {
         Loss::RollingBack { .. } | Loss::RolledBack { .. } => diagnosis.is_weak && own.is_some(),
         _ => false,
     };
+    let by_ecs = matches!(
+        loss,
+        Loss::RollingBack { .. }
+            | Loss::RolledBack { .. }
+            | Loss::RollbackFailed { .. }
+            | Loss::Failed { .. }
+    );
+    let advice = own.as_deref().filter(|_| by_ecs).and_then(hint_of_reason);
     let (cause, mut hints) = match found {
         Some(found) if !says_more => (Some(found), diagnosis.hints.clone()),
-        _ => {
-            let by_ecs = matches!(
-                loss,
-                Loss::RollingBack { .. }
-                    | Loss::RolledBack { .. }
-                    | Loss::RollbackFailed { .. }
-                    | Loss::Failed { .. }
-            );
-            let advice = own.as_deref().filter(|_| by_ecs).and_then(hint_of_reason);
-            (own, advice.into_iter().collect())
-        }
+        _ => (own.clone(), Vec::new()),
     };
+    // What tasks did does not say why there is no way back.
+    if cause == own || matches!(loss, Loss::RollbackFailed { .. }) {
+        hints.extend(advice);
+    }
     hints.extend(failure.hints);
     Failure {
         cause,

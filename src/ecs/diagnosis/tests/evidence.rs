@@ -132,7 +132,11 @@ fn a_log_of_a_container_that_is_well_is_told_only_where_it_says_something() {
         )])
         .log(&[])
     ));
-    assert!(told(World::of(vec![exited("t1", 3)]).log(&[])));
+    assert!(told(World::of(vec![failed_elb("t1")]).log(&[])));
+    assert!(
+        !told(World::of(vec![exited("t1", 3)]).log(&[])),
+        "its cause says so"
+    );
     let line = World::of(vec![task("t1", "RUNNING")])
         .log(&["error: 500"])
         .evidence();
@@ -156,7 +160,7 @@ fn a_log_that_is_elsewhere_is_named_and_one_that_cannot_be_is_not_asked_for() {
         said(Value::Null),
         "container web has no `logConfiguration`: what it wrote is on its host, if anywhere"
     );
-    let world = World::of(vec![exited("t1", 1)]).log(&[]);
+    let world = World::of(vec![failed_elb("t1")]).log(&[]);
     assert_eq!(
         world.evidence().last().unwrap(),
         "container web wrote nothing to its log (task t1)"
