@@ -13,7 +13,7 @@ use aws_sdk_elasticloadbalancingv2::types as elb;
 use std::collections::BTreeSet;
 
 /// The most lines of a container's log that are asked for.
-const LOG_LINES: u32 = 20;
+pub const LOG_LINES: u32 = 20;
 
 /// Answers in a row that may be empty although the stream goes on (GetLogEvents).
 const MOST_EMPTY_ANSWERS: usize = 3;
@@ -108,24 +108,6 @@ impl Ecs {
             token = answer.next_backward_token;
         }
         Ok(Vec::new())
-    }
-
-    /// The last lines that a container of a task wrote to CloudWatch Logs, oldest first; none if there are none or
-    /// they may not be read.
-    pub async fn log_tail(
-        &self,
-        group: &str,
-        prefix: &str,
-        container: &str,
-        task: &str,
-        lines: u32,
-    ) -> Vec<String> {
-        let of = LogStream {
-            group: group.to_owned(),
-            stream: format!("{prefix}/{container}/{task}"),
-            region: None,
-        };
-        self.last_lines(&of, lines).await.unwrap_or_default()
     }
 
     /// How these target groups check their targets.

@@ -11,7 +11,7 @@ mod passthrough;
 mod proof;
 mod survey;
 
-pub use evidence::Case;
+pub use evidence::{Case, LOG_LINES};
 pub use fleet::{Asks, Member, Round, Sharing, round};
 pub use glance::{Glance, glance};
 pub use look::{Look, Watched};

@@ -138,17 +138,6 @@ impl TaskDefinition {
             .unwrap_or(true)
     }
 
-    /// The log group and stream prefix of a container with the `awslogs` driver.
-    #[must_use]
-    pub fn awslogs(&self, container: &str) -> Option<(String, String)> {
-        let logs = self.definition(container)?.get("logConfiguration")?;
-        if logs.get("logDriver")?.as_str()? != "awslogs" {
-            return None;
-        }
-        let option = |key: &str| Some(logs.get("options")?.get(key)?.as_str()?.to_owned());
-        Some((option("awslogs-group")?, option("awslogs-stream-prefix")?))
-    }
-
     /// The image of a container.
     #[must_use]
     pub fn image(&self, container: &str) -> Option<&str> {

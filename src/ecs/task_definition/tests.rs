@@ -162,7 +162,7 @@ fn bad_documents_and_unknown_containers_are_told_apart() {
 }
 
 #[test]
-fn health_checks_essentials_and_logs_are_read() {
+fn health_checks_and_essentials_are_read() {
     let definition = parse(&described());
     assert_eq!(
         (
@@ -175,8 +175,6 @@ fn health_checks_essentials_and_logs_are_read() {
         (definition.is_essential("web"), definition.is_essential("proxy")),
         (true, false)
     );
-    assert_eq!(definition.awslogs("web"), Some(("/g".to_owned(), "p".to_owned())));
-    assert_eq!(definition.awslogs("proxy"), None);
 }
 
 /// Any JSON, empty values and odd names included.

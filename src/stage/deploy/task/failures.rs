@@ -3,10 +3,10 @@
 use super::prepare::PreparedTask;
 use super::watch::{Lost, Running, log_tail};
 use super::{Before, Unstarted, signal};
-use crate::ecs::diagnosis::{Comparison, Diagnosis, Known, Revision, diagnose, log_wanted};
+use crate::ecs::diagnosis::{Comparison, Diagnosis, Gathered, LogWanted, Revision, diagnose, log_wanted};
 use crate::ecs::observation::{Observation, Presence, StopCode, Task, revision_name};
 use crate::ecs::oneoff::{Doubt, Loss, WaitingOn};
-use crate::ecs::service::{Case, NotRun, ServiceError};
+use crate::ecs::service::{NotRun, ServiceError};
 use crate::failure::{Failure, Kind};
 use crate::name::TaskName;
 use crate::shutdown::Urgency;
@@ -276,38 +276,28 @@ async fn diagnosis(tools: &Tools, running: &Running<'_>, seen: Option<&Task>) ->
     };
     let definition = running.task.definition(running.service);
     let shape = definition.shape();
-    let container = log_wanted(&seen, Some(&shape)).map_or_else(
-        || running.task.policy.container.to_string(),
-        |wanted| wanted.container,
-    );
+    let telling = log_wanted(&seen, Some(&shape));
+    let is_telling = telling.is_some();
+    let wanted = telling.unwrap_or_else(|| LogWanted {
+        container: running.task.policy.container.to_string(),
+        task: running.id.to_owned(),
+        runtime_id: None,
+    });
+    let mut gathered = Gathered::default();
+    match log_tail(tools, running, &wanted, &shape).await {
+        // A container that never ran, or that nobody saw, says nothing by an empty log.
+        Some(Ok(tail)) if tail.lines.is_empty() && !is_telling => {}
+        Some(Ok(tail)) => gathered.logs.push(tail),
+        Some(Err(why)) => gathered.blind.push(why),
+        None => {}
+    }
     let name = definition.family().to_owned();
     let comparison = Comparison {
         ours: Some(Revision { name, shape }),
         previous: None,
     };
     let secrets = definition.secret_values();
-    let baseline = BTreeSet::new();
-    match log_tail(tools, running, &container).await {
-        Some(tail) => diagnose(Known {
-            seen: &seen,
-            baseline: &baseline,
-            logs: &[tail],
-            comparison: &comparison,
-            checks: &[],
-            blind: &[],
-            secrets: &secrets,
-        }),
-        // It names what kept the log from being read.
-        None => {
-            let case = Case {
-                seen: &seen,
-                baseline: &baseline,
-                comparison: &comparison,
-                secrets: &secrets,
-            };
-            running.service.ecs.diagnose(case).await
-        }
-    }
+    diagnose(gathered.known(&seen, &BTreeSet::new(), &comparison, &secrets))
 }
 
 fn place(running: &Running<'_>) -> String {

@@ -2,9 +2,11 @@
 
 use super::prepare::PreparedTask;
 use crate::clock::Pause;
-use crate::ecs::diagnosis::LogTail;
+use crate::ecs::diagnosis::{LogTail, LogWanted};
 use crate::ecs::observation::{Blind, BlindReason, Task};
 use crate::ecs::oneoff::{Loss, Oneoff, Sight, Verdict, WaitingOn};
+use crate::ecs::service::LOG_LINES;
+use crate::ecs::task_definition::Shape;
 use crate::failure::Kind;
 use crate::report::event::Event;
 use crate::shutdown::Urgency;
@@ -14,9 +16,6 @@ use std::time::Duration;
 
 /// How long the look at the deadline may take.
 const LAST_LOOK: Duration = Duration::from_secs(30);
-
-/// The last lines of a log that are asked for.
-const LOG_LINES: u32 = 20;
 
 /// A log that is still empty is asked for again: CloudWatch Logs gets a line a moment after it was written.
 const LOG_LOOKS: u32 = 3;
@@ -104,21 +103,27 @@ pub(super) async fn watch(tools: &Tools, running: &Running<'_>) -> End {
 pub(super) async fn tell_done(tools: &Tools, running: &Running<'_>, seen: Option<&Task>) {
     let took = tools.clock.now().saturating_sub(running.started);
     let policy = &running.task.policy;
+    let name = policy.container.as_str();
+    let mut containers = seen.into_iter().flat_map(|task| &task.containers);
+    let container = containers.find(|container| container.name == name);
+    let wanted = LogWanted {
+        container: name.to_owned(),
+        task: running.id.to_owned(),
+        runtime_id: container.and_then(|container| container.runtime_id.clone()),
+    };
+    let shape = running.task.definition(running.service).shape();
     let tail = tokio::select! {
-        tail = log_tail(tools, running, policy.container.as_str()) => tail,
+        tail = log_tail(tools, running, &wanted, &shape) => tail,
         _ = tools.shutdown.reached(Urgency::WindDown) => None,
     };
-    for line in tail.into_iter().flat_map(|tail| tail.lines) {
+    // Why there is none is of no interest: the task did its work.
+    for line in tail.and_then(Result::ok).into_iter().flat_map(|tail| tail.lines) {
         tools.tell.tell(Event::TaskLine {
             task: running.task.name.clone(),
             line,
         });
     }
-    let digest = seen
-        .into_iter()
-        .flat_map(|task| &task.containers)
-        .find(|container| container.name == policy.container.as_str())
-        .and_then(|container| container.digest.clone());
+    let digest = container.and_then(|container| container.digest.clone());
     tools.tell.tell(Event::TaskDone {
         task: running.task.name.clone(),
         container: policy.container.clone(),
@@ -127,25 +132,27 @@ pub(super) async fn tell_done(tools: &Tools, running: &Running<'_>, seen: Option
     });
 }
 
-/// The last lines that a container wrote; none if its log cannot be found or read, or is empty.
-pub(super) async fn log_tail(tools: &Tools, running: &Running<'_>, container: &str) -> Option<LogTail> {
-    let definition = running.task.definition(running.service);
-    let (group, prefix) = definition.awslogs(container)?;
-    let ecs = &running.service.ecs;
+/// The last lines that a container wrote, or what kept them from being read; none if they are not in CloudWatch Logs.
+pub(super) async fn log_tail(
+    tools: &Tools,
+    running: &Running<'_>,
+    wanted: &LogWanted,
+    shape: &Shape,
+) -> Option<Result<LogTail, Blind>> {
+    let stream = wanted.stream(shape)?;
+    let tail = |lines| LogTail {
+        container: wanted.container.clone(),
+        task: wanted.task.clone(),
+        lines,
+    };
     for look in 1..=LOG_LOOKS {
-        let lines = ecs
-            .log_tail(&group, &prefix, container, running.id, LOG_LINES)
-            .await;
-        if !lines.is_empty() {
-            return Some(LogTail {
-                container: container.to_owned(),
-                task: running.id.to_owned(),
-                lines,
-            });
+        match running.service.ecs.last_lines(&stream, LOG_LINES).await {
+            Ok(lines) if lines.is_empty() => {}
+            found => return Some(found.map(tail)),
         }
         if look < LOG_LOOKS && tools.clock.pause(BETWEEN_LOG_LOOKS, &tools.shutdown).await == Pause::Stopped {
             break;
         }
     }
-    None
+    Some(Ok(tail(Vec::new())))
 }
