@@ -49,7 +49,7 @@ impl Bench {
         self
     }
 
-    fn command(&self, line: &str) -> Command {
+    pub fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_slipway"));
         command
             .args(line.split_whitespace())

@@ -1,13 +1,20 @@
 //! Rollouts that a run left under way and another takes up: whatever ended the first, the second comes to the verdict
 //! that one run alone would have come to, and changes nothing.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+
+use crate::cli::Bench as Binary;
 use crate::support::{Bench, CLUSTER, Setup, image};
-use serde_json::json;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
 use slipway::config::settings::OnFirstFailure;
-use slipway::ecs::resume::{LONGEST, Resume};
+use slipway::ecs::resume::{LONGEST, Print, Resume};
 use slipway::failure::{Failure, Kind};
 use slipway::report::event::{Event, Tell};
 use slipway::stage::deploy::{self, DeployPlan, Deployed};
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader};
+use std::process::{ChildStderr, Stdio};
 use std::time::Duration;
 
 const CRASH: &str = "[[fate]]\nfamily = \"shop\"\nrevision = 2\nlines = [\"panic: no DATABASE_URL\"]\n\
@@ -163,9 +170,100 @@ async fn a_token_of_another_account_is_refused() {
     let failure = interrupted(&bench, &plan).await;
     let mut earlier = Resume::read(&failure.resume).unwrap();
     let other = image(3).split_once('@').unwrap().1.to_owned();
-    earlier.services[0].images.insert("web".to_owned(), Some(other));
+    let other = BTreeMap::from([("web".to_owned(), Some(other))]);
+    earlier.services[0].images = Print::of_images(&other);
     let failure = deploy::resume(&bench.tools, &plan.deploy, &earlier)
         .await
         .unwrap_err();
     assert_eq!(failure.kind, Kind::Usage, "{}", Bench::rendered(&failure));
+}
+
+#[tokio::test]
+async fn a_service_that_was_deleted_meanwhile_is_no_success() {
+    let bench = Bench::with_service("", Setup::default()).await;
+    let plan = bench.version_two();
+    let failure = interrupted(&bench, &plan).await;
+    bench.ask(
+        "DeleteService",
+        &json!({ "cluster": CLUSTER, "service": "shop", "force": true }),
+    );
+    let before = changes(&bench);
+    let failure = resumed(&bench, &plan, &failure).await.unwrap_err();
+    assert_eq!(failure.kind, Kind::RolloutFailed, "{}", Bench::rendered(&failure));
+    assert_eq!(changes(&bench), before);
+}
+
+/// The binary, with the bench's sandbox for AWS.
+fn binary(bench: &Bench) -> Binary {
+    let definitions = json!([{ "name": "web", "imageUri": image(2) }]).to_string();
+    Binary::new()
+        .file("imagedefinitions.json", &definitions)
+        .variable("AWS_ENDPOINT_URL", bench.sandbox.endpoint())
+        .variable("AWS_REGION", "eu-west-1")
+        .variable("AWS_ACCESS_KEY_ID", "sandbox")
+        .variable("AWS_SECRET_ACCESS_KEY", "sandbox")
+}
+
+/// The events that a run tells; `heard` is given each.
+fn events(told: ChildStderr, mut heard: impl FnMut(&Value)) -> Vec<Value> {
+    let lines = BufReader::new(told).lines();
+    let events = lines.map(|line| {
+        let event = serde_json::from_str(&line.unwrap()).unwrap();
+        heard(&event);
+        event
+    });
+    events.collect()
+}
+
+/// Deploys with the binary, which leaves the rollout under way: the sandbox's time does not pass meanwhile. Gives the
+/// tokens of the failure.
+fn left_under_way(binary: &Binary, flags: &str, signal: Option<Signal>, code: i32) -> Vec<String> {
+    let line = format!("deploy --cluster {CLUSTER} --service shop --log-format json {flags}");
+    let mut child = binary.command(&line).stderr(Stdio::piped()).spawn().unwrap();
+    let pid = Pid::from_child(&child);
+    let events = events(child.stderr.take().unwrap(), |event| {
+        if let Some(signal) = signal.filter(|_| event["event"] == "deployment-started") {
+            kill_process(pid, signal).unwrap();
+        }
+    });
+    assert_eq!(child.wait().unwrap().code(), Some(code), "{events:?}");
+    let failure = events.iter().find(|event| event["event"] == "failure").unwrap();
+    let tokens = failure["resume"].as_array().unwrap().iter();
+    tokens.map(|token| token.as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_token_that_a_deploy_prints_is_all_that_it_takes_to_go_on() {
+    for (flags, signal, code) in [
+        ("--timeout 1s", None, 16),
+        ("", Some(Signal::TERM), 143),
+        ("", Some(Signal::INT), 130),
+    ] {
+        let bench = Bench::with_service("", Setup::default()).await;
+        let binary = binary(&bench);
+        let tokens = left_under_way(&binary, flags, signal, code);
+        assert_eq!(tokens.len(), 1);
+        let before = changes(&bench);
+        bench.let_pass(Duration::from_secs(1200)).await;
+        let output = binary.run(&format!("deploy --resume {}", tokens[0]));
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(0), "{told}");
+        let deployed: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(deployed["service"], "shop", "{told}");
+        assert_eq!(changes(&bench), before, "nothing is registered or updated again");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ecs_rolled_back_meanwhile_fails_where_it_is_taken_up() {
+    let bench = Bench::with_service(CRASH, Setup::default()).await;
+    let binary = binary(&bench);
+    let tokens = left_under_way(&binary, "--timeout 1s", None, 16);
+    let before = changes(&bench);
+    bench.let_pass(Duration::from_secs(1200)).await;
+    let output = binary.run(&format!("deploy --resume {}", tokens[0]));
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(14), "{told}");
+    assert!(output.stdout.is_empty() && !told.contains("--resume"), "{told}");
+    assert_eq!(changes(&bench), before);
 }

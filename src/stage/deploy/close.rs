@@ -3,6 +3,7 @@
 use super::Deployed;
 use super::outcome::Outcome;
 use super::prepare::Prepared;
+use super::resume::print;
 use super::roll::Run;
 use super::undo::{Undone, bring_back};
 use super::watch::{End, Ended, Lost, Sofar, running, serving};
@@ -13,7 +14,6 @@ use crate::ecs::observation::{Observation, Service};
 use crate::ecs::resume::{Before, UnderWay};
 use crate::ecs::rollout::{Loss, Ours};
 use crate::failure::{Failure, Kind, chain};
-use crate::name::ImageRef;
 use crate::report::event::{Event, Phase};
 use crate::stage::Tools;
 use std::time::Duration;
@@ -108,8 +108,6 @@ const fn leaves_under_way(loss: &Loss) -> bool {
 
 fn under_way(ended: &Ended<'_>) -> UnderWay {
     let prepared = ended.prepared;
-    let digest = |image: &ImageRef| image.digest.as_ref().map(ToString::to_string);
-    let images = prepared.images.iter();
     UnderWay {
         cluster: prepared.cluster.clone(),
         service: prepared.name.to_string(),
@@ -117,9 +115,8 @@ fn under_way(ended: &Ended<'_>) -> UnderWay {
         revision: ended.begun.revision.clone(),
         started: ended.started.as_secs(),
         appeared: ended.appeared,
-        images: images
-            .map(|(name, image)| (name.to_string(), digest(image)))
-            .collect(),
+        containers: prepared.images.keys().map(ToString::to_string).collect(),
+        images: print(&prepared.images),
         before: Before::of(&prepared.service),
     }
 }

@@ -7,7 +7,7 @@ use super::prepare::{Prepared, cannot_ask};
 use super::roll::take_up;
 use crate::config::settings::{DeploySettings, OnFailure, OnFirstFailure, Until};
 use crate::ecs::capture::End;
-use crate::ecs::resume::{Resume, UnderWay, Wishes};
+use crate::ecs::resume::{Print, Resume, UnderWay, Wishes};
 use crate::ecs::rollout::Goal;
 use crate::ecs::service::{Ecs, ServiceError};
 use crate::ecs::task_definition::Diff;
@@ -119,17 +119,18 @@ async fn prepare(tools: &Tools, earlier: &UnderWay) -> Result<Prepared, Failure>
         let before = running.shape();
         let mut images = Images::new();
         let mut expected = BTreeMap::new();
-        for (container, digest) in &earlier.images {
+        for container in &earlier.containers {
             let name: ContainerName = container.parse().map_err(|_| unfit(earlier))?;
             let image: Option<ImageRef> = wanted.image(container).and_then(|image| image.parse().ok());
-            let image = image.ok_or_else(|| unfit(earlier))?;
-            if image.digest.as_ref().map(ToString::to_string) != *digest {
-                return Err(unfit(earlier));
+            images.insert(name, image.ok_or_else(|| unfit(earlier))?);
+        }
+        if print(&images) != earlier.images {
+            return Err(unfit(earlier));
+        }
+        for (container, image) in &images {
+            if let Some(digests) = ecs.expected(image).await {
+                expected.insert(container.clone(), digests);
             }
-            if let Some(digests) = ecs.expected(&image).await {
-                expected.insert(name.clone(), digests);
-            }
-            images.insert(name, image);
         }
         Ok(Prepared {
             name: name.clone(),
@@ -145,6 +146,17 @@ async fn prepare(tools: &Tools, earlier: &UnderWay) -> Result<Prepared, Failure>
         })
     };
     found.await.map_err(|failure: Failure| failure.place(place))
+}
+
+/// Tells what was deployed from other images.
+pub(super) fn print(images: &Images) -> Print {
+    let digest = |image: &ImageRef| image.digest.as_ref().map(ToString::to_string);
+    let each = images.iter();
+    Print::of_images(
+        &each
+            .map(|(name, image)| (name.to_string(), digest(image)))
+            .collect(),
+    )
 }
 
 /// A token whose revision has other images than the token says.
