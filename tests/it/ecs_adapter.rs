@@ -218,6 +218,37 @@ async fn service_deployments_that_are_denied_are_asked_for_once() {
     assert_eq!(asked.times("ListServiceDeployments"), 1);
 }
 
+#[tokio::test]
+async fn a_list_that_is_denied_hides_no_service_deployment_that_ecs_names() {
+    const ARN: &str = "arn:aws:ecs:r:0:service-deployment/prod/web/abc";
+    let (ecs, asked) = respond(|operation, _, asked| match operation {
+        "DescribeServices" => {
+            let ours = json!({"id": "ecs-svc/2", "status": "PRIMARY", "rolloutState": "IN_PROGRESS"});
+            let mut service = service(&ours);
+            // ECS names the current one a moment after the update.
+            if asked.times("DescribeServices") > 0 {
+                service["currentServiceDeployment"] = json!(ARN);
+            }
+            ok(json!({"services": [service]}))
+        }
+        "DescribeServiceDeployments" => ok(json!({"serviceDeployments": [{
+            "serviceDeploymentArn": ARN, "status": "IN_PROGRESS",
+            "targetServiceRevision": {"arn": "arn:aws:ecs:r:0:service-revision/prod/web/2"},
+        }], "failures": []})),
+        "ListTasks" => ok(json!({"taskArns": []})),
+        _ => error("AccessDeniedException", "not authorized"),
+    })
+    .await;
+    let mut watched = Watched::new("ecs-svc/2");
+    let first = ecs.look_closely(&mut watched).await.seen;
+    assert_eq!(first.blind[0].action, "ecs:ListServiceDeployments");
+    assert!(first.service_deployment.is_none());
+    let second = ecs.look_closely(&mut watched).await.seen;
+    assert_eq!(second.service_deployment.unwrap().arn, ARN);
+    assert_eq!(watched.service_deployment(), Some(ARN));
+    assert_eq!(asked.times("ListServiceDeployments"), 1, "given up by itself");
+}
+
 fn stream(region: Option<&str>) -> LogStream {
     LogStream {
         group: "/web".to_owned(),

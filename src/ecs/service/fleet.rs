@@ -208,7 +208,10 @@ async fn ask_service_deployments(
     let mut found = Vec::new();
     for (member, turn) in &mut wanting {
         // One that is known, or could not be looked at this time.
-        if member.to_describe(turn).is_some() || member.watched.no_service_deployments.is_some() {
+        if member.to_describe(turn).is_some()
+            || member.watched.no_service_deployments.is_some()
+            || member.watched.no_list.is_some()
+        {
             continue;
         }
         let watched = &mut *member.watched;
@@ -220,7 +223,7 @@ async fn ask_service_deployments(
         }
         let asked = json!({ "cluster": cluster, "service": service });
         let listed = answer(LIST_SERVICE_DEPLOYMENTS, asked, said);
-        watched.no_service_deployments = refusal(&listed);
+        watched.no_list = refusal(&listed);
         answers.push(listed);
     }
     describe_deployments(ecs, sharing, &found, answers).await;

@@ -13,8 +13,10 @@ pub struct Watched {
     pub(super) service_deployment: Option<String>,
     /// The service deployment that ECS named last, and that is not ours.
     pub(super) not_ours: Option<String>,
-    /// Why service deployments are not asked for any more.
+    /// Why service deployments are not described any more.
     pub(super) no_service_deployments: Option<Blind>,
+    /// Why they are not listed any more. That is another permission: one that ECS names can be described all the same.
+    pub(super) no_list: Option<Blind>,
     /// Decides how closely and how often to look.
     pub pace: Pace,
 }
@@ -37,6 +39,7 @@ impl Watched {
             service_deployment: None,
             not_ours: None,
             no_service_deployments: None,
+            no_list: None,
             pace: Pace::default(),
         }
     }
@@ -57,7 +60,8 @@ impl Ecs {
     /// A look at everything, for a diagnosis or a proof. What an earlier look could not see, and this one did not ask for
     /// again, is told again.
     pub async fn look_closely(&self, watched: &mut Watched) -> Look {
-        let before = watched.no_service_deployments.clone();
+        let before = [&watched.no_service_deployments, &watched.no_list];
+        let before: Vec<Blind> = before.into_iter().flatten().cloned().collect();
         let mut look = self.look_alone(watched, Asks::Everything).await;
         look.seen.blind.extend(before);
         look
