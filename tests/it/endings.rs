@@ -91,6 +91,20 @@ action = "access-denied"
     ends("end-17-unclear", scenario, "");
 }
 
+#[test]
+fn a_dry_run_of_more_services_than_one_call_describes_ends_with_0() {
+    let names = (1..=12).map(|at| format!("[service.shop-{at}]\n"));
+    let config = format!("[deploy]\ncluster = \"prod\"\n{}", names.collect::<String>());
+    let bench = Bench::new()
+        .file("imagedefinitions.json", DEFINITIONS)
+        .file("slipway.toml", &config);
+    let output = bench.run("dry-run deploy --simulated");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    let proven = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(proven.matches("\"service\":\"shop-").count(), 12, "{proven}");
+}
+
 const TASK: &str = r#"
 [deploy]
 cluster = "prod"
