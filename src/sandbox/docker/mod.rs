@@ -122,15 +122,6 @@ impl Runner {
     }
 }
 
-/// Removes everything of a sandbox by its id, for whoever has lost its [`Runner`].
-///
-/// # Errors
-/// [`StartError::Connect`] when no Engine answers.
-pub async fn remove_sandbox(config: &RunnerConfig) -> Result<Vec<Leftover>, StartError> {
-    let docker = engine::connect(config.docker_host.as_deref()).await?;
-    Ok(sweep::sweep(&docker, &config.sandbox, Some(&config.registry_host)).await)
-}
-
 async fn prepare(engine: &Engine) -> Result<(), StartError> {
     engine.create_network().await?;
     engine.import_pause().await
