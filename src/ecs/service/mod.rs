@@ -85,10 +85,27 @@ impl Ecs {
     /// # Errors
     /// [`ServiceError::NoService`] when ECS does not know it.
     pub async fn describe(&self) -> Result<Service, ServiceError> {
-        let said =
-            ask::describe_services(&self.aws, &self.cluster, std::slice::from_ref(&self.service)).await?;
-        if let Some(service) = said["services"].get(0) {
-            return read::service(service).map_err(lacking(DESCRIBE_SERVICES));
+        self.describe_placed().await.map(|(service, _)| service)
+    }
+
+    /// Describes the service, and where its tasks run.
+    ///
+    /// # Errors
+    /// [`ServiceError::NoService`] when ECS does not know it.
+    pub async fn describe_placed(&self) -> Result<(Service, Placement), ServiceError> {
+        let body = Captured::default();
+        let call = self.aws.ecs.describe_services().cluster(&self.cluster);
+        let answer = call
+            .services(&self.service)
+            .customize()
+            .interceptor(ReadAnswer::into(&body))
+            .send()
+            .await
+            .map_err(CallError::of(DESCRIBE_SERVICES))?;
+        let said = body.json();
+        if let (Some(service), Some(placed)) = (said["services"].get(0), answer.services().first()) {
+            let service = read::service(service).map_err(lacking(DESCRIBE_SERVICES))?;
+            return Ok((service, Placement::of(placed)));
         }
         if said["failures"][0]["reason"] == "MISSING" {
             return Err(ServiceError::NoService);

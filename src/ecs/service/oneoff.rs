@@ -3,7 +3,7 @@
 use super::ask;
 use super::{Ecs, ServiceError};
 use crate::aws::sort::CallError;
-use crate::ecs::answers::{DESCRIBE_SERVICES, DESCRIBE_TASKS, read};
+use crate::ecs::answers::{DESCRIBE_TASKS, read};
 use crate::ecs::observation::{Blind, BlindReason};
 use crate::ecs::oneoff::{Overrides, Sight};
 use aws_sdk_ecs::types as sdk;
@@ -56,18 +56,11 @@ pub enum NotRun {
     },
 }
 
-impl Ecs {
-    /// Where the service's tasks run.
-    ///
-    /// # Errors
-    /// [`ServiceError`] when the service cannot be described.
-    pub async fn placement(&self) -> Result<Placement, ServiceError> {
-        let call = self.aws.ecs.describe_services().cluster(&self.cluster);
-        let answer = call.services(&self.service).send().await;
-        let answer = answer.map_err(CallError::of(DESCRIBE_SERVICES))?;
-        let service = answer.services().first().ok_or(ServiceError::NoService)?;
+impl Placement {
+    /// Where the tasks of a service run.
+    pub(super) fn of(service: &sdk::Service) -> Self {
         let capacity = service.capacity_provider_strategy().to_vec();
-        Ok(Placement {
+        Self {
             network: service.network_configuration().cloned(),
             // RunTask takes one of the two.
             launch_type: service.launch_type().filter(|_| capacity.is_empty()).cloned(),
@@ -81,9 +74,11 @@ impl Ecs {
                 .propagate_tags()
                 .filter(|from| **from == sdk::PropagateTags::TaskDefinition)
                 .cloned(),
-        })
+        }
     }
+}
 
+impl Ecs {
     /// Runs one task and returns its id. The token makes it safe to repeat, by the SDK and by the caller.
     ///
     /// # Errors

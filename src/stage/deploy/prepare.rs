@@ -9,7 +9,7 @@ use crate::ecs::observation::{
     Controller, Deployment, RolloutState, Service, ServiceStatus, Strategy, revision_name,
 };
 use crate::ecs::rollout::{Baseline, Expected, Goal, Policy};
-use crate::ecs::service::{Ecs, ServiceError};
+use crate::ecs::service::{Ecs, Placement, ServiceError};
 use crate::ecs::task_definition::{Diff, Shape, TaskDefinition, TaskDefinitionError};
 use crate::failure::{Failure, Kind};
 use crate::name::{ContainerName, ServiceName};
@@ -28,6 +28,8 @@ pub(super) struct Prepared {
     pub(super) ecs: Ecs,
     /// As it was before any change.
     pub(super) service: Service,
+    /// Where its tasks ran then.
+    pub(super) placement: Placement,
     /// What to register.
     pub(super) wanted: TaskDefinition,
     /// What it runs.
@@ -80,8 +82,8 @@ async fn prepare(
     let place = format!("service `{name}` in cluster `{cluster}`, region {}", aws.region());
     let ecs = Ecs::new(aws.clone(), &cluster, name.as_str());
     let before = async {
-        let service = ecs
-            .describe()
+        let (service, placement) = ecs
+            .describe_placed()
             .await
             .map_err(|error| cannot_ask(error, &name, aws.region()))?;
         usable(&service, &name, deploy.allow_zero)?;
@@ -117,6 +119,7 @@ async fn prepare(
             cluster,
             ecs: ecs.clone(),
             service,
+            placement,
             wanted,
             before: running.shape(),
             running,

@@ -101,7 +101,7 @@ async fn prepare(tools: &Tools, earlier: &UnderWay) -> Result<Prepared, Failure>
     );
     let ecs = Ecs::new(aws.clone(), &earlier.cluster, name.as_str());
     let found = async {
-        let now = ecs.describe().await.map_err(|error| match error {
+        let (now, placement) = ecs.describe_placed().await.map_err(|error| match error {
             ServiceError::NoService => Failure::new(
                 Kind::RolloutFailed,
                 format!("service `{name}` was deleted during the rollout"),
@@ -137,6 +137,7 @@ async fn prepare(tools: &Tools, earlier: &UnderWay) -> Result<Prepared, Failure>
             cluster: earlier.cluster.clone(),
             ecs: ecs.clone(),
             service,
+            placement,
             before,
             running,
             wanted,

@@ -172,7 +172,7 @@ async fn start(
     let token = client_token(revision, &task.name, tools.clock.now());
     let request = RunRequest {
         task_definition: revision,
-        placement: &task.placement,
+        placement: &service.placement,
         awsvpc: task.definition(service).is_awsvpc(),
         overrides: &task.overrides,
         started_by: &task.started_by,

@@ -2,14 +2,12 @@
 
 use crate::config::settings::TaskSettings;
 use crate::ecs::oneoff::{LONGEST_OVERRIDES, Overrides, Policy, started_by};
-use crate::ecs::service::Placement;
 use crate::ecs::task_definition::TaskDefinition;
 use crate::failure::{Failure, Kind};
 use crate::name::{ContainerName, TaskName};
 use crate::report::event::Event;
 use crate::stage::Tools;
 use crate::stage::deploy::DeployPlan;
-use crate::stage::deploy::begin::refused;
 use crate::stage::deploy::definitions::Images;
 use crate::stage::deploy::prepare::{Prepared, UNCHANGED, read_file};
 
@@ -31,7 +29,6 @@ pub(in crate::stage::deploy) struct PreparedTask {
     /// What to register for it alone; none if it runs the service's revision.
     pub(super) own: Option<TaskDefinition>,
     pub(super) overrides: Overrides,
-    pub(super) placement: Placement,
     pub(super) policy: Policy,
     pub(super) started_by: String,
 }
@@ -133,16 +130,11 @@ async fn task(
     }
     let started_by = started_by(&service.name, &settings.name);
     none_runs(settings, service, &started_by).await?;
-    let placement = service.ecs.placement().await.map_err(|error| {
-        let what = format!("where task `{}` is to run cannot be read", settings.name);
-        refused(error, what).left(UNCHANGED).place(place(service))
-    })?;
     Ok(Some(PreparedTask {
         name: settings.name.clone(),
         service: at,
         own,
         overrides,
-        placement,
         policy: Policy {
             container,
             essential,
