@@ -107,10 +107,13 @@ impl Recorder {
         });
     }
 
-    /// A look at services, each with the time since its update.
-    pub fn look(&self, of: &[(&ServiceName, Duration)], answers: &[Answer]) {
+    /// A look at services, each by its cluster and name, with the time since its update.
+    pub fn look(&self, of: &[(&str, &ServiceName, Duration)], answers: &[Answer]) {
         self.with(|inner| {
-            let of = of.iter().map(|(name, at)| (name.to_string(), at.as_secs_f64()));
+            let place = |cluster: &str, name: &ServiceName| format!("{cluster}/{name}");
+            let of = of
+                .iter()
+                .map(|(cluster, name, at)| (place(cluster, name), at.as_secs_f64()));
             inner.line(&Line::Look(Look {
                 of: of.collect(),
                 answers: answers.to_vec(),
@@ -119,10 +122,11 @@ impl Recorder {
     }
 
     /// What was asked once more, to find the cause.
-    pub fn closing(&self, service: &ServiceName, answers: &[Answer], gathered: &Gathered) {
+    pub fn closing(&self, cluster: &str, service: &ServiceName, answers: &[Answer], gathered: &Gathered) {
         self.with(|inner| {
             inner.line(&Line::Closing(Closing {
                 service: service.to_string(),
+                cluster: Some(cluster.to_owned()),
                 answers: answers.to_vec(),
                 gathered: gathered.clone(),
             }));

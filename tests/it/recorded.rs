@@ -104,7 +104,7 @@ async fn a_changed_service_says_what_was_deployed_and_what_was_before() {
     );
     assert_eq!(
         lines(&path, "verdict"),
-        [json!({ "service": "shop", "exit_code": 0 })]
+        [json!({ "service": "shop", "cluster": "prod", "exit_code": 0 })]
     );
     assert_eq!(lines(&path, "end"), [json!({ "exit_code": 0 })]);
 }
@@ -180,7 +180,7 @@ async fn a_resumed_run_is_recorded_from_the_update_of_the_run_before() {
         assert!(timeout >= 920.0, "{timeout}: it counts from the first update");
         let looks = lines(&path, "look");
         assert!(
-            looks[0]["of"]["shop"].as_f64().unwrap() >= 20.0,
+            looks[0]["of"]["prod/shop"].as_f64().unwrap() >= 20.0,
             "{}",
             looks[0]["of"]
         );

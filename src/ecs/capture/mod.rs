@@ -12,7 +12,7 @@ pub use read::{Capture, CaptureError, Recorded, read};
 pub use replay::{Change, Proof, Replay, Step, replay};
 pub use scrub::Scrub;
 
-use super::answers::Answer;
+use super::answers::{self, Answer};
 use super::diagnosis::{Comparison, Gathered, Revision};
 use super::rollout::{Baseline, Caution, Expected, Goal, Loss, Ours, Policy};
 use super::task_definition::TaskDefinition;
@@ -28,7 +28,7 @@ pub const FORMAT: &str = "slipway";
 
 /// The format's version. It grows only when an older slipway would misread a newer capture: lines and members that a
 /// version does not know are passed over.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// One line of a capture.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -94,6 +94,9 @@ pub struct Head {
     pub unchanged: bool,
     /// What is asked.
     pub policy: Asked,
+    /// The service before the update, as DescribeServices said it, but for its deployments and its events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Value>,
     /// The task definition that is deployed, without values of the environment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task_definition: Option<Value>,
@@ -146,7 +149,8 @@ pub struct Digests {
 /// A look.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Look {
-    /// The services that it was a look at, and for each the seconds since its update.
+    /// The services that it was a look at, each as `CLUSTER/NAME`, and the seconds since its update. Version 1 has only
+    /// the name.
     pub of: BTreeMap<String, f64>,
     /// What the far ends said.
     pub answers: Vec<Answer>,
@@ -157,6 +161,9 @@ pub struct Look {
 pub struct Closing {
     /// The service.
     pub service: String,
+    /// Its cluster, as the calls name it. Version 1 does not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
     /// What the far ends said.
     pub answers: Vec<Answer>,
     /// What only a diagnosis asks for.
@@ -169,6 +176,9 @@ pub struct Closing {
 pub struct Aftermath {
     /// The service.
     pub service: String,
+    /// Its cluster, as the calls name it. Version 1 does not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
     /// The revision of before is back, or ECS agreed to bring it back.
     pub rolled_back: bool,
     /// What serves.
@@ -186,6 +196,9 @@ pub struct Aftermath {
 pub struct Told {
     /// The service.
     pub service: String,
+    /// Its cluster, as the calls name it. Version 1 does not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
     /// The exit code that it stands for; none where the run gave the service up because another one failed, which is
     /// neither a success nor a failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -249,9 +262,14 @@ impl Head {
             deployment: self.previous.clone(),
             task_definition: self.previous_arn.clone(),
             events: self.old_events.clone(),
-            // The looks say it too; one from before the update is not kept.
-            caution: Caution::default(),
+            caution: self.caution().unwrap_or_default(),
         }
+    }
+
+    /// How the service was told to deploy before the update; a recorder of old did not keep it.
+    fn caution(&self) -> Option<Caution> {
+        let before = answers::read::service(self.before.as_ref()?).ok()?;
+        Some(Baseline::of(&before).caution)
     }
 
     /// Our deployment.
@@ -364,9 +382,10 @@ impl Aftermath {
 impl Told {
     /// How a service ended.
     #[must_use]
-    pub fn of(service: &ServiceName, failure: Option<&Failure>) -> Self {
+    pub fn of(cluster: &str, service: &ServiceName, failure: Option<&Failure>) -> Self {
         Self {
             service: service.to_string(),
+            cluster: Some(cluster.to_owned()),
             exit_code: Some(exit_code(failure)),
             left: None,
             failure: failure.map(Block::of),
@@ -375,9 +394,10 @@ impl Told {
 
     /// A service that was given up because another one failed, and what became of it.
     #[must_use]
-    pub fn given_up(service: &ServiceName, left: String) -> Self {
+    pub fn given_up(cluster: &str, service: &ServiceName, left: String) -> Self {
         Self {
             service: service.to_string(),
+            cluster: Some(cluster.to_owned()),
             exit_code: None,
             left: Some(left),
             failure: None,

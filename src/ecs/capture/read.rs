@@ -171,14 +171,14 @@ impl Capture {
             }
             Line::Look(look) => return self.look(look),
             Line::Closing(closing) => {
-                let name = closing.service.clone();
-                self.service(&name)?.closing = Some(closing);
+                let (cluster, name) = (closing.cluster.clone(), closing.service.clone());
+                self.service(cluster.as_deref(), &name)?.closing = Some(closing);
             }
             Line::Rollback(aftermath) => {
-                let name = aftermath.service.clone();
-                self.service(&name)?.aftermath = Some(aftermath);
+                let (cluster, name) = (aftermath.cluster.clone(), aftermath.service.clone());
+                self.service(cluster.as_deref(), &name)?.aftermath = Some(aftermath);
             }
-            Line::Verdict(told) => match self.service(&told.service) {
+            Line::Verdict(told) => match self.service(told.cluster.as_deref(), &told.service) {
                 Ok(service) => service.told = Some(told),
                 Err(_) => self.unwatched.push(told),
             },
@@ -188,20 +188,23 @@ impl Capture {
     }
 
     fn look(&mut self, look: Look) -> Result<(), String> {
-        for (name, at) in look.of {
+        for (place, at) in look.of {
             let at = time(at)?;
             let answers = look.answers.clone();
-            self.service(&name)?.looks.push((at, answers));
+            let (cluster, name) = match place.rsplit_once('/') {
+                Some((cluster, name)) => (Some(cluster), name),
+                None => (None, place.as_str()),
+            };
+            self.service(cluster, name)?.looks.push((at, answers));
         }
         Ok(())
     }
 
-    fn service(&mut self, name: &str) -> Result<&mut Recorded, String> {
-        let found = self
-            .services
-            .iter_mut()
-            .rev()
-            .find(|service| service.head.name == name);
+    /// The service that a line means; where it names no cluster, the last one with the name.
+    fn service(&mut self, cluster: Option<&str>, name: &str) -> Result<&mut Recorded, String> {
+        let found = self.services.iter_mut().rev().find(|service| {
+            service.head.name == name && cluster.is_none_or(|cluster| service.head.cluster == cluster)
+        });
         found.ok_or_else(|| format!("service `{name}` has not begun"))
     }
 }

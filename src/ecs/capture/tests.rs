@@ -32,6 +32,7 @@ fn head() -> Head {
             )]),
             allow_zero: false,
         },
+        before: None,
         task_definition: None,
         previous_task_definition: None,
     }
@@ -91,12 +92,62 @@ fn healthy() -> String {
         look(60.25, 1, "COMPLETED"),
         Line::Verdict(Told {
             service: "web".to_owned(),
+            cluster: None,
             exit_code: Some(0),
             left: None,
             failure: None,
         }),
         Line::End(End::of(None)),
     ])
+}
+
+#[test]
+fn services_of_one_name_in_two_clusters_are_told_apart() {
+    let there = Head {
+        cluster: "test".to_owned(),
+        ..head()
+    };
+    let look = |place: &str, at| {
+        Line::Look(Look {
+            of: BTreeMap::from([(place.to_owned(), at)]),
+            answers: Vec::new(),
+        })
+    };
+    let verdict = |cluster: &str| Line::Verdict(Told::of(cluster, &"web".parse().unwrap(), None));
+    let lines = text(&[
+        Line::Capture(Header::current()),
+        Line::Service(Box::new(head())),
+        Line::Service(Box::new(there)),
+        look("prod/web", 1.0),
+        look("test/web", 2.0),
+        look("prod/web", 3.0),
+        verdict("prod"),
+    ]);
+    let capture = read(lines.as_bytes()).unwrap();
+    let [prod, test] = capture.services.as_slice() else {
+        panic!("{capture:?}")
+    };
+    assert_eq!((prod.looks.len(), test.looks.len()), (2, 1));
+    assert!(prod.told.is_some() && test.told.is_none());
+    let nowhere = lines.replace("prod/web", "elsewhere/web");
+    assert!(read(nowhere.as_bytes()).is_err());
+}
+
+#[test]
+fn how_a_service_was_told_to_deploy_before_the_update_is_kept() {
+    let before = json!({ "serviceName": "web", "status": "ACTIVE", "desiredCount": 1, "runningCount": 1,
+        "pendingCount": 0, "taskDefinition": "x/web:1", "deployments": [], "events": [],
+        "deploymentConfiguration": { "strategy": "CANARY", "bakeTimeInMinutes": 5 } });
+    let kept = Head {
+        before: Some(before.clone()),
+        ..head()
+    };
+    let lines = text(&[Line::Capture(Header::current()), Line::Service(Box::new(kept))]);
+    let capture = read(lines.as_bytes()).unwrap();
+    let service = crate::ecs::answers::read::service(&before).unwrap();
+    let caution = capture.services[0].head.baseline().caution;
+    assert_eq!(caution, Baseline::of(&service).caution);
+    assert_ne!(caution, head().baseline().caution);
 }
 
 #[test]
@@ -136,7 +187,7 @@ fn a_failure_comes_back_as_it_was_told() {
 #[test]
 fn foreign_newer_and_damaged_files_are_told_apart() {
     let header = text(&[Line::Capture(Header::current())]);
-    let newer = "{\"capture\":{\"format\":\"slipway\",\"version\":2,\"slipway\":\"9.9.9\",\"more\":1}}\n";
+    let newer = "{\"capture\":{\"format\":\"slipway\",\"version\":3,\"slipway\":\"9.9.9\",\"more\":1}}\n";
     for (file, says) in [
         (String::new(), "no whole line"),
         ("{\"capture\":".to_owned(), "no whole line"),
@@ -149,7 +200,7 @@ fn foreign_newer_and_damaged_files_are_told_apart() {
             "{\"capture\":{\"format\":\"other\",\"version\":1}}\n".to_owned(),
             "not that of a capture",
         ),
-        (newer.to_owned(), "slipway 9.9.9 in version 2"),
+        (newer.to_owned(), "slipway 9.9.9 in version 3"),
         (format!("{header}{{\"look\"\n"), "line 2 is damaged"),
         (
             format!("{header}\n{{\"look\":{{\"of\":5}}}}\n"),

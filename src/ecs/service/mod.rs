@@ -23,6 +23,7 @@ use super::task_definition::{TaskDefinition, TaskDefinitionError};
 use crate::aws::Aws;
 use crate::aws::sort::{CallError, Sorted};
 use passthrough::{Captured, ReadAnswer, SendDocument};
+use serde_json::Value;
 
 /// ECS as the deploy stage sees it: one cluster and one service.
 #[derive(Debug, Clone)]
@@ -56,6 +57,17 @@ pub enum ServiceError {
     TaskDefinition(#[source] TaskDefinitionError),
 }
 
+/// A service as one DescribeServices shows it.
+#[derive(Debug, Clone)]
+pub struct Described {
+    /// What is known of it.
+    pub service: Service,
+    /// Where its tasks run.
+    pub placement: Placement,
+    /// What ECS said, but for its deployments and its events.
+    pub said: Value,
+}
+
 /// What UpdateService began.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Begun {
@@ -85,14 +97,14 @@ impl Ecs {
     /// # Errors
     /// [`ServiceError::NoService`] when ECS does not know it.
     pub async fn describe(&self) -> Result<Service, ServiceError> {
-        self.describe_placed().await.map(|(service, _)| service)
+        self.describe_whole().await.map(|described| described.service)
     }
 
-    /// Describes the service, and where its tasks run.
+    /// Describes the service with all that a deploy needs of it.
     ///
     /// # Errors
     /// [`ServiceError::NoService`] when ECS does not know it.
-    pub async fn describe_placed(&self) -> Result<(Service, Placement), ServiceError> {
+    pub async fn describe_whole(&self) -> Result<Described, ServiceError> {
         let body = Captured::default();
         let call = self.aws.ecs.describe_services().cluster(&self.cluster);
         let answer = call
@@ -102,10 +114,17 @@ impl Ecs {
             .send()
             .await
             .map_err(CallError::of(DESCRIBE_SERVICES))?;
-        let said = body.json();
-        if let (Some(service), Some(placed)) = (said["services"].get(0), answer.services().first()) {
-            let service = read::service(service).map_err(lacking(DESCRIBE_SERVICES))?;
-            return Ok((service, Placement::of(placed)));
+        let mut said = body.json();
+        if let (Some(shown), Some(placed)) = (said["services"].get_mut(0), answer.services().first()) {
+            let service = read::service(shown).map_err(lacking(DESCRIBE_SERVICES))?;
+            for list in ["deployments", "events"] {
+                shown[list] = Value::Array(Vec::new());
+            }
+            return Ok(Described {
+                service,
+                placement: Placement::of(placed),
+                said: shown.take(),
+            });
         }
         if said["failures"][0]["reason"] == "MISSING" {
             return Err(ServiceError::NoService);

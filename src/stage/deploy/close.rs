@@ -84,6 +84,7 @@ pub(super) async fn close(run: &Run<'_>, ended: Ended<'_>) -> (usize, Outcome) {
             tools.record.line(|| {
                 Line::Rollback(Aftermath {
                     service: prepared.name.to_string(),
+                    cluster: Some(prepared.cluster.clone()),
                     rolled_back,
                     left: state.clone(),
                     evidence: Vec::new(),

@@ -12,7 +12,6 @@ use crate::ecs::observation::Observation;
 use crate::ecs::rollout::{Doubt, Loss};
 use crate::ecs::service::ServiceError;
 use crate::failure::{Failure, chain};
-use crate::name::ServiceName;
 use crate::shutdown::Urgency;
 use crate::stage::Tools;
 
@@ -50,7 +49,7 @@ impl Lost {
             return account.failure(None);
         }
         let undone = undo(tools, prepared, &self, begun).await;
-        let aftermath = aftermath(&prepared.name, account.left(), undone, &begun.revision);
+        let aftermath = aftermath(prepared, account.left(), undone, &begun.revision);
         tools.record.line(|| Line::Rollback(aftermath.clone()));
         account.failure(Some(aftermath))
     }
@@ -101,16 +100,18 @@ impl Lost {
         let before = std::mem::replace(&mut self.seen, Observation::unanswered());
         self.seen = merge(look.seen, before);
         let gathered = prepared.ecs.gather(&self.seen, comparison).await;
-        tools.record.closing(&prepared.name, &look.answers, &gathered);
+        let (cluster, name) = (prepared.cluster.as_str(), &prepared.name);
+        tools.record.closing(cluster, name, &look.answers, &gathered);
         Some(gathered)
     }
 }
 
 /// What came of a rollback that slipway asked for; `revision` is ours, `left` what served before it.
-fn aftermath(service: &ServiceName, left: String, undone: Undone, revision: &str) -> Aftermath {
+fn aftermath(prepared: &Prepared, left: String, undone: Undone, revision: &str) -> Aftermath {
     let refusal = |error: Option<ServiceError>| error.map(|error| format!("rollback: {}", chain(&error)));
     let after = |rolled_back, left| Aftermath {
-        service: service.to_string(),
+        service: prepared.name.to_string(),
+        cluster: Some(prepared.cluster.clone()),
         rolled_back,
         left,
         evidence: Vec::new(),

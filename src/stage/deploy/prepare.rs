@@ -9,13 +9,14 @@ use crate::ecs::observation::{
     Controller, Deployment, RolloutState, Service, ServiceStatus, Strategy, revision_name,
 };
 use crate::ecs::rollout::{Baseline, Expected, Goal, Policy};
-use crate::ecs::service::{Ecs, Placement, ServiceError};
+use crate::ecs::service::{Described, Ecs, Placement, ServiceError};
 use crate::ecs::task_definition::{Diff, Shape, TaskDefinition, TaskDefinitionError};
 use crate::failure::{Failure, Kind};
 use crate::name::{ContainerName, ServiceName};
 use crate::report::event::Event;
 use crate::stage::Tools;
 use futures_util::future::try_join_all;
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) const UNCHANGED: &str = "nothing was changed";
@@ -30,6 +31,8 @@ pub(super) struct Prepared {
     pub(super) service: Service,
     /// Where its tasks ran then.
     pub(super) placement: Placement,
+    /// What ECS said of it then, but for its deployments and its events.
+    pub(super) said: Value,
     /// What to register.
     pub(super) wanted: TaskDefinition,
     /// What it runs.
@@ -82,8 +85,12 @@ async fn prepare(
     let place = format!("service `{name}` in cluster `{cluster}`, region {}", aws.region());
     let ecs = Ecs::new(aws.clone(), &cluster, name.as_str());
     let before = async {
-        let (service, placement) = ecs
-            .describe_placed()
+        let Described {
+            service,
+            placement,
+            said,
+        } = ecs
+            .describe_whole()
             .await
             .map_err(|error| cannot_ask(error, &name, aws.region()))?;
         usable(&service, &name, deploy.allow_zero)?;
@@ -120,6 +127,7 @@ async fn prepare(
             ecs: ecs.clone(),
             service,
             placement,
+            said,
             wanted,
             before: running.shape(),
             running,

@@ -1,12 +1,12 @@
 //! What a capture says of a service beside its looks: what is asked of it, and what became of it.
 
 use super::outcome::Outcome;
+use super::prepare::Prepared;
 use super::watch::Watch;
 use crate::config::settings::DeploySettings;
 use crate::ecs::capture::{Asked, Head, Told};
 use crate::ecs::rollout::Policy;
 use crate::ecs::task_definition::TaskDefinition;
-use crate::name::ServiceName;
 use crate::stage::Tools;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -44,6 +44,7 @@ pub(super) fn began(tools: &Tools, deploy: &DeploySettings, watch: &Watch<'_>) {
         old_events: BTreeSet::new(),
         unchanged: !watch.changed,
         policy: Asked::of(&policy),
+        before: Some(prepared.said.clone()),
         task_definition: document(told_of),
         previous_task_definition: previous.and_then(document),
     };
@@ -56,15 +57,18 @@ pub(super) fn began(tools: &Tools, deploy: &DeploySettings, watch: &Watch<'_>) {
 }
 
 /// Records what became of a service. One that another's failure took with it has no exit code, whatever it was before.
-pub(super) fn became(tools: &Tools, service: &ServiceName, outcome: &Outcome) {
+pub(super) fn became(tools: &Tools, prepared: &Prepared, outcome: &Outcome) {
+    let (cluster, service) = (prepared.cluster.as_str(), &prepared.name);
     tools.record.told(|| match outcome {
-        Outcome::Proven(_) => Told::of(service, None),
-        Outcome::Lost { failure, .. } => Told::of(service, Some(failure)),
-        Outcome::Unwatched { doing, .. } => {
-            Told::given_up(service, format!("ECS goes on with it unwatched; it was {doing}"))
-        }
-        Outcome::Back(left) => Told::given_up(service, format!("it {left}")),
-        Outcome::Untouched(left) => Told::given_up(service, format!("it was not changed: {left}")),
+        Outcome::Proven(_) => Told::of(cluster, service, None),
+        Outcome::Lost { failure, .. } => Told::of(cluster, service, Some(failure)),
+        Outcome::Unwatched { doing, .. } => Told::given_up(
+            cluster,
+            service,
+            format!("ECS goes on with it unwatched; it was {doing}"),
+        ),
+        Outcome::Back(left) => Told::given_up(cluster, service, format!("it {left}")),
+        Outcome::Untouched(left) => Told::given_up(cluster, service, format!("it was not changed: {left}")),
     });
 }
 

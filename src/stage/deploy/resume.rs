@@ -101,7 +101,7 @@ async fn prepare(tools: &Tools, earlier: &UnderWay) -> Result<Prepared, Failure>
     );
     let ecs = Ecs::new(aws.clone(), &earlier.cluster, name.as_str());
     let found = async {
-        let (now, placement) = ecs.describe_placed().await.map_err(|error| match error {
+        let described = ecs.describe_whole().await.map_err(|error| match error {
             ServiceError::NoService => Failure::new(
                 Kind::RolloutFailed,
                 format!("service `{name}` was deleted during the rollout"),
@@ -112,7 +112,7 @@ async fn prepare(tools: &Tools, earlier: &UnderWay) -> Result<Prepared, Failure>
             .task_definition(&earlier.revision)
             .await
             .map_err(|error| cannot_ask(error, &name, aws.region()))?;
-        let service = earlier.before.service(&now);
+        let service = earlier.before.service(&described.service);
         // What a diagnosis compares with; without it there is nothing to compare.
         let previous = ecs.task_definition(&service.task_definition).await;
         let running = previous.unwrap_or_else(|_| wanted.clone());
@@ -137,7 +137,8 @@ async fn prepare(tools: &Tools, earlier: &UnderWay) -> Result<Prepared, Failure>
             cluster: earlier.cluster.clone(),
             ecs: ecs.clone(),
             service,
-            placement,
+            placement: described.placement,
+            said: described.said,
             before,
             running,
             wanted,

@@ -154,7 +154,7 @@ async fn begin_one<'a>(
         }
         Err(Unbegun::Halted(left)) => {
             let untouched = Outcome::Untouched(left);
-            record::became(run.tools, &prepared.name, &untouched);
+            record::became(run.tools, prepared, &untouched);
             return Some((place, untouched));
         }
         Err(Unbegun::Failed(failure)) => {
@@ -165,7 +165,7 @@ async fn begin_one<'a>(
                 order: run.next_loss(),
                 goes_on: None,
             };
-            record::became(run.tools, &prepared.name, &lost);
+            record::became(run.tools, prepared, &lost);
             (Joined::Failed { certain }, Some((place, lost)))
         }
     };
@@ -222,7 +222,7 @@ async fn close_all<'a>(
                 // What was proven is not true any more once the service went back.
                 if !(matches!(outcome, Outcome::Proven(_)) && outcomes.contains_key(&place)) {
                     if let Some(prepared) = prepared.get(place) {
-                        record::became(run.tools, &prepared.name, &outcome);
+                        record::became(run.tools, prepared, &outcome);
                     }
                     outcomes.insert(place, outcome);
                 }

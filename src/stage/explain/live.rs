@@ -72,7 +72,7 @@ async fn one(tools: &Tools, plan: &LivePlan) -> Result<Vec<Explained>, Failure> 
         if let Some(exit_code) = found.exit_code() {
             tools.record.told(|| Told {
                 exit_code: Some(exit_code),
-                ..Told::of(&plan.service, found.failure())
+                ..Told::of(&plan.cluster, &plan.service, found.failure())
             });
         }
     }
@@ -131,7 +131,9 @@ async fn look(tools: &Tools, plan: &LivePlan) -> Result<Recorded, Failure> {
     loop {
         let look = ecs.look_closely(&mut watched).await;
         let at = tools.clock.now().saturating_sub(start);
-        tools.record.look(&[(name, at)], &look.answers);
+        tools
+            .record
+            .look(&[(plan.cluster.as_str(), name, at)], &look.answers);
         recorded.looks.push((at, look.answers));
         let so_far = replay(&recorded);
         let unsure = matches!(
@@ -145,9 +147,10 @@ async fn look(tools: &Tools, plan: &LivePlan) -> Result<Recorded, Failure> {
         if !unsure || recorded.looks.len() >= MOST_LOOKS {
             if so_far.verdict != Verdict::Healthy {
                 let gathered = ecs.gather(&look.seen, &recorded.head.comparison()).await;
-                tools.record.closing(name, &[], &gathered);
+                tools.record.closing(&plan.cluster, name, &[], &gathered);
                 recorded.closing = Some(Closing {
                     service: name.to_string(),
+                    cluster: Some(plan.cluster.clone()),
                     answers: Vec::new(),
                     gathered,
                 });
@@ -241,6 +244,7 @@ async fn head(
         old_events: BTreeSet::new(),
         unchanged: false,
         policy: Asked::of(&policy),
+        before: None,
         task_definition: definition.and_then(|(_, definition)| document(definition)),
         previous_task_definition: None,
     }

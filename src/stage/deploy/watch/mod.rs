@@ -251,7 +251,14 @@ impl<'a> Fleet<'a, '_> {
             .iter()
             .zip(&round.seen)
             .filter(|(_, seen)| seen.is_some())
-            .map(|(watch, _)| (&watch.prepared.name, now.saturating_sub(watch.started)))
+            .map(|(watch, _)| {
+                let prepared = watch.prepared;
+                (
+                    prepared.cluster.as_str(),
+                    &prepared.name,
+                    now.saturating_sub(watch.started),
+                )
+            })
             .collect();
         if !of.is_empty() {
             self.run.tools.record.look(&of, &round.answers);
