@@ -1,6 +1,7 @@
 //! No secret leaves by any door of a build: canaries are planted wherever a build can hold one, the real binary runs
 //! on a real Engine well and badly, and everything that it printed, left in a file or showed in `/proc` is searched.
 
+use crate::search::{clean, files_below};
 use crate::support::{Busybox, Images, Registry, docker, docker_variables, unique};
 use serde_json::json;
 use slipway::clock::Clock;
@@ -10,7 +11,7 @@ use slipway::sandbox::world::ecs::Timings;
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// Values that nothing may show. A build argument is public in the image, and still none of our log's business.
@@ -77,7 +78,7 @@ impl Bench {
                 String::from_utf8_lossy(&[output.stdout.as_slice(), &output.stderr].concat()).into_owned();
             assert_eq!(output.status.code(), Some(code), "{told}");
             assert!(told.contains(expected), "{told}");
-            clean("the output", &told);
+            clean("the output", &told, &CANARIES);
             let inputs = BTreeSet::from([
                 self.path(".docker/config.json"),
                 self.path("token"),
@@ -87,7 +88,7 @@ impl Bench {
                 let text = String::from_utf8_lossy(&fs::read(file).unwrap()).into_owned();
                 // The argument was given on the command line, by the caller.
                 let text = text.replace("TOKEN=canary-argument", "");
-                clean(&file.display().to_string(), &text);
+                clean(&file.display().to_string(), &text, &CANARIES);
             }
         }
     }
@@ -128,28 +129,6 @@ impl Bench {
             .stdin(Stdio::null());
         command
     }
-}
-
-fn clean(place: &str, text: &str) {
-    for canary in CANARIES {
-        assert!(!text.contains(canary), "{place} shows {canary}:\n{text}");
-    }
-}
-
-fn files_below(root: &Path) -> BTreeSet<PathBuf> {
-    let mut folders = vec![root.to_owned()];
-    let mut files = BTreeSet::new();
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let entry = entry.unwrap();
-            if entry.file_type().unwrap().is_dir() {
-                folders.push(entry.path());
-            } else {
-                files.insert(entry.path());
-            }
-        }
-    }
-    files
 }
 
 /// Nobody listens there.
@@ -214,9 +193,9 @@ async fn a_build_for_ecr_shows_no_token_and_its_journal_no_credential() {
     let output = tokio::process::Command::from(command).output().await.unwrap();
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(0), "{told}");
-    clean("the output", &told);
+    clean("the output", &told, &CANARIES);
     let text = fs::read_to_string(&journal).unwrap();
-    clean("the journal", &text);
+    clean("the journal", &text, &CANARIES);
     assert!(text.contains("\"x-amz-security-token\":\"[removed]\""));
     assert!(
         text.contains("authorizationToken\\\":\\\"[removed]\\\""),

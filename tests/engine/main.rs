@@ -14,6 +14,8 @@ mod image;
 mod leftovers;
 mod registry;
 mod roll;
+#[path = "../shared/search.rs"]
+mod search;
 mod stage;
 mod support;
 mod tasks;

@@ -4,9 +4,10 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
 use crate::sandbox_support;
+use crate::search::{clean, files_below};
 use serde_json::json;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
@@ -124,7 +125,8 @@ impl Bench {
             let told = told(&output);
             assert_eq!(output.status.code(), Some(code), "{line}\n{told}");
             assert!(told.contains(expected), "{line}\n{told}");
-            clean(&line, &told, &[&TASK_VALUES[..], &CREDENTIALS[..]]);
+            clean(&line, &told, &TASK_VALUES);
+            clean(&line, &told, &CREDENTIALS);
             self.search_files();
         }
     }
@@ -138,9 +140,9 @@ impl Bench {
             }
             let text = String::from_utf8_lossy(&fs::read(&file).unwrap()).into_owned();
             let name = file.display().to_string();
-            clean(&name, &text, &[&CREDENTIALS]);
+            clean(&name, &text, &CREDENTIALS);
             if !name.ends_with("journal.jsonl") {
-                clean(&name, &text, &[&TASK_VALUES]);
+                clean(&name, &text, &TASK_VALUES);
             }
         }
     }
@@ -148,28 +150,6 @@ impl Bench {
 
 fn told(output: &Output) -> String {
     String::from_utf8_lossy(&[output.stdout.as_slice(), &output.stderr].concat()).into_owned()
-}
-
-fn clean(place: &str, text: &str, canaries: &[&[&str]]) {
-    for canary in canaries.iter().copied().flatten() {
-        assert!(!text.contains(canary), "{place} shows {canary}:\n{text}");
-    }
-}
-
-fn files_below(root: &Path) -> Vec<PathBuf> {
-    let mut folders = vec![root.to_owned()];
-    let mut files = Vec::new();
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let entry = entry.unwrap();
-            if entry.file_type().unwrap().is_dir() {
-                folders.push(entry.path());
-            } else {
-                files.push(entry.path());
-            }
-        }
-    }
-    files
 }
 
 const DRY_RUN: &str = "dry-run deploy --simulated --journal journal.jsonl";
@@ -334,7 +314,7 @@ fn a_configuration_with_mistakes_shows_no_value() {
         let bench = Bench::new().file("taskdef.json", task_definition);
         let output = bench.command(DRY_RUN).output().unwrap();
         assert_ne!(output.status.code(), Some(0));
-        clean(task_definition, &told(&output), &[&TASK_VALUES]);
+        clean(task_definition, &told(&output), &TASK_VALUES);
     }
 }
 

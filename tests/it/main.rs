@@ -31,6 +31,8 @@ mod resume;
 mod rolls;
 mod sandbox_support;
 mod scenarios;
+#[path = "../shared/search.rs"]
+mod search;
 mod strategies;
 mod support;
 mod wire_apis;
