@@ -301,6 +301,11 @@ impl Wire {
         }
     }
 
+    /// Whether any look was harmed.
+    pub fn was_harmed(&self) -> bool {
+        self.last_harmed.is_some()
+    }
+
     /// Whether one of the last looks was harmed, so that the watch may still act on it.
     pub fn harmed_lately(&self) -> bool {
         self.last_harmed.is_some_and(|look| look + LATELY >= self.looks)
