@@ -6,7 +6,7 @@ use slipway::ecs::rollout::{Doubt, Loss, Verdict};
 use std::collections::BTreeMap;
 
 /// What must have occurred, each at least once in [`RARE`] histories.
-const WANTED: [&str; 61] = [
+const WANTED: [&str; 70] = [
     "verdict Healthy",
     "verdict Failed",
     "verdict CannotStart",
@@ -34,6 +34,7 @@ const WANTED: [&str; 61] = [
     "fate WrongImage",
     "fate NoDigest",
     "fate Interrupted",
+    "fate Unreachable",
     "act Update",
     "act UpdateBack",
     "act Force",
@@ -52,12 +53,18 @@ const WANTED: [&str; 61] = [
     "trouble Denied of Deployments",
     "trouble NoCredentials of Every",
     "trouble Unsupported of Deployments",
+    "trouble Past of Services",
+    "trouble Missing of Services",
     "trouble Word of Services",
+    "trouble Word of Deployments",
     "trouble Word of Tasks",
     "trouble Word of Targets",
     "trouble Drop of Services",
     "trouble Drop of Tasks",
+    "trouble Drop of Deployments",
+    "trouble Drop of Targets",
     "trouble Null of Services",
+    "trouble Null of Tasks",
     "kind EarlySuccess",
     "kind BlueGreen",
     "kind Canary",
@@ -68,6 +75,8 @@ const WANTED: [&str; 61] = [
     "with a container health check",
     "with nothing to go back to",
     "with an alarm",
+    "failures that pass",
+    "service deployments with the oldest first",
 ];
 
 /// Histories in which the rarest kind occurs once.
@@ -137,6 +146,13 @@ impl Coverage {
             self.saw("healthy in spite of others' acts");
         }
         self.saw(format!("kind {}", word(&script.kind)));
+        if script.quirks.oldest_first {
+            self.saw("service deployments with the oldest first");
+        }
+        let passes = |fate: &Fate| matches!(fate, Fate::Interrupted(_) | Fate::Unreachable);
+        if script.fates.iter().all(passes) {
+            self.saw("failures that pass");
+        }
         if script.alarmed {
             self.saw("with an alarm");
         }

@@ -10,6 +10,7 @@
     reason = "helpers of tests fail the test, and tell what they found"
 )]
 
+mod careless;
 mod coverage;
 mod place;
 mod play;

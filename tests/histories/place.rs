@@ -1,13 +1,14 @@
 //! The world that a script plays in, past every wire: its set-up, what others do, and what is true in it.
 
 use crate::runner::{BEFORE_IMAGE, CONTAINER, DEPLOYED, PLATFORM, Runner, drive};
-use crate::script::{Act, Deed, Digests, Kind, Script};
+use crate::script::{Act, Deed, Digests, Fate, Kind, Script};
 use serde_json::{Value, json};
 use slipway::sandbox::world::ecs::{Quirks, Timings};
 use slipway::sandbox::world::error::ApiError;
 use slipway::sandbox::world::orders::TargetId;
 use slipway::sandbox::world::{World, WorldConfig};
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::time::Duration;
 
 pub const CLUSTER: &str = "prod";
@@ -16,6 +17,8 @@ const PORT: u16 = 8080;
 const EPOCH: Duration = Duration::from_secs(1_767_225_600);
 /// How long a task that nothing checks must run to count as healthy (UpdateService, `minimumHealthyPercent`).
 const STAYS: Duration = Duration::from_secs(40);
+/// How much later than the world a watch knows that a task has run for long enough: a pause before it saw it start.
+pub const GRAIN: Duration = Duration::from_secs(15);
 
 pub struct Place {
     world: World,
@@ -37,7 +40,7 @@ pub struct Place {
     /// What happened, for the reader of a counterexample.
     pub log: Option<Vec<String>>,
     /// The service as it was described at this instant.
-    known: Option<(Duration, Value)>,
+    known: Option<(Duration, Rc<Value>)>,
     /// Which deployment started a task, which never changes.
     started_by: BTreeMap<String, String>,
 }
@@ -53,6 +56,8 @@ pub struct Truth {
     pub ours: Option<String>,
     /// Our tasks that run, are meant to, and pass every check that is configured.
     pub good: u64,
+    /// Those of them that pass a check, or have run for longer than any watch needs to see it.
+    pub lasting: u64,
     /// Our running tasks with another image.
     pub wrong: u64,
     /// Our running tasks that nothing reports a digest of.
@@ -141,7 +146,7 @@ impl Place {
                 break;
             }
         }
-        self.before = self.described();
+        self.before = Value::clone(&self.described());
         assert!(
             !self.script.proven || self.before["deployments"][0]["rolloutState"] == "COMPLETED",
             "{}",
@@ -365,6 +370,8 @@ impl Place {
         let after = self.described()["deployments"][0]["id"].clone();
         if before != after && after.is_string() {
             self.foreign.insert(text(&after));
+            // It may be gone again before the next look ends.
+            self.primaries.insert(text(&after));
         }
         self.say(|_| match outcome {
             Ok(_) => format!("somebody: {deed:?}; primary is {after}"),
@@ -373,46 +380,52 @@ impl Place {
     }
 
     /// The service, as DescribeServices shows it.
-    pub fn described(&mut self) -> Value {
+    pub fn described(&mut self) -> Rc<Value> {
         if self.known.as_ref().is_none_or(|(at, _)| *at != self.now) {
             let mut said = self.must(
                 "DescribeServices",
                 json!({ "cluster": CLUSTER, "services": [SERVICE] }),
             );
-            self.known = Some((self.now, said["services"][0].take()));
+            self.known = Some((self.now, Rc::new(said["services"][0].take())));
         }
         self.known
             .as_ref()
-            .map(|(_, service)| service.clone())
+            .map(|(_, service)| Rc::clone(service))
             .unwrap_or_default()
+    }
+
+    /// The service's service deployments, as ListServiceDeployments shows them.
+    pub fn service_deployments(&mut self) -> Vec<Value> {
+        let asked = json!({ "cluster": CLUSTER, "service": SERVICE, "maxResults": 100 });
+        match self.ask("ListServiceDeployments", asked) {
+            Ok(listed) => {
+                let mut listed = items(listed, "serviceDeployments");
+                if self.script.quirks.oldest_first {
+                    listed.reverse();
+                }
+                listed
+            }
+            Err(_) => Vec::new(),
+        }
+    }
+
+    /// Service deployments, as DescribeServiceDeployments shows them.
+    pub fn records(&mut self, arn: &Value) -> Vec<Value> {
+        let said = self.must(
+            "DescribeServiceDeployments",
+            json!({ "serviceDeploymentArns": [arn] }),
+        );
+        items(said, "serviceDeployments")
     }
 
     /// Our service deployment, as DescribeServiceDeployments shows it.
     pub fn our_record(&mut self) -> Value {
-        let Ok(listed) = self.ask(
-            "ListServiceDeployments",
-            json!({ "cluster": CLUSTER, "service": SERVICE, "maxResults": 100 }),
-        ) else {
-            return Value::Null;
-        };
-        let number = self.ours.rsplit('/').next().unwrap().to_owned();
-        let ours = listed["serviceDeployments"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .find(|one| {
-                one["targetServiceRevisionArn"]
-                    .as_str()
-                    .is_some_and(|arn| arn.ends_with(&number))
-            });
-        let Some(arn) = ours.map(|one| one["serviceDeploymentArn"].clone()) else {
-            return Value::Null;
-        };
-        self.must(
-            "DescribeServiceDeployments",
-            json!({ "serviceDeploymentArns": [arn] }),
-        )["serviceDeployments"][0]
-            .take()
+        let ours = self.ours.clone();
+        let listed = self.service_deployments();
+        match listed.iter().find(|one| brings(one, &ours)) {
+            Some(one) => self.records(&one["serviceDeploymentArn"]).remove(0),
+            None => Value::Null,
+        }
     }
 
     /// A service revision, as DescribeServiceRevisions shows it.
@@ -472,7 +485,7 @@ impl Place {
     /// Looks at what is true now.
     pub fn truth(&mut self) -> Truth {
         let service = self.described();
-        let service = &service;
+        let service = &*service;
         let primary = text(&service["deployments"][0]["id"]);
         self.primaries.insert(primary.clone());
         let ours = ours_of(service, &self.ours)["rolloutState"]
@@ -485,6 +498,7 @@ impl Place {
             desired: service["desiredCount"].as_u64().unwrap(),
             ours,
             good: 0,
+            lasting: 0,
             wrong: 0,
             unproven: 0,
             old: 0,
@@ -534,11 +548,11 @@ impl Place {
                 let health = self.world.elb.health(group, &target);
                 health.is_some_and(|health| health.state == "healthy")
             });
-            let stayed = (completed && job.started <= self.completed)
-                || self.script.check.is_some()
-                || self.target_group.is_some()
-                || job.started.is_some_and(|started| self.now >= started + STAYS);
+            let ran_for = |time: Duration| job.started.is_some_and(|started| self.now >= started + time);
+            let is_checked = self.script.check.is_some() || self.target_group.is_some();
+            let stayed = (completed && job.started <= self.completed) || is_checked || ran_for(STAYS);
             truth.good += u64::from(checked && served && stayed);
+            truth.lasting += u64::from(checked && served && (is_checked || ran_for(STAYS + GRAIN)));
         }
     }
 
@@ -557,8 +571,8 @@ impl Place {
         }
     }
 
-    /// Our tasks that ended although nobody wanted them to.
-    pub fn failures(&mut self) -> usize {
+    /// Our tasks that ended although nobody wanted them to, with what became of them.
+    fn failed(&mut self) -> Vec<Fate> {
         let stopped = self.listed("STOPPED");
         let ours = self.ours.clone();
         let tasks = self.tasks(&stopped);
@@ -569,8 +583,33 @@ impl Place {
                 && code != "UserInitiated"
                 && !reason.starts_with("Scaling activity initiated by")
         };
-        tasks.iter().filter(failed).count()
+        let fates = tasks
+            .iter()
+            .filter(failed)
+            .filter_map(|task| self.runner.jobs.get(&id_of(&task["taskArn"])));
+        fates.map(|job| job.fate.clone()).collect()
     }
+
+    /// How many of our tasks failed.
+    pub fn failures(&mut self) -> usize {
+        self.failed().len()
+    }
+
+    /// How many of our tasks failed for the same cause, which does not pass.
+    pub fn failures_alike(&mut self) -> usize {
+        let mut times: BTreeMap<String, usize> = BTreeMap::new();
+        for cause in self.failed().iter().filter_map(Fate::cause) {
+            *times.entry(cause).or_default() += 1;
+        }
+        times.into_values().max().unwrap_or_default()
+    }
+}
+
+/// Whether a brief service deployment is that of a deployment.
+pub fn brings(brief: &Value, deployment: &str) -> bool {
+    let number = deployment.rsplit('/').next().unwrap_or_default();
+    let target = brief["targetServiceRevisionArn"].as_str();
+    target.is_some_and(|arn| arn.rsplit('/').next() == Some(number))
 }
 
 /// The elements of a list in an answer.

@@ -5,6 +5,7 @@ use crate::runner::{CONTAINER, DEPLOYED, PLATFORM};
 use crate::script::{Digests, Script};
 use crate::wire::Wire;
 use slipway::ecs::answers::read;
+use slipway::ecs::observation::Observation;
 use slipway::ecs::rollout::pace::{GLANCE, GLANCES, Pace};
 use slipway::ecs::rollout::{Baseline, Expected, Goal, Ours, Policy, Rollout, Verdict, WaitingOn};
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +16,7 @@ pub struct Ended {
     pub verdict: Verdict,
     pub place: Place,
     pub wire: Wire,
-    /// What was true at each look, before and after its calls.
+    /// What was true at each look: before it, and when each of its calls was answered.
     pub truths: Vec<Truth>,
     /// What each look waited for.
     pub waits: Vec<WaitingOn>,
@@ -28,14 +29,37 @@ pub struct Ended {
 /// More looks than any timeout leaves room for.
 const MOST_LOOKS: usize = 2000;
 
+/// What a watcher may do otherwise than ours: ask for less, see something else, or say something else of it.
+pub struct Watcher {
+    pub ask: fn(&mut Policy),
+    pub see: fn(&mut Observation),
+    pub say: fn(&Observation, Verdict) -> Verdict,
+}
+
+impl Default for Watcher {
+    fn default() -> Self {
+        Self {
+            ask: |_| {},
+            see: |_| {},
+            say: |_, verdict| verdict,
+        }
+    }
+}
+
 pub fn play(script: &Script, log: bool) -> Ended {
+    play_as(script, log, &Watcher::default())
+}
+
+pub fn play_as(script: &Script, log: bool, watcher: &Watcher) -> Ended {
     let mut place = Place::new(script, log);
     let mut wire = Wire::new(script, &mut place);
     let ours = Ours {
         deployment: place.ours.clone(),
     };
     let baseline = Baseline::of(&read::service(&place.before).unwrap());
-    let mut rollout = Rollout::new(policy(script), ours, baseline);
+    let mut policy = policy(script);
+    (watcher.ask)(&mut policy);
+    let mut rollout = Rollout::new(policy, ours, baseline);
     let mut pace = Pace::default();
     let timeout = Duration::from_secs(script.timeout.into());
     let mut truths = Vec::new();
@@ -45,12 +69,11 @@ pub fn play(script: &Script, log: bool) -> Ended {
     loop {
         let began = place.now;
         truths.push(place.truth());
-        let seen = wire.look(&mut place, &mut pace);
-        if place.now > began {
-            truths.push(place.truth());
-        }
+        let mut seen = wire.look(&mut place, &mut pace);
+        (watcher.see)(&mut seen);
+        truths.append(&mut wire.truths);
         let elapsed = place.elapsed();
-        let verdict = rollout.judge(elapsed, &seen);
+        let verdict = (watcher.say)(&seen, rollout.judge(elapsed, &seen));
         note(&mut place, &truths, &verdict);
         let Verdict::Wait(waiting) = verdict else {
             let healthy_for = healthy_since.map(|since| elapsed - since);

@@ -1,8 +1,8 @@
 //! Holds a verdict against the world: what was said must be so, by definitions that share nothing with the judge.
 
-use crate::place::{Truth, text};
+use crate::place::{GRAIN, Truth, text};
 use crate::play::Ended;
-use crate::script::{Digests, Script};
+use crate::script::{Digests, Fate, Script};
 use slipway::ecs::observation::BlindReason;
 use slipway::ecs::rollout::{Doubt, Loss, Verdict};
 use std::time::Duration;
@@ -10,9 +10,6 @@ use std::time::Duration;
 /// How long the world may be healthy, and every look unharmed, before the verdict must be there: the longest pause
 /// without any news.
 const PATIENCE: Duration = Duration::from_secs(45);
-
-/// How much later than the world a watch knows that a task has run for long enough: a pause before it saw it start.
-const GRAIN: Duration = Duration::from_secs(15);
 
 /// What is wrong with how a history ended.
 pub fn object(script: &Script, ended: &mut Ended) -> Result<(), String> {
@@ -52,11 +49,15 @@ fn success(script: &Script, ended: &Ended) -> Result<(), String> {
     }
     let desired = evidence(ended)
         .map(|truth| truth.desired)
+        .filter(|desired| *desired > 0)
         .min()
         .unwrap_or_default();
     let good = evidence(ended).map(|truth| truth.good).max().unwrap_or_default();
     if desired == 0 || good < desired || evidence(ended).all(|truth| truth.wrong > 0) {
         return Err("false success: the world was not healthy".to_owned());
+    }
+    if !ended.wire.proven {
+        return Err("false success: no answer showed the digest".to_owned());
     }
     if (script.steady || script.bakes()) && !evidence(ended).any(Truth::is_completed) {
         return Err("false success: it was not completed".to_owned());
@@ -72,9 +73,9 @@ fn lost(script: &Script, ended: &mut Ended, loss: &Loss) -> Result<(), String> {
     let status = text(&record["status"]);
     let rolled = record["rollback"].is_object() || status.starts_with("ROLLBACK");
     let alarmed = script.alarmed && record["alarms"]["status"] == "TRIGGERED";
-    let ours = ended.place.ours.clone();
-    let healthy_now = evidence(ended).any(|truth| truth.is_healthy(&ours));
-    let overdue = ended.healthy_for.is_some_and(|time| time > GRAIN);
+    // After a look that did not show them, tasks must be seen to stay once more.
+    let grain = if ended.wire.was_harmed() { PATIENCE } else { GRAIN };
+    let overdue = ended.healthy_for.is_some_and(|time| time > grain);
     let last = ended.truths.last().unwrap().clone();
     let breaker = script.breaker.is_some();
     let watched = breaker || script.alarmed;
@@ -87,16 +88,19 @@ fn lost(script: &Script, ended: &mut Ended, loss: &Loss) -> Result<(), String> {
     };
     match loss {
         Loss::Failed { .. } => claim(
-            watched
+            // Somebody's request that finds nothing to go back to leaves it failed, too.
+            (watched || status == "ROLLBACK_FAILED")
                 && (last.ours.as_deref() == Some("FAILED") || status == "STOPPED")
                 && (!rolled || status == "ROLLBACK_FAILED"),
             "it did not fail without a rollback",
         ),
         Loss::CannotStart { times, .. } => {
-            let failures = ended.place.failures();
+            // Tasks that end again and again are healthy for moments.
+            let lasts = evidence(ended).all(|truth| truth.lasting > 0);
+            let alike = ended.place.failures_alike();
             claim(
-                !breaker && !healthy_now && *times >= 3 && failures >= *times as usize,
-                "fewer tasks failed, or a breaker would have ended it",
+                !breaker && !lasts && *times >= 3 && alike >= *times as usize,
+                &format!("{alike} tasks failed alike; breaker: {breaker}, some last: {lasts}"),
             )
         }
         // An alarm that went off is the first sign of a rollback that nothing keeps back any more.
@@ -117,7 +121,10 @@ fn lost(script: &Script, ended: &mut Ended, loss: &Loss) -> Result<(), String> {
         ),
         Loss::ServiceGone { .. } => claim(!last.active, "the service is there"),
         Loss::WrongDigest { .. } => claim(
-            evidence(ended).any(|truth| truth.wrong > 0),
+            // A revision keeps the digest that its first task had, and says it of the later ones.
+            evidence(ended).any(|truth| {
+                truth.wrong > 0 || (truth.unproven > 0 && script.fates.contains(&Fate::WrongImage))
+            }),
             "every digest is right",
         ),
         Loss::Deadline { .. } => {
@@ -150,6 +157,10 @@ fn cannot_tell(script: &Script, ended: &Ended, doubt: &Doubt) -> Result<(), Stri
         refused.any(|(of, why)| wanted.contains(why) && action.is_none_or(|action| action == *of))
     };
     let holds = match doubt {
+        // What can be seen elsewhere must not be missed.
+        Doubt::Denied { action } if action.contains("ServiceDeployments") && !script.hides_services() => {
+            false
+        }
         Doubt::Denied { action } => refused(&[BlindReason::Denied, BlindReason::Unsupported], Some(action)),
         Doubt::NoCredentials => refused(&[BlindReason::NoCredentials], None),
         Doubt::UnreadableIndex { .. } => script.digests == Digests::UnreadableIndex,

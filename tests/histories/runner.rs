@@ -137,8 +137,12 @@ impl Runner {
             self.plan(pulling + self.timings.pull_failure, refused);
             return;
         }
-        if fate == Fate::StartFailure {
-            let reason = "ResourceInitializationError: unable to pull secrets or registry auth: AccessDenied";
+        if matches!(fate, Fate::StartFailure | Fate::Unreachable) {
+            let reason = if fate == Fate::StartFailure {
+                "ResourceInitializationError: unable to pull secrets or registry auth: AccessDenied"
+            } else {
+                "ResourceInitializationError: unable to pull secrets or registry auth: dial tcp: i/o timeout"
+            };
             let refused = Fact::TaskRefused {
                 task,
                 reason: reason.to_owned(),

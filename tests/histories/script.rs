@@ -95,8 +95,31 @@ pub enum Fate {
     NoDigest,
     /// Its resources cannot be made.
     StartFailure,
+    /// Its registry does not answer in time.
+    Unreachable,
     /// It loses what it runs on.
     Interrupted(u32),
+}
+
+impl Fate {
+    /// What makes the next task of the revision fail alike; none of what passes.
+    pub fn cause(&self) -> Option<String> {
+        match self {
+            Self::Crash {
+                code, out_of_memory, ..
+            } => Some(format!("exit {code}, out of memory: {out_of_memory}")),
+            Self::PullFailure => Some("pull".to_owned()),
+            Self::StartFailure => Some("start".to_owned()),
+            Self::Sick | Self::Heals(_) | Self::Sickens(_) => Some("checks".to_owned()),
+            Self::Healthy
+            | Self::Slow(_)
+            | Self::NeverStarts
+            | Self::WrongImage
+            | Self::NoDigest
+            | Self::Unreachable
+            | Self::Interrupted(_) => None,
+        }
+    }
 }
 
 /// What proves the image.
@@ -160,6 +183,11 @@ pub enum Call {
 pub enum Harm {
     /// The answer of so many looks ago.
     Stale(u32),
+    /// The service of so many looks ago, as long as it lacks an event that the watch has seen: however many such answers
+    /// come in a row, they can be told.
+    Past(u32),
+    /// DescribeServices does not find the service, twice in a row at most.
+    Missing,
     /// No answer, or `ThrottlingException` after all retries.
     Lost,
     Denied,
@@ -179,40 +207,66 @@ pub struct Quirks {
     pub mints_id: bool,
     pub draining: bool,
     pub no_dot: bool,
+    /// Service deployments are listed with the oldest first.
+    pub oldest_first: bool,
 }
 
-/// Members whose word can change into an unknown one.
-pub const WORDS: [&str; 7] = [
-    "rolloutState",
-    "status",
-    "lastStatus",
-    "desiredStatus",
-    "healthStatus",
-    "State",
-    "stopCode",
-];
+/// Members of answers whose word can change into an unknown one.
+const fn words(call: Call) -> &'static [&'static str] {
+    match call {
+        Call::Every => &[
+            "rolloutState",
+            "status",
+            "lastStatus",
+            "desiredStatus",
+            "healthStatus",
+            "State",
+            "stopCode",
+        ],
+        Call::Services => &["rolloutState", "status"],
+        Call::Deployments => &["status"],
+        Call::Tasks => &["lastStatus", "desiredStatus", "healthStatus", "stopCode"],
+        Call::Targets => &["State"],
+    }
+}
 
-/// Members that can be missing.
-pub const MEMBERS: [&str; 18] = [
-    "rolloutState",
-    "rolloutStateReason",
-    "status",
-    "deployments",
-    "desiredCount",
-    "runningCount",
-    "pendingCount",
-    "failedTasks",
-    "events",
-    "lastStatus",
-    "healthStatus",
-    "imageDigest",
-    "startedBy",
-    "containers",
-    "targetServiceRevision",
-    "TargetHealth",
-    "loadBalancers",
-    "deploymentConfiguration",
-];
+/// Members of answers that can be missing.
+const fn members(call: Call) -> &'static [&'static str] {
+    match call {
+        Call::Every => &["status", "desiredCount", "imageDigest", "containers", "startedBy"],
+        Call::Services => &[
+            "rolloutState",
+            "rolloutStateReason",
+            "status",
+            "deployments",
+            "desiredCount",
+            "runningCount",
+            "pendingCount",
+            "failedTasks",
+            "events",
+            "loadBalancers",
+            "deploymentConfiguration",
+        ],
+        Call::Deployments => &[
+            "status",
+            "targetServiceRevision",
+            "imageDigest",
+            "serviceDeploymentArn",
+        ],
+        Call::Tasks => &[
+            "lastStatus",
+            "healthStatus",
+            "imageDigest",
+            "startedBy",
+            "containers",
+        ],
+        Call::Targets => &["TargetHealth", "Target"],
+    }
+}
+
+fn one_of(rng: &mut Rng, names: &[&'static str]) -> &'static str {
+    names[rng.usize(..names.len())]
+}
 
 impl Script {
     /// A service that rolls without any trouble; what shrinking goes towards.
@@ -289,6 +343,7 @@ impl Script {
                 mints_id: rng.u8(..4) == 0,
                 draining: rng.u8(..4) == 0,
                 no_dot: rng.bool(),
+                oldest_first: rng.bool(),
             },
             speed,
             kind,
@@ -302,6 +357,14 @@ impl Script {
     /// Whether ECS may roll back even when all tasks are healthy, so that only a completed rollout is done.
     pub fn bakes(&self) -> bool {
         self.alarmed || self.kind.shifts_traffic()
+    }
+
+    /// Whether members of what DescribeServices answers are left out.
+    pub fn hides_services(&self) -> bool {
+        self.troubles.iter().any(|trouble| {
+            matches!(trouble.call, Call::Services | Call::Every)
+                && matches!(trouble.what, Harm::Drop(_) | Harm::Null(_))
+        })
     }
 
     /// What a task of version 2 does, counted from 0.
@@ -340,7 +403,7 @@ fn fates(rng: &mut Rng) -> Vec<Fate> {
 }
 
 fn fate(rng: &mut Rng) -> Fate {
-    match rng.u8(..17) {
+    match rng.u8(..18) {
         0..=2 => Fate::Healthy,
         3 => Fate::Slow(rng.u32(1..=90)),
         4..=5 => Fate::Crash {
@@ -366,6 +429,7 @@ fn fate(rng: &mut Rng) -> Fate {
         13 => Fate::WrongImage,
         14 => Fate::NoDigest,
         15 => Fate::StartFailure,
+        16 => Fate::Unreachable,
         _ => Fate::Interrupted(rng.u32(1..=90)),
     }
 }
@@ -419,23 +483,25 @@ fn trouble(rng: &mut Rng) -> Trouble {
         Call::Targets,
     ][rng.usize(..6)];
     let looks = if rng.u8(..6) == 0 { 1000 } else { rng.u32(1..=3) };
-    let (call, what) = match rng.u8(..16) {
+    let (call, what) = match rng.u8(..18) {
         0..=4 => (call, Harm::Stale(rng.u32(1..=2))),
+        16 => (Call::Services, Harm::Past(rng.u32(1..=8))),
+        17 => (Call::Services, Harm::Missing),
         5..=7 => (call, Harm::Lost),
         8 => (call, Harm::Denied),
         9 => (Call::Every, Harm::NoCredentials),
         10 => (Call::Deployments, Harm::Unsupported),
-        11..=12 => (call, Harm::Word(WORDS[rng.usize(..WORDS.len())])),
-        13..=14 => (call, Harm::Drop(MEMBERS[rng.usize(..MEMBERS.len())])),
-        _ => (call, Harm::Null(MEMBERS[rng.usize(..MEMBERS.len())])),
+        11..=12 => (call, Harm::Word(one_of(rng, words(call)))),
+        13..=14 => (call, Harm::Drop(one_of(rng, members(call)))),
+        _ => (call, Harm::Null(one_of(rng, members(call)))),
     };
     Trouble {
         from: rng.u32(..=24),
         // An answer that stays as it was for ever is no far end that anybody has seen.
-        looks: if matches!(what, Harm::Stale(_)) {
-            looks.min(3)
-        } else {
-            looks
+        looks: match what {
+            Harm::Stale(_) | Harm::Missing => looks.min(3),
+            Harm::Past(_) => rng.u32(3..=5),
+            _ => looks,
         },
         call,
         what,

@@ -1,6 +1,7 @@
 //! What the watcher gets to see: the world's answers, late, lost, denied, mangled, as the script says.
 
-use crate::place::{CLUSTER, Place, SERVICE, answer};
+use crate::place::{CLUSTER, Place, SERVICE, Truth, answer, brings};
+use crate::runner::{DEPLOYED, PLATFORM};
 use crate::script::{Call, Harm, Script};
 use serde_json::{Value, json};
 use slipway::ecs::answers::{
@@ -10,16 +11,21 @@ use slipway::ecs::answers::{
 };
 use slipway::ecs::observation::{BlindReason, Observation};
 use slipway::ecs::rollout::pace::Pace;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// Looks for which a harmed one may be felt.
 const LATELY: u32 = 3;
 
+/// Answers in a row that may miss a service that is there.
+const MOST_MISSED: u32 = 2;
+
 /// Everything that a look may ask for, at one instant.
 #[derive(Debug, Clone)]
 struct Snapshot {
     at: Duration,
-    service: Value,
+    service: Rc<Value>,
+    listed: Vec<Value>,
     record: Value,
     running: Vec<Value>,
     stopped: Vec<Value>,
@@ -35,6 +41,7 @@ impl Snapshot {
         Self {
             at: place.now,
             service: place.described(),
+            listed: place.service_deployments(),
             record: place.our_record(),
             tasks: place.tasks(&all),
             targets: place.targets(),
@@ -50,38 +57,58 @@ pub struct Wire {
     looks: u32,
     /// What stale answers are made of, the newest last; kept only if the script has any.
     past: Vec<Snapshot>,
+    /// The look after the last one that such an answer can harm.
+    past_until: u32,
+    /// The newest event that an answer from the present showed.
+    newest_event: Option<Value>,
+    /// Answers in a row that did not find the service.
+    missed: u32,
     service_deployment: Option<String>,
     service_deployments_work: bool,
     /// The instant of the oldest answer of the last look.
     pub oldest: Duration,
     /// Whether anything of the last look was not as the world is.
     pub harmed: bool,
+    /// Whether any answer of the last look showed the digest that was deployed.
+    pub proven: bool,
     /// The last look that was harmed.
     last_harmed: Option<u32>,
     /// Calls that were refused for good.
     pub refused: Vec<(&'static str, BlindReason)>,
     pub calls: u32,
+    /// What was true when each call of the last look was answered, where calls take time.
+    pub truths: Vec<Truth>,
 }
 
 impl Wire {
     /// What was before our update can be seen by stale looks.
     pub fn new(script: &Script, place: &mut Place) -> Self {
-        let stale = |harm: &Harm| matches!(harm, Harm::Stale(_));
+        let stale = script
+            .troubles
+            .iter()
+            .filter(|trouble| matches!(trouble.what, Harm::Stale(_) | Harm::Past(_)));
+        let past_until = stale.map(|trouble| trouble.from + trouble.looks).max();
         let mut wire = Self {
             script: script.clone(),
             looks: 0,
             past: Vec::new(),
+            past_until: past_until.unwrap_or_default(),
+            newest_event: None,
+            missed: 0,
             service_deployment: None,
             service_deployments_work: true,
             oldest: place.now,
             harmed: false,
+            proven: false,
             last_harmed: None,
             refused: Vec::new(),
             calls: 0,
+            truths: Vec::new(),
         };
-        if script.troubles.iter().any(|trouble| stale(&trouble.what)) {
+        if past_until.is_some() {
             let mut before = Snapshot::take(place);
-            before.service = place.before.clone();
+            before.service = Rc::new(place.before.clone());
+            before.listed.retain(|one| !brings(one, &place.ours));
             before.record = Value::Null;
             wire.past.push(before);
         }
@@ -92,7 +119,8 @@ impl Wire {
     pub fn look(&mut self, place: &mut Place, pace: &mut Pace) -> Observation {
         self.oldest = place.now;
         self.harmed = false;
-        if !self.past.is_empty() {
+        self.proven = false;
+        if self.looks < self.past_until {
             let now = Snapshot::take(place);
             self.past.push(now);
         }
@@ -105,7 +133,7 @@ impl Wire {
         let asked = json!({ "cluster": CLUSTER, "services": [SERVICE] });
         let mut answers = vec![
             self.answer(place, Call::Services, DESCRIBE_SERVICES, asked, |place| {
-                answer("services", vec![place.described()])
+                answer("services", vec![Value::clone(&place.described())])
             }),
         ];
         let seen = observe(sought, &answers);
@@ -152,14 +180,7 @@ impl Wire {
                 Call::Deployments,
                 LIST_SERVICE_DEPLOYMENTS,
                 asked,
-                |place| {
-                    let mut record = place.our_record();
-                    if record.is_null() {
-                        return json!({ "serviceDeployments": [] });
-                    }
-                    record["targetServiceRevisionArn"] = record["targetServiceRevision"]["arn"].clone();
-                    answer("serviceDeployments", vec![record])
-                },
+                |place| answer("serviceDeployments", place.service_deployments()),
             );
             if let Outcome::Said(said) = &listed.outcome {
                 self.service_deployment = service_deployment_arn(said, &place.ours);
@@ -168,12 +189,13 @@ impl Wire {
         }
         if let Some(arn) = self.service_deployment.clone() {
             let asked = json!({ "serviceDeploymentArns": [arn] });
+            let arn = json!(arn);
             answers.push(self.answer(
                 place,
                 Call::Deployments,
                 DESCRIBE_SERVICE_DEPLOYMENTS,
                 asked,
-                |place| answer("serviceDeployments", vec![place.our_record()]),
+                |place| answer("serviceDeployments", place.records(&arn)),
             ));
         }
         self.service_deployments_work = !answers.iter().any(|answer| {
@@ -224,6 +246,7 @@ impl Wire {
         self.calls += 1;
         if self.script.latency_ms > 0 {
             place.pass(Duration::from_millis(self.script.latency_ms.into()));
+            self.truths.push(place.truth());
         }
         let mut said = None;
         let mut failed = None;
@@ -231,6 +254,8 @@ impl Wire {
         for harm in &harms {
             match harm {
                 Harm::Stale(by) => said = said.or_else(|| self.stale(action, &asked, *by)),
+                Harm::Past(by) => said = said.or_else(|| self.long_past(action, *by)),
+                Harm::Missing => said = said.or_else(|| self.missing(action)),
                 Harm::Lost => failed = Some(BlindReason::Transient),
                 Harm::Denied => failed = Some(BlindReason::Denied),
                 Harm::NoCredentials => failed = Some(BlindReason::NoCredentials),
@@ -248,6 +273,7 @@ impl Wire {
                 Outcome::Failed(why)
             }
             None => {
+                let present = said.is_none() && action == DESCRIBE_SERVICES;
                 let mut said = said.unwrap_or_else(|| truth(place));
                 for harm in &harms {
                     mangle(&mut said, *harm);
@@ -255,6 +281,13 @@ impl Wire {
                 if self.script.extra_members {
                     add_members(&mut said);
                 }
+                if present {
+                    self.missed = 0;
+                    let events = said["services"][0]["events"].as_array();
+                    let newest = events.and_then(|events| Some(events.first()?["id"].clone()));
+                    self.newest_event = newest.or_else(|| self.newest_event.take());
+                }
+                self.proven |= action != DESCRIBE_SERVICES && shows_digest(&said);
                 Outcome::Said(said)
             }
         };
@@ -266,6 +299,11 @@ impl Wire {
             asked,
             outcome,
         }
+    }
+
+    /// Whether any look was harmed.
+    pub fn was_harmed(&self) -> bool {
+        self.last_harmed.is_some()
     }
 
     /// Whether one of the last looks was harmed, so that the watch may still act on it.
@@ -284,21 +322,36 @@ impl Wire {
             .collect()
     }
 
+    /// The service of so many looks ago, if the watch can know that it is not that of now.
+    fn long_past(&mut self, action: &str, by: u32) -> Option<Value> {
+        let newest = self.newest_event.as_ref()?;
+        let last = self.past.len().checked_sub(1)?;
+        let then = &self.past[last.saturating_sub(by as usize)];
+        let events = then.service["events"].as_array()?;
+        if action != DESCRIBE_SERVICES || events.iter().any(|event| event["id"] == *newest) {
+            return None;
+        }
+        self.oldest = self.oldest.min(then.at);
+        Some(answer("services", vec![Value::clone(&then.service)]))
+    }
+
+    fn missing(&mut self, action: &str) -> Option<Value> {
+        if action != DESCRIBE_SERVICES || self.missed >= MOST_MISSED {
+            return None;
+        }
+        self.missed += 1;
+        Some(json!({ "services": [], "failures": [{ "arn": SERVICE, "reason": "MISSING" }] }))
+    }
+
     /// What this operation answered so many looks ago.
     fn stale(&mut self, action: &str, asked: &Value, by: u32) -> Option<Value> {
         let last = self.past.len().checked_sub(1)?;
         let then = &self.past[last.saturating_sub(by as usize)];
         let said = match action {
-            DESCRIBE_SERVICES => json!({ "services": [then.service], "failures": [] }),
-            LIST_SERVICE_DEPLOYMENTS | DESCRIBE_SERVICE_DEPLOYMENTS if then.record.is_null() => {
-                json!({ "serviceDeployments": [], "failures": [] })
-            }
-            LIST_SERVICE_DEPLOYMENTS => {
-                let mut record = then.record.clone();
-                record["targetServiceRevisionArn"] = record["targetServiceRevision"]["arn"].clone();
-                json!({ "serviceDeployments": [record] })
-            }
-            DESCRIBE_SERVICE_DEPLOYMENTS => json!({ "serviceDeployments": [then.record] }),
+            DESCRIBE_SERVICES => answer("services", vec![Value::clone(&then.service)]),
+            LIST_SERVICE_DEPLOYMENTS => answer("serviceDeployments", then.listed.clone()),
+            DESCRIBE_SERVICE_DEPLOYMENTS if then.record.is_null() => answer("serviceDeployments", Vec::new()),
+            DESCRIBE_SERVICE_DEPLOYMENTS => answer("serviceDeployments", vec![then.record.clone()]),
             LIST_TASKS => {
                 let all: Vec<&Value> = then.running.iter().chain(&then.stopped).collect();
                 json!({ "taskArns": all })
@@ -315,6 +368,16 @@ impl Wire {
         };
         self.oldest = self.oldest.min(then.at);
         Some(said)
+    }
+}
+
+/// Whether a member is the digest that was deployed, or its platform's.
+fn shows_digest(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text == DEPLOYED || text == PLATFORM,
+        Value::Array(items) => items.iter().any(shows_digest),
+        Value::Object(members) => members.values().any(shows_digest),
+        _ => false,
     }
 }
 
@@ -337,7 +400,13 @@ fn mangle(value: &mut Value, harm: Harm) {
                         *member = Value::Null;
                     }
                 }
-                Harm::Stale(_) | Harm::Lost | Harm::Denied | Harm::NoCredentials | Harm::Unsupported => {
+                Harm::Stale(_)
+                | Harm::Past(_)
+                | Harm::Missing
+                | Harm::Lost
+                | Harm::Denied
+                | Harm::NoCredentials
+                | Harm::Unsupported => {
                     return;
                 }
             }

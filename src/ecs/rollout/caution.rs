@@ -1,13 +1,15 @@
 //! The most careful reading of how a service is deployed: what one look said stays true for the watch, so that an answer
 //! that leaves it out never makes a rollout look simpler than it is.
 
-use crate::ecs::observation::{Attachment, Configuration, Service, Strategy};
+use crate::ecs::observation::{Attachment, BreakerSetting, Configuration, Service, Strategy};
 use std::borrow::Cow;
 
 /// What earlier looks said of the service's deployment configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Caution {
     strategy: Option<Strategy>,
+    /// A breaker that is on; one that is not seen may be there.
+    breaker: Option<BreakerSetting>,
     load_balancers: Vec<Attachment>,
     configuration: Configuration,
 }
@@ -18,6 +20,9 @@ impl Caution {
     pub(super) fn heed<'a>(&mut self, service: &'a Service) -> Cow<'a, Service> {
         if service.strategy != Strategy::Rolling {
             self.strategy = Some(service.strategy.clone());
+        }
+        if service.breaker != BreakerSetting::Off {
+            self.breaker = Some(service.breaker);
         }
         // An answer without the list is one without the member; a service that left its load balancers has an empty one.
         let unlisted = service.load_balancers.is_empty() && service.unseen_health;
@@ -38,6 +43,7 @@ impl Caution {
             known.hooks.clone_from(&said.hooks);
         }
         let forgets = (self.strategy.is_some() && service.strategy == Strategy::Rolling)
+            || (self.breaker.is_some() && service.breaker == BreakerSetting::Off)
             || (unlisted && !self.load_balancers.is_empty())
             || (known.alarms.enabled && !said.alarms.enabled)
             || (known.early_success.is_some() && said.early_success.is_none())
@@ -49,6 +55,9 @@ impl Caution {
         let mut careful = service.clone();
         if let (Some(strategy), Strategy::Rolling) = (&self.strategy, &service.strategy) {
             careful.strategy = strategy.clone();
+        }
+        if let (Some(breaker), BreakerSetting::Off) = (self.breaker, service.breaker) {
+            careful.breaker = breaker;
         }
         if unlisted {
             careful.load_balancers.clone_from(&self.load_balancers);

@@ -1,6 +1,6 @@
 //! Whether the tasks of our deployment, which is the primary one, are what was asked for.
 
-use super::targets::{self, Vouched, is_healthy_target};
+use super::targets::{self, Vouched};
 use super::{Doubt, Goal, Loss, Rollout, STABLE_FOR, Verdict, WaitingOn, count, unknown, unsighted};
 use crate::ecs::answers::{
     DESCRIBE_SERVICE_DEPLOYMENTS, DESCRIBE_SERVICE_REVISIONS, LIST_SERVICE_DEPLOYMENTS,
@@ -179,6 +179,7 @@ impl Rollout {
             Vouched::No => Err(Verdict::Wait(now.completion())),
             Vouched::Partly => Err(unsighted(blind)),
             Vouched::Fully => {
+                self.vouched_for(now, blind)?;
                 self.wrong_digest(&[], seen)?;
                 let revisions = |each: &&Blind| each.action == DESCRIBE_SERVICE_REVISIONS;
                 match seen.blind.iter().find(revisions) {
@@ -186,6 +187,25 @@ impl Rollout {
                     _ => self.digests(None, seen),
                 }
             }
+        }
+    }
+
+    /// ECS vouches for the tasks that ran when it said `COMPLETED`, and not for those that took their places since.
+    fn vouched_for(&self, now: &Now<'_>, blind: &Blind) -> Result<(), Verdict> {
+        let memory = &self.memory;
+        let (Some(whole), Some(completed)) = (memory.whole_since, memory.completed_at) else {
+            return Err(Verdict::Wait(now.completion()));
+        };
+        if whole < completed || (whole == completed && memory.first_look == Some(completed)) {
+            Ok(())
+        } else if !self.unchecked(now.service) {
+            Err(unsighted(blind))
+        } else if now.elapsed.saturating_sub(whole) < STABLE_FOR {
+            Err(Verdict::Wait(WaitingOn::TasksToStay {
+                stable_for: STABLE_FOR,
+            }))
+        } else {
+            Ok(())
         }
     }
 
@@ -271,26 +291,52 @@ impl Rollout {
             return Some(false);
         }
         if self.unchecked(service) || service.unseen_health {
-            let lasts = |since: &Duration| elapsed.saturating_sub(*since) >= STABLE_FOR;
-            return Some(self.memory.running_since.values().any(lasts));
+            let long_ago = |at: &Duration| elapsed.saturating_sub(*at) >= STABLE_FOR;
+            let memory = &self.memory;
+            // A task may have run for long before it was listed for the first time.
+            let unknown = memory.idle_at.is_empty() || memory.idle_at.values().any(long_ago);
+            return match memory.running_since.values().any(long_ago) {
+                false if unknown => None,
+                lasts => Some(lasts),
+            };
         }
-        let in_service = |task: &&Task| {
-            self.passes(task)
-                && service.load_balancers.iter().all(|attachment| {
-                    let groups = &seen.target_groups;
-                    groups
-                        .iter()
-                        .any(|group| is_healthy_target(group, attachment, task))
-                })
-        };
-        let tasks = seen.tasks.as_ref()?;
-        Some(
-            tasks
-                .iter()
-                .filter(|task| task.runs())
-                .any(|task| in_service(&task)),
-        )
+        let tasks = seen.tasks.as_ref()?.iter().filter(|task| !task.stopping);
+        any(tasks.map(|task| match task.status {
+            TaskStatus::Running => self.is_in_service(task, service, seen),
+            TaskStatus::Unrecognised(_) => None,
+            _ => Some(false),
+        }))
     }
+
+    /// Whether everything that checks a task calls it healthy; none if something says nothing that is understood.
+    fn is_in_service(&self, task: &Task, service: &Service, seen: &Observation) -> Option<bool> {
+        let passes = |name: &ContainerName| {
+            let mut containers = task.containers.iter();
+            match &containers.find(|one| one.name == name.as_str())?.health {
+                Health::Unrecognised(_) => None,
+                health => Some(*health == Health::Healthy),
+            }
+        };
+        let serves = |attachment| targets::serves(attachment, task, seen);
+        let checks = self.policy.checked.iter().map(passes);
+        let fails = any(checks
+            .chain(service.load_balancers.iter().map(serves))
+            .map(|holds| holds.map(|holds| !holds)));
+        fails.map(|fails| !fails)
+    }
+}
+
+/// Whether one of them is so; none if that hangs on those that are not known.
+fn any(all: impl Iterator<Item = Option<bool>>) -> Option<bool> {
+    let mut known = Some(false);
+    for each in all {
+        match each {
+            Some(true) => return each,
+            Some(false) => {}
+            None => known = None,
+        }
+    }
+    known
 }
 
 /// The beginning of a reason; agents and SDKs write whole stack traces into it.

@@ -143,6 +143,12 @@ struct Memory {
     announced: u32,
     /// When each running task was first seen running.
     running_since: BTreeMap<String, Duration>,
+    /// The last look that knew it not to run, or the start of the watch.
+    idle_at: BTreeMap<String, Duration>,
+    /// The last look that knew of every running task.
+    listed_at: Duration,
+    /// Since which look as many tasks of ours run as are wanted.
+    whole_since: Option<Duration>,
     /// When our deployment was first looked at.
     first_look: Option<Duration>,
     /// When ECS was first seen to call our deployment completed.
@@ -265,7 +271,15 @@ impl Rollout {
         self.memory.counted = ours.map_or(self.memory.counted, |ours| ours.failed);
         let events = signs::since(service, &self.baseline.events);
         self.memory.failures.learn_events(events);
-        let Some(tasks) = &seen.tasks else { return };
+        let running = ours.map_or(0, |ours| ours.running);
+        self.memory.whole_since =
+            (running >= service.desired).then(|| self.memory.whole_since.unwrap_or(elapsed));
+        let Some(tasks) = &seen.tasks else {
+            if running == 0 {
+                self.memory.listed_at = elapsed;
+            }
+            return;
+        };
         let running: BTreeSet<&str> = tasks
             .iter()
             .filter(|task| task.runs())
@@ -274,9 +288,13 @@ impl Rollout {
         self.memory
             .running_since
             .retain(|id, _| running.contains(id.as_str()));
+        self.memory.idle_at.retain(|id, _| running.contains(id.as_str()));
         for id in running {
             self.memory.running_since.entry(id.to_owned()).or_insert(elapsed);
+            let idle_at = self.memory.listed_at;
+            self.memory.idle_at.entry(id.to_owned()).or_insert(idle_at);
         }
+        self.memory.listed_at = elapsed;
         self.memory.failures.learn(tasks);
     }
 

@@ -107,8 +107,32 @@ fn unseen(seen: &Observation, vouched: Vouched) -> Result<(), Verdict> {
     }
 }
 
+/// Whether a load balancer calls a task's target healthy; none if it was not seen, or says nothing that is understood.
+pub(super) fn serves(attachment: &Attachment, task: &Task, seen: &Observation) -> Option<bool> {
+    let groups = groups(attachment, seen);
+    if groups.is_empty() || task.address.is_none() {
+        return None;
+    }
+    let mut targets = groups.iter().flat_map(|group| &group.targets);
+    let unknown = |target: &Target| {
+        target.id.is_empty()
+            || (task.address.as_ref() == Some(&target.id)
+                && matches!(target.state, TargetState::Unrecognised(_)))
+    };
+    if groups
+        .iter()
+        .any(|group| is_healthy_target(group, attachment, task))
+    {
+        Some(true)
+    } else if targets.any(unknown) {
+        None
+    } else {
+        Some(false)
+    }
+}
+
 /// Whether the load balancer sends traffic to this task.
-pub(super) fn is_healthy_target(group: &TargetGroup, attachment: &Attachment, task: &Task) -> bool {
+fn is_healthy_target(group: &TargetGroup, attachment: &Attachment, task: &Task) -> bool {
     group.targets.iter().any(|target| {
         task.address.as_ref() == Some(&target.id)
             && (attachment.port.is_none() || attachment.port == target.port)

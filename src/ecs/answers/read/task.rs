@@ -32,8 +32,9 @@ fn ran_for(from: &Value) -> Option<Duration> {
     Duration::try_from_secs_f64(end - from["startedAt"].as_f64()?).ok()
 }
 
+/// ECS always tells it, `UNKNOWN` where there is no check; left out, it is not known.
 fn health(from: &Value) -> Health {
-    optional(from).unwrap_or(Health::Unknown)
+    word(from).into()
 }
 
 /// The private address of an `awsvpc` task: containers list it, and so does the task's network interface.

@@ -139,6 +139,59 @@ fn a_task_that_is_healthy_keeps_the_wait_alive() {
 }
 
 #[test]
+fn a_task_whose_health_is_not_told_keeps_the_wait_alive() {
+    let crashes = || vec![exited("t1", 1), exited("t2", 1), exited("t3", 1)];
+    let crashing = |alive: Option<Task>| {
+        let mut seen = unbroken(|service| service.deployments[0].running = 1);
+        seen.tasks = Some(crashes().into_iter().chain(alive).collect());
+        seen
+    };
+    let judge = |policy: Policy, seen: &Observation| {
+        let mut rollout = rollout(policy);
+        rollout.judge(Duration::from_secs(100), seen)
+    };
+    let mut checked = policy();
+    checked.checked.insert("web".parse().unwrap());
+    let mut bare = task("t9", "RUNNING");
+    bare.containers.clear();
+    let mut odd = task("t9", "RUNNING");
+    odd.containers[0].health = "HALF_WAY".into();
+    for alive in [bare, odd, task("t9", "HALF_WAY")] {
+        let verdict = judge(checked.clone(), &crashing(Some(alive)));
+        assert!(matches!(verdict, Verdict::Wait(_)), "{verdict:?}");
+    }
+    let verdict = judge(policy(), &crashing(None));
+    assert!(
+        matches!(verdict, Verdict::Wait(_)),
+        "one runs, and was not listed: {verdict:?}"
+    );
+    let mut balanced = crashing(Some(task("t9", "RUNNING")));
+    edit(&mut balanced, |service| {
+        service.load_balancers = vec![Attachment {
+            target_group: GROUP.to_owned(),
+            alternate: None,
+            container: "web".to_owned(),
+            port: Some(80),
+        }];
+    });
+    for (state, waits) in [(None, true), (Some("HALF_WAY"), true), (Some("unhealthy"), false)] {
+        balanced.target_groups = state
+            .map(|state| TargetGroup {
+                arn: GROUP.to_owned(),
+                targets: vec![target("9", state)],
+            })
+            .into_iter()
+            .collect();
+        let verdict = judge(policy(), &balanced);
+        assert_eq!(
+            matches!(verdict, Verdict::Wait(_)),
+            waits,
+            "{state:?}: {verdict:?}"
+        );
+    }
+}
+
+#[test]
 fn a_task_that_ran_for_long_is_no_failure_to_start() {
     let long = |id: &str| Task {
         ran_for: Some(Duration::from_secs(1200)),
@@ -150,4 +203,81 @@ fn a_task_that_ran_for_long_is_no_failure_to_start() {
         waits(&[seen]),
         WaitingOn::FailingTasks { failed: 3, .. }
     ));
+}
+#[test]
+fn a_breaker_that_one_look_leaves_out_may_be_there() {
+    let crashed = |breaker| {
+        let mut seen = unbroken(|service| service.breaker = breaker);
+        seen.tasks = Some(vec![exited("t1", 1), exited("t2", 1), exited("t3", 1)]);
+        seen
+    };
+    let mut first = crashed(BreakerSetting::On);
+    first.tasks = Some(Vec::new());
+    assert!(matches!(
+        waits(&[first, crashed(BreakerSetting::Off)]),
+        WaitingOn::FailingTasks { failed: 3, .. }
+    ));
+}
+
+#[test]
+fn a_task_that_may_have_run_for_long_before_it_was_listed_keeps_the_wait_alive() {
+    let at = |running: u32, listed: bool| {
+        let mut seen = unbroken(|service| service.deployments[0].running = running);
+        let tasks = vec![
+            exited("t1", 1),
+            exited("t2", 1),
+            exited("t3", 1),
+            task("t9", "RUNNING"),
+        ];
+        seen.tasks = listed.then_some(tasks);
+        seen
+    };
+    let mut rollout = rollout(policy());
+    for (second, running, listed) in [(0, 0, false), (10, 1, false), (60, 1, true)] {
+        let verdict = rollout.judge(Duration::from_secs(second), &at(running, listed));
+        assert!(matches!(verdict, Verdict::Wait(_)), "at {second} s: {verdict:?}");
+    }
+    let mut rollout = build::rollout(policy());
+    let _ = rollout.judge(Duration::from_secs(50), &at(0, false));
+    let verdict = rollout.judge(Duration::from_secs(60), &at(1, true));
+    assert!(
+        matches!(verdict, Verdict::Lost(Loss::CannotStart { times: 3, .. })),
+        "{verdict:?}"
+    );
+}
+
+#[test]
+fn ecss_word_does_not_cover_the_tasks_that_took_the_place_of_those_it_was_said_of() {
+    let at = |running: u32| {
+        let mut seen = build::running(2, running, "COMPLETED");
+        seen.tasks = None;
+        seen.blind.push(Blind {
+            action: "ecs:ListTasks".to_owned(),
+            why: BlindReason::Denied,
+        });
+        seen.revision = Some(Revision {
+            arn: "arn:aws:ecs:eu-west-1:000000000000:service-revision/c/web/2".to_owned(),
+            task_definition: None,
+            images: vec![RevisionImage {
+                container: "web".to_owned(),
+                digest: Some(digest("image")),
+            }],
+        });
+        seen
+    };
+    let judge = |looks: &[(u64, u32)]| {
+        let mut rollout = rollout(policy());
+        let verdicts = looks
+            .iter()
+            .map(|(second, running)| rollout.judge(Duration::from_secs(*second), &at(*running)));
+        verdicts.last().unwrap()
+    };
+    assert_eq!(judge(&[(0, 2)]), Verdict::Healthy);
+    assert_eq!(
+        judge(&[(0, 1), (10, 2), (40, 2)]),
+        Verdict::Wait(WaitingOn::TasksToStay {
+            stable_for: STABLE_FOR
+        })
+    );
+    assert_eq!(judge(&[(0, 1), (10, 2), (50, 2)]), Verdict::Healthy);
 }

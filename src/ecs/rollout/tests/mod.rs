@@ -2,7 +2,8 @@
 //! a stranger's `ecs-svc/3`.
 
 use super::{
-    Baseline, Doubt, Expected, Goal, Loss, Ours, Policy, RollbackCause, Rollout, Verdict, WaitingOn,
+    Baseline, Doubt, Expected, Goal, Loss, Ours, Policy, RollbackCause, Rollout, STABLE_FOR, Verdict,
+    WaitingOn,
 };
 use crate::ecs::observation::*;
 use crate::name::Digest;
@@ -194,7 +195,12 @@ pub(crate) mod build {
         let ours = Ours {
             deployment: "ecs-svc/2".to_owned(),
         };
-        Rollout::new(policy, ours, Baseline::of(&before(2)))
+        // What the looks say of the breaker is theirs to say.
+        let before = Service {
+            breaker: BreakerSetting::Off,
+            ..before(2)
+        };
+        Rollout::new(policy, ours, Baseline::of(&before))
     }
 }
 
