@@ -21,6 +21,10 @@ use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
+/// Threads that drive the program: work that takes long runs on threads of its own, so that more of them would only cost
+/// memory on large machines, a heap of each.
+const WORKERS: usize = 2;
+
 /// How long blocking work, such as a name lookup, may hold up the end of the program.
 const LAST_WAIT: Duration = Duration::from_secs(2);
 
@@ -55,6 +59,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn run(typed: Typed, environment: Environment, reporter: &Reporter) -> Result<(), Failure> {
     let bugs = panics::watch();
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Kind::Bug, "the program's runtime did not start").because(error))?;

@@ -6,7 +6,7 @@ use crate::script::{Digests, Script};
 use crate::wire::Wire;
 use slipway::ecs::answers::read;
 use slipway::ecs::observation::Observation;
-use slipway::ecs::rollout::pace::{GLANCE, GLANCES, Pace};
+use slipway::ecs::rollout::pace::{LONGEST_GLANCE, Pace, glance_after};
 use slipway::ecs::rollout::{Baseline, Expected, Goal, Ours, Policy, Rollout, Verdict, WaitingOn};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -116,11 +116,11 @@ pub fn play_as(script: &Script, log: bool, watcher: &Watcher) -> Ended {
         pace.settling(settles.is_some_and(|settles| settles > pause));
         // A glance sees what a look sees; the last one of a row is a whole look anyway.
         let pause = if waiting.shows_at_a_glance() {
-            GLANCE.min(left.max(Duration::from_millis(1)))
+            glance_after(Duration::ZERO).min(left.max(Duration::from_millis(1)))
         } else {
             pause
         };
-        assert!(pause <= GLANCE * GLANCES);
+        assert!(pause <= LONGEST_GLANCE);
         place.pass(pause);
         waits.push(waiting);
         assert!(waits.len() < MOST_LOOKS, "it never ends");

@@ -4,6 +4,8 @@ use crate::support::{Bench, CLUSTER, SERVICE, Setup, image, task_definition};
 use serde_json::{Value, json};
 use slipway::clock::Pause;
 use slipway::shutdown::Shutdown;
+use slipway::stage::deploy::DeployPlan;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Read calls in a minute of a quiet watch.
@@ -107,4 +109,133 @@ async fn a_watch_of_tasks_that_never_start_asks_little() {
         u64::try_from(calls).unwrap() <= CALLS_A_MINUTE * took / 60,
         "{calls} calls in {took} s"
     );
+}
+
+/// Read calls a minute, averaged over a rollout of about two and a half minutes: of one service, and of ten.
+const CALLS_OF_ONE: f64 = 12.0;
+const CALLS_OF_TEN: f64 = 20.0;
+
+/// How a rollout spends its two and a half minutes: the least of a task's start, and then of what checks its health.
+#[derive(Debug, Clone, Copy)]
+struct Typical {
+    /// Seconds that a pull takes beyond the sandbox's own.
+    pull: u64,
+    /// The interval of a container's health check in seconds, if it has one.
+    check: Option<u64>,
+    /// Seconds for which a target answers 503 at first, behind a target group.
+    target: Option<u64>,
+}
+
+/// Rollouts that take their time in different places; each takes 150 s, give or take ten.
+const TYPICAL: [Typical; 5] = [
+    Typical {
+        pull: 66,
+        check: None,
+        target: None,
+    },
+    Typical {
+        pull: 76,
+        check: Some(30),
+        target: None,
+    },
+    Typical {
+        pull: 46,
+        check: Some(60),
+        target: None,
+    },
+    Typical {
+        pull: 76,
+        check: None,
+        target: Some(20),
+    },
+    Typical {
+        pull: 46,
+        check: Some(30),
+        target: Some(50),
+    },
+];
+
+impl Typical {
+    fn scenario(self) -> String {
+        let target = self.target.map_or_else(String::new, |seconds| {
+            format!("target = {{ first = 503, for-seconds = {seconds}, then = 200 }}\n")
+        });
+        format!(
+            "[[fate]]\nrevision = 2\nstarts-after-seconds = {}\n{target}",
+            self.pull
+        )
+    }
+
+    async fn world(self, services: usize) -> (Bench, DeployPlan) {
+        let bench = Bench::empty(&self.scenario(), None).await;
+        let names: Vec<String> = (0..services).map(|at| format!("service-{at:02}")).collect();
+        for (port, name) in (8001..).zip(&names) {
+            let target_group = match self.target {
+                Some(_) => Some(bench.target_group_at(name, port).await),
+                None => None,
+            };
+            bench
+                .add_service(
+                    name,
+                    &Setup {
+                        target_group,
+                        ..setup(self.check.unwrap_or(0))
+                    },
+                )
+                .await;
+            if self.target.is_some() {
+                let update =
+                    json!({ "cluster": CLUSTER, "service": name, "healthCheckGracePeriodSeconds": 300 });
+                bench.ask("UpdateService", &update);
+            }
+        }
+        bench.let_pass(Duration::from_secs(300)).await;
+        let places: Vec<(&str, &str)> = names.iter().map(|name| (CLUSTER, name.as_str())).collect();
+        let plan = bench.version_two_of(&places);
+        (bench, plan)
+    }
+
+    /// (read calls after the first update by operation, seconds from there to the last verdict).
+    async fn watched(self, services: usize) -> (BTreeMap<String, usize>, f64) {
+        let (bench, plan) = self.world(services).await;
+        let start = bench.tools.clock.now();
+        let earlier = bench.journal().len();
+        assert_eq!(bench.deploy(&plan).await.unwrap().len(), services);
+        let took = bench.tools.clock.now() - start;
+        let asked = bench.journal();
+        let mut calls = asked[earlier..]
+            .iter()
+            .skip_while(|operation| *operation != "ecs:UpdateService");
+        calls.next();
+        let changes = ["ecs:UpdateService", "ecs:RegisterTaskDefinition"];
+        let mut by_operation = BTreeMap::new();
+        for read in calls.filter(|operation| !changes.contains(&operation.as_str())) {
+            *by_operation.entry(read.clone()).or_default() += 1;
+        }
+        (by_operation, took.as_secs_f64())
+    }
+}
+
+/// Fails if any of the typical rollouts costs more calls a minute, and says what each cost.
+async fn assert_cheap(services: usize, most: f64) {
+    let mut told = String::new();
+    let mut dear = false;
+    for typical in TYPICAL {
+        let (calls, took) = typical.watched(services).await;
+        let sum = u32::try_from(calls.values().sum::<usize>()).unwrap();
+        let a_minute = f64::from(sum) * 60.0 / took;
+        told += &format!("{typical:?}: {sum} calls in {took:.0} s, {a_minute:.1} a minute: {calls:?}\n");
+        dear |= a_minute > most || !(140.0..=160.0).contains(&took);
+    }
+    assert!(!dear, "{told}");
+}
+
+#[tokio::test]
+async fn a_typical_rollout_of_one_service_costs_twelve_read_calls_a_minute_at_most() {
+    assert_cheap(1, CALLS_OF_ONE).await;
+}
+
+#[tokio::test]
+async fn a_typical_rollout_of_ten_services_costs_twenty_read_calls_a_minute_at_most() {
+    assert_cheap(10, CALLS_OF_TEN).await;
 }

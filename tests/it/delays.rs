@@ -3,7 +3,7 @@
 use crate::support::{Bench, CLUSTER, SERVICE, Setup, image, task_definition};
 use serde_json::{Value, json};
 use slipway::clock::Pause;
-use slipway::config::settings::OnFailure;
+use slipway::config::settings::{OnFailure, OnFirstFailure};
 use slipway::failure::Kind;
 use slipway::shutdown::Shutdown;
 use std::time::Duration;
@@ -127,6 +127,44 @@ async fn the_verdict_comes_within_seconds_of_the_first_sign_of_a_rollback() {
         assert!(
             took - sign <= AFTER_ROLLBACK,
             "{} s after the sign at {sign} s, {desired} tasks: {scenario}",
+            took - sign
+        );
+    }
+}
+
+/// Ten services of which one fails: its verdict, which ends the run, comes as soon as if it were alone.
+#[tokio::test]
+async fn beside_nine_others_the_verdict_comes_as_soon() {
+    for (scenario, breaker, kind, within) in [
+        (CRASHES, true, Kind::RolledBack, AFTER_ROLLBACK),
+        (CRASHES_LATER, true, Kind::RolledBack, AFTER_ROLLBACK),
+        (CRASHES, false, Kind::RolloutFailed, AFTER_THIRD_FAILURE),
+    ] {
+        let sign = if breaker {
+            world_shows(scenario, setup(2, breaker, false), rolls_back).await
+        } else {
+            world_shows(scenario, setup(2, breaker, false), three_failed).await
+        };
+        let scenario = scenario.replace("family = \"shop\"", "family = \"service-00\"");
+        let names: Vec<String> = (0..10).map(|at| format!("service-{at:02}")).collect();
+        let setups: Vec<_> = names
+            .iter()
+            .map(|name| (name.as_str(), setup(2, breaker, false)))
+            .collect();
+        let bench = Bench::with_services(&scenario, &setups).await;
+        let places: Vec<_> = names.iter().map(|name| (CLUSTER, name.as_str())).collect();
+        let mut plan = bench.version_two_of(&places);
+        plan.deploy.on_failure = OnFailure::Leave;
+        plan.deploy.on_first_failure = OnFirstFailure::FailFast;
+        plan.deploy.timeout = Duration::from_secs(3600);
+        let start = bench.tools.clock.now();
+        let failure = bench.deploy(&plan).await.unwrap_err();
+        let took = (bench.tools.clock.now() - start).as_secs();
+        assert_eq!(failure.kind, kind, "{scenario}");
+        assert!(took >= sign, "said at {took} s what showed at {sign} s");
+        assert!(
+            took - sign <= within,
+            "{} s after the sign at {sign} s: {scenario}",
             took - sign
         );
     }

@@ -1,7 +1,10 @@
 //! How often to look, and at what: fast while things change, slow while nothing does, and nothing that cannot matter.
 //!
-//! A quiet watch costs about 10 calls a minute: one call a look, and our service deployment at every third look. Tasks
-//! are listed when enough of them run to end the wait, or when something failed.
+//! A quiet watch costs about 7 calls a minute: one call a look, and our service deployment at every tenth look. Tasks
+//! are listed when enough of them run to end the wait, or when something failed. While all of them run and only their
+//! health is waited for, the one call that shows it is made often and the rest hardly ever.
+//!
+//! Many services share a budget of calls, so that the pauses grow with their number.
 //!
 //! A rollback shows beforehand: its breaker counts failures up to a threshold, and alarms fire only when tasks of ours
 //! run. While it takes no more than what is under way to get there, the pause is never longer than `ON_ALERT`.
@@ -13,7 +16,7 @@ use crate::ecs::observation::{
 use std::time::Duration;
 
 /// Pauses after a look, by the number of looks since something changed, in seconds.
-const PAUSES: [u64; 5] = [4, 6, 8, 8, 10];
+const PAUSES: [u64; 4] = [5, 8, 10, 10];
 
 /// The longest pause while ECS may begin a rollback without another sign.
 const ON_ALERT: Duration = Duration::from_millis(4500);
@@ -25,17 +28,62 @@ const AFTER_FAILURES: Duration = Duration::from_secs(8);
 const SETTLING: Duration = Duration::from_secs(10);
 
 /// Looks after which our service deployment is asked for although DescribeServices shows nothing of interest.
-const LOOKS_BETWEEN_SERVICE_DEPLOYMENTS: u32 = 3;
+const LOOKS_BETWEEN_SERVICE_DEPLOYMENTS: u32 = 10;
 
 /// Looks after which everything is looked at although nothing changed: a crash between two looks can leave the counts
 /// as they were.
-const LOOKS_BETWEEN_LISTS: u32 = 8;
+const LOOKS_BETWEEN_LISTS: u32 = 14;
 
-/// Between two glances at the one thing that is waited for.
-pub const GLANCE: Duration = Duration::from_secs(5);
+/// Services that one call of DescribeServices shows.
+const SERVICES_A_CALL: usize = 10;
 
-/// Glances in a row that may see nothing new; then a whole look is due.
-pub const GLANCES: u32 = 5;
+/// The time that is paid for each call of DescribeServices: many services leave room for others, since all clients of an
+/// account share its quota.
+const A_CALL: Duration = Duration::from_secs(2);
+
+/// Between two glances at the one thing that is waited for, in the beginning.
+const GLANCE: Duration = Duration::from_secs(5);
+
+/// The same at most.
+pub const LONGEST_GLANCE: Duration = Duration::from_secs(10);
+
+/// After how many times as long as the pause between glances that pause may grow: the longer it took so far, the less
+/// does a second matter.
+const PATIENCE: u32 = 4;
+
+/// While glances show whatever may happen: between two calls that show whether the service changed.
+const PEEK_BESIDE_GLANCES: Duration = Duration::from_secs(35);
+
+/// The same for services that share a glance at one of them.
+const PEEK: Duration = Duration::from_secs(15);
+
+/// After this time a whole look is due although glances and peeks saw nothing new.
+pub const WHOLE_LOOK: Duration = Duration::from_secs(100);
+
+/// A whole look comes within this time when a glance saw a part of what is waited for.
+pub const PROGRESS: Duration = Duration::from_secs(15);
+
+/// Between whole looks at one service for what a glance at another one showed, and what each service adds to it.
+const SWEEP: Duration = Duration::from_secs(15);
+const SWEEP_A_SERVICE: Duration = Duration::from_millis(1500);
+
+/// How long to pause between glances, when the same was waited for since so long.
+#[must_use]
+pub fn glance_after(waited: Duration) -> Duration {
+    (waited / PATIENCE).clamp(GLANCE, LONGEST_GLANCE)
+}
+
+/// The least time between two looks at a service that another one's change is the reason for, by the number of services.
+#[must_use]
+pub fn sweep_after(services: usize) -> Duration {
+    SWEEP.max(SWEEP_A_SERVICE.saturating_mul(u32::try_from(services).unwrap_or(u32::MAX)))
+}
+
+/// What a glance may ask for one by one, by the number of services.
+#[must_use]
+pub fn groups_at_a_glance(services: usize) -> usize {
+    (12 / services.max(1)).max(1)
+}
 
 /// What a look asks for beside the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +116,18 @@ struct Fingerprint {
     counts: (u32, u32, u32),
 }
 
+impl Fingerprint {
+    /// What brings the end nearer: not that tasks are on their way, after which nothing comes for a while.
+    fn moved(&self) -> (Vec<Deployment>, u32, u32) {
+        let mut deployments = self.deployments.clone();
+        for deployment in &mut deployments {
+            deployment.pending = 0;
+        }
+        let (desired, running, _) = self.counts;
+        (deployments, desired, running)
+    }
+}
+
 /// Remembers what changed when, in looks.
 #[derive(Debug, Clone, Default)]
 pub struct Pace {
@@ -84,9 +144,33 @@ pub struct Pace {
     failed: bool,
     /// Tasks that events said to be started, since the first look.
     started: u32,
+    /// How many services are watched beside this one.
+    others: usize,
 }
 
 impl Pace {
+    /// Says how many services are watched together.
+    pub const fn among(&mut self, services: usize) {
+        self.others = services.saturating_sub(1);
+    }
+
+    /// Calls of DescribeServices that show all services once.
+    fn batches(&self) -> u32 {
+        u32::try_from(self.others / SERVICES_A_CALL + 1).unwrap_or(u32::MAX)
+    }
+
+    /// How long to pause before the next call that shows whether the service changed, while its tasks' health is
+    /// glanced at.
+    #[must_use]
+    pub fn peek_after(&self) -> Duration {
+        let pause = match (self.on_alert, self.others) {
+            (true, _) => ON_ALERT,
+            (false, 0) => PEEK_BESIDE_GLANCES,
+            (false, _) => PEEK,
+        };
+        pause.max(A_CALL.saturating_mul(self.batches()))
+    }
+
     /// Takes note of a look at the service, and says what else it must ask for.
     pub fn closely(&mut self, ours: &str, service: &Service) -> Closeness {
         let print = Fingerprint {
@@ -95,17 +179,22 @@ impl Pace {
             counts: (service.desired, service.running, service.pending),
         };
         let changed = self.last.as_ref() != Some(&print);
-        self.quiet = if changed { 0 } else { self.quiet + 1 };
+        let moved = self
+            .last
+            .as_ref()
+            .is_none_or(|last| last.moved() != print.moved());
+        self.quiet = if moved { 0 } else { self.quiet + 1 };
         self.since_list += 1;
         let deployment = service.deployment(ours);
         let before = self.last.as_ref().and_then(|last| find(&last.deployments, ours));
         let fewer = match (before, deployment) {
-            (Some(before), Some(deployment)) => deployment.running < before.running,
+            // One that was on its way and does not run has failed, even if ECS does not count it yet.
+            (Some(before), Some(now)) => now.running < before.running || under_way(now) < under_way(before),
             (Some(_), None) => true,
             (None, _) => false,
         };
         let failed = deployment.is_some_and(|deployment| deployment.failed > 0);
-        let overdue = self.since_list > LOOKS_BETWEEN_LISTS;
+        let overdue = self.since_list > LOOKS_BETWEEN_LISTS.saturating_mul(self.batches());
         self.started = self.started.saturating_add(self.starts(service));
         // More starts than tasks: some were replaced, although the counts may be what they were.
         let replaced = self.started > service.desired;
@@ -185,7 +274,7 @@ impl Pace {
         } else {
             pause
         };
-        let pause = pause.min(longest);
+        let pause = pause.min(longest).max(A_CALL.saturating_mul(self.batches()));
         // A look that begins before that instant may end after it.
         self.due = pause + GLANCE >= until_deadline;
         // At the deadline one last look is taken.
@@ -207,16 +296,18 @@ fn may_roll_back(service: &Service, ours: Option<&Deployment>) -> bool {
     if configuration.alarms.enabled && ours.running > 0 {
         return true;
     }
-    let under_way = ours
-        .running
-        .saturating_add(ours.pending)
-        .max(u32::from(ours.failed > 0));
+    let under_way = under_way(ours).max(u32::from(ours.failed > 0));
     let missing = configuration
         .threshold
         .failures(service.desired)
         .unwrap_or(1)
         .saturating_sub(ours.failed);
     service.breaker != BreakerSetting::Off && under_way >= missing
+}
+
+/// Tasks that run or are to run soon.
+const fn under_way(deployment: &Deployment) -> u32 {
+    deployment.running.saturating_add(deployment.pending)
 }
 
 fn find<'a>(deployments: &'a [Deployment], id: &str) -> Option<&'a Deployment> {
@@ -240,10 +331,10 @@ mod tests {
             pace.closely("ecs-svc/2", &service);
             pauses.push(pace.pause(far).as_secs());
         }
-        assert_eq!(pauses, [4, 6, 8, 8, 10, 10, 10, 10]);
+        assert_eq!(pauses, [5, 8, 10, 10, 10, 10, 10, 10]);
         service.running += 1;
         pace.closely("ecs-svc/2", &service);
-        assert_eq!(pace.pause(far), Duration::from_secs(4));
+        assert_eq!(pace.pause(far), Duration::from_secs(5));
         assert_eq!(pace.pause(Duration::from_secs(1)), Duration::from_secs(1));
     }
 
@@ -251,13 +342,10 @@ mod tests {
     fn tasks_are_listed_when_they_can_decide_or_something_failed() {
         let mut pace = Pace::default();
         let mut service = build::service(2);
-        let lists: Vec<bool> = (0..10)
-            .map(|_| pace.closely("ecs-svc/2", &service).tasks)
+        let lists: Vec<usize> = (0..20)
+            .filter(|_| pace.closely("ecs-svc/2", &service).tasks)
             .collect();
-        let overdue = [
-            false, false, false, false, false, false, false, false, true, false,
-        ];
-        assert_eq!(lists, overdue);
+        assert_eq!(lists, [14], "overdue");
         service.deployments[0].running = 2;
         let enough = pace.closely("ecs-svc/2", &service);
         assert!(enough.tasks && !enough.stopped, "every look may be the last one");
@@ -319,6 +407,37 @@ mod tests {
     }
 
     #[test]
+    fn many_services_are_looked_at_less_often() {
+        for (services, alert, peek, lists) in [
+            (1, 4500, 35_000, 14),
+            (10, 4500, 15_000, 14),
+            (50, 10_000, 15_000, 70),
+        ] {
+            let mut pace = Pace::default();
+            let mut service = build::service(2);
+            service.deployments[0].failed = 2;
+            pace.among(services);
+            pace.closely("ecs-svc/2", &service);
+            let far = Duration::from_secs(900);
+            assert_eq!(pace.pause(far), Duration::from_millis(alert), "{services}");
+            assert_eq!(pace.peek_after(), Duration::from_millis(alert), "{services}");
+            service.deployments[0].failed = 0;
+            pace.closely("ecs-svc/2", &service);
+            assert_eq!(pace.peek_after(), Duration::from_millis(peek), "{services}");
+            let quiet = (0..200)
+                .take_while(|_| !pace.closely("ecs-svc/2", &service).tasks)
+                .count();
+            assert!(quiet.abs_diff(lists) <= 2, "{services}: {quiet}");
+        }
+    }
+
+    #[test]
+    fn glances_grow_rarer_with_the_time_that_they_wait() {
+        let after = |seconds| super::glance_after(Duration::from_secs(seconds)).as_secs();
+        assert_eq!([0, 10, 20, 32, 60, 900].map(after), [5, 5, 5, 8, 10, 10]);
+    }
+
+    #[test]
     fn a_replaced_task_is_noticed_although_the_counts_are_what_they_were() {
         let mut pace = Pace::default();
         let mut service = build::service(2);
@@ -336,10 +455,10 @@ mod tests {
     fn the_service_deployment_is_asked_for_now_and_then_and_whenever_it_says_more() {
         let mut pace = Pace::default();
         let mut service = build::service(2);
-        let asks: Vec<bool> = (0..5)
-            .map(|_| pace.closely("ecs-svc/2", &service).service_deployment)
+        let asks: Vec<usize> = (0..14)
+            .filter(|_| pace.closely("ecs-svc/2", &service).service_deployment)
             .collect();
-        assert_eq!(asks, [false, false, false, true, false]);
+        assert_eq!(asks, [10]);
         service.strategy = "CANARY".into();
         assert!(pace.closely("ecs-svc/2", &service).service_deployment);
         service = build::service(2);

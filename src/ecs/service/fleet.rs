@@ -45,7 +45,9 @@ pub enum Asks<'a> {
     Look,
     /// Everything.
     Everything,
-    /// A look if it is not any more what it was, as far as that shows in a call that others need anyway.
+    /// A look if it is not any more what it was.
+    Peek(Option<&'a Service>),
+    /// The same, as far as that shows in a call that others need anyway.
     IfChanged(Option<&'a Service>),
 }
 
@@ -106,19 +108,25 @@ impl Member<'_> {
 
     fn turn(&mut self, answers: &[Answer]) -> Option<Turn> {
         let service = match (self.observe(answers).service, self.asks) {
-            (Presence::Seen(service), Asks::IfChanged(known)) if known == Some(&*service) => return None,
+            (Presence::Seen(service), Asks::IfChanged(known) | Asks::Peek(known))
+                if known == Some(&*service) =>
+            {
+                return None;
+            }
             (Presence::Missing | Presence::Unseen | Presence::Unreadable { .. }, Asks::IfChanged(_)) => {
                 return None;
             }
             (
                 Presence::Missing | Presence::Unseen | Presence::Unreadable { .. },
-                Asks::Look | Asks::Everything,
+                Asks::Look | Asks::Everything | Asks::Peek(_),
             ) => return Some(Turn::default()),
             (Presence::Seen(service), _) => service,
         };
         let closeness = match self.asks {
             Asks::Everything => self.watched.pace.everything(),
-            Asks::Look | Asks::IfChanged(_) => self.watched.pace.closely(&self.watched.deployment, &service),
+            Asks::Look | Asks::Peek(_) | Asks::IfChanged(_) => {
+                self.watched.pace.closely(&self.watched.deployment, &service)
+            }
         };
         Some(Turn {
             closeness: Some(closeness),
@@ -154,7 +162,7 @@ async fn ask_services(members: &[Member<'_>]) -> Vec<Answer> {
     for member in members {
         let (due, others) = clusters.entry(&member.ecs.cluster).or_default();
         match member.asks {
-            Asks::Look | Asks::Everything => due.push(&member.ecs.service),
+            Asks::Look | Asks::Everything | Asks::Peek(_) => due.push(&member.ecs.service),
             Asks::IfChanged(_) => others.push(&member.ecs.service),
         }
     }
@@ -320,8 +328,9 @@ async fn ask_tasks(
         let Some(ecs) = wanting.first().map(|(member, _)| member.ecs) else {
             continue;
         };
-        let ours: BTreeSet<&str> = wanting
-            .iter()
+        // A list of a whole cluster's tasks is also taken for that of members that did not ask for theirs.
+        let looked_at = members.iter().zip(turns).filter(|(_, turn)| turn.is_some());
+        let ours: BTreeSet<&str> = looked_at
             .map(|(member, _)| member.watched.deployment.as_str())
             .collect();
         let mut lists = Vec::new();

@@ -13,7 +13,7 @@ mod survey;
 
 pub use evidence::{Case, LOG_LINES};
 pub use fleet::{Asks, Member, Round, Sharing, round};
-pub use glance::{Glance, glance};
+pub use glance::{Glance, Glimpse, affordable, glance};
 pub use look::{Look, Watched};
 pub use oneoff::{NotRun, Placement, RunRequest};
 

@@ -253,6 +253,11 @@ impl Bench {
 
     /// A target group behind a load balancer of its own.
     pub async fn target_group(&self, name: &str) -> String {
+        self.target_group_at(name, 80).await
+    }
+
+    /// The same; in the sandbox all load balancers share an address, so that each needs a port of its own.
+    pub async fn target_group_at(&self, name: &str, port: i32) -> String {
         let elb = &self.aws.elb;
         let balancer = elb
             .create_load_balancer()
@@ -284,7 +289,7 @@ impl Bench {
         elb.create_listener()
             .load_balancer_arn(balancer)
             .protocol(ProtocolEnum::Http)
-            .port(80)
+            .port(port)
             .default_actions(forward)
             .send()
             .await

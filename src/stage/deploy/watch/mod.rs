@@ -13,8 +13,11 @@ use super::roll::Run;
 use crate::clock::Pause;
 use crate::config::settings::{OnFailure, OnFirstFailure};
 use crate::ecs::observation::Observation;
+use crate::ecs::rollout::pace::groups_at_a_glance;
 use crate::ecs::rollout::{Loss, Verdict};
-use crate::ecs::service::{Asks, Glance, Member, Round, Sharing, Watched, glance, round};
+use crate::ecs::service::{
+    Asks, Glance, Glimpse, Member, Round, Sharing, Watched, affordable, glance, round,
+};
 use crate::failure::Kind;
 use crate::shutdown::Urgency;
 use end::is_certain;
@@ -207,9 +210,17 @@ impl<'a> Fleet<'a, '_> {
 
     /// Glances at what shows at a glance, and looks at what is due; every look is judged.
     async fn look(&mut self) {
+        let services = self.watches.len();
+        for watch in &mut self.watches {
+            watch.watched.pace.among(services);
+        }
         self.glance().await;
         let now = self.now();
-        if !self.watches.iter().any(|watch| watch.is_due(now)) {
+        if !self
+            .watches
+            .iter()
+            .any(|watch| watch.is_due(now) || watch.wants_peek(now))
+        {
             return;
         }
         let Some(first_deadline) = self.watches.iter().map(|watch| watch.deadline).min() else {
@@ -219,11 +230,11 @@ impl<'a> Fleet<'a, '_> {
         let mut members = Vec::new();
         for watch in &mut self.watches {
             due.push(watch.is_due(now));
-            let asks = if watch.is_due(now) {
-                Asks::Look
-            } else {
-                let last = watch.last.as_ref();
-                Asks::IfChanged(last.and_then(Observation::seen_service))
+            let known = watch.last.as_ref().and_then(Observation::seen_service);
+            let asks = match (watch.is_due(now), watch.wants_peek(now)) {
+                (true, _) => Asks::Look,
+                (false, true) => Asks::Peek(known),
+                (false, false) => Asks::IfChanged(known),
             };
             members.push(Member {
                 ecs: &watch.prepared.ecs,
@@ -269,6 +280,7 @@ impl<'a> Fleet<'a, '_> {
         let mut losses = Vec::new();
         for (mut watch, seen) in std::mem::take(&mut self.watches).into_iter().zip(seen) {
             let Some(seen) = seen else {
+                watch.peeked(now);
                 self.watches.push(watch);
                 continue;
             };
@@ -320,13 +332,16 @@ impl<'a> Fleet<'a, '_> {
         }
     }
 
-    /// Glances at what is waited for where a glance is due; a change makes the whole look due.
+    /// Glances at what is waited for where a glance is due; a change makes the whole look due. Of many services few are
+    /// glanced at, those first that were updated last: what they have, the others likely have as well.
     async fn glance(&mut self) {
         let now = self.now();
-        let glanced: Vec<usize> = (0..self.watches.len())
+        let services = self.watches.len();
+        let mut wanting: Vec<usize> = (0..services)
             .filter(|at| self.watches[*at].wants_glance(now))
             .collect();
-        let glances: Vec<Glance<'_>> = glanced
+        wanting.sort_by_key(|at| std::cmp::Reverse(self.watches[*at].started));
+        let wanted: Vec<Glance<'_>> = wanting
             .iter()
             .filter_map(|at| {
                 let watch = &self.watches[*at];
@@ -337,17 +352,26 @@ impl<'a> Fleet<'a, '_> {
                 })
             })
             .collect();
-        if glances.is_empty() {
+        if wanted.is_empty() {
             return;
         }
+        let picked = affordable(&wanted, groups_at_a_glance(services));
+        let glances: Vec<Glance<'_>> = picked.iter().map(|at| wanted[*at]).collect();
         let first_deadline = self.watches.iter().map(|watch| watch.deadline).min();
-        let still = tokio::select! {
-            still = glance(&glances) => still,
+        let seen = tokio::select! {
+            seen = glance(&glances) => seen,
             () = self.run.tools.clock.reaches(first_deadline.unwrap_or(now)) => return,
         };
         let now = self.now();
-        for (at, still) in glanced.into_iter().zip(still) {
-            self.watches[at].glanced(now, still);
+        let changed = seen.contains(&Glimpse::Changed);
+        let mut seen = picked.into_iter().zip(seen).peekable();
+        for (place, at) in wanting.into_iter().enumerate() {
+            let own = seen.next_if(|(picked, _)| *picked == place);
+            let watch = &mut self.watches[at];
+            watch.glanced(now, own.map_or(Glimpse::Still, |(_, glimpse)| glimpse));
+            if changed && own.is_none() {
+                watch.follow(now, services);
+            }
         }
     }
 }

@@ -6,15 +6,15 @@ use super::super::roll::Run;
 use super::end::{End, Ended, Sofar};
 use crate::ecs::observation::Observation;
 use crate::ecs::resume::UnderWay;
-use crate::ecs::rollout::pace::{GLANCE, GLANCES};
+use crate::ecs::rollout::pace::{PROGRESS, WHOLE_LOOK, glance_after, sweep_after};
 use crate::ecs::rollout::{Baseline, Ours, Rollout, Verdict, WaitingOn};
-use crate::ecs::service::Watched;
+use crate::ecs::service::{Glimpse, Watched};
 use crate::report::event::Event;
 use std::time::Duration;
 
 /// A look that is due within this time is taken with the others: services that wait for the same fall into step, and
-/// share their calls.
-const GATHER: Duration = Duration::from_secs(2);
+/// share their calls. Services that are alone have none to share.
+const GATHER: Duration = Duration::from_secs(3);
 
 /// One service of the run under watch.
 #[derive(Debug)]
@@ -35,6 +35,8 @@ pub(in crate::stage::deploy) struct Watch<'a> {
     /// Whether a look has shown our deployment.
     pub(in crate::stage::deploy) appeared: bool,
     next: Next,
+    /// When it was last looked at.
+    looked: Duration,
 }
 
 /// When a service is looked at again.
@@ -43,8 +45,19 @@ struct Next {
     look: Duration,
     /// The look must not come sooner: it shows that a time has passed.
     exactly: bool,
-    /// Until the look: when the one thing that is waited for is glanced at.
-    glance: Option<Duration>,
+    /// Until the look: when is glanced at the one thing that is waited for.
+    glances: Option<Glances>,
+}
+
+/// Until a whole look: what shows that it is due.
+#[derive(Debug)]
+struct Glances {
+    /// When the same thing was waited for first.
+    since: Duration,
+    /// When it is glanced at.
+    glance: Duration,
+    /// When the service is asked for.
+    peek: Duration,
 }
 
 impl<'a> Watch<'a> {
@@ -125,8 +138,9 @@ impl<'a> Watch<'a> {
             next: Next {
                 look: now,
                 exactly: false,
-                glance: None,
+                glances: None,
             },
+            looked: now,
         }
     }
 
@@ -138,7 +152,8 @@ impl<'a> Watch<'a> {
     /// When it wants the next call.
     pub(super) fn due(&self) -> Duration {
         let look = self.next.look;
-        self.next.glance.map_or(look, |glance| glance.min(look))
+        let glances = self.next.glances.as_ref();
+        glances.map_or(look, |glances| glances.glance.min(glances.peek).min(look))
     }
 
     /// Whether a whole look is due.
@@ -149,15 +164,41 @@ impl<'a> Watch<'a> {
 
     /// Whether a glance is due, and no whole look.
     pub(super) fn wants_glance(&self, now: Duration) -> bool {
-        self.next.glance.is_some_and(|at| at <= now + GATHER) && !self.is_due(now)
+        let due = |glances: &Glances| glances.glance <= now + GATHER;
+        self.next.glances.as_ref().is_some_and(due) && !self.is_due(now)
     }
 
-    /// Takes note of a glance; a change makes the whole look due.
-    pub(super) fn glanced(&mut self, now: Duration, still: bool) {
-        if still {
-            self.next.glance = Some(now + GLANCE);
-        } else {
+    /// Whether it is time to see if the service changed, and no whole look is due.
+    pub(super) fn wants_peek(&self, now: Duration) -> bool {
+        let due = |glances: &Glances| glances.peek <= now + GATHER;
+        self.next.glances.as_ref().is_some_and(due) && !self.is_due(now)
+    }
+
+    /// Takes note of a glance, or that another service's was made instead.
+    pub(super) fn glanced(&mut self, now: Duration, glimpse: Glimpse) {
+        match glimpse {
+            Glimpse::Still => {}
+            Glimpse::Nearer => self.next.look = self.next.look.min(now + PROGRESS),
+            Glimpse::Changed => self.next.look = now,
+        }
+        if let Some(glances) = &mut self.next.glances {
+            glances.glance = now + glance_after(now.saturating_sub(glances.since));
+        }
+    }
+
+    /// Takes note that a service that waits for the same has it.
+    pub(super) fn follow(&mut self, now: Duration, services: usize) {
+        if now.saturating_sub(self.looked) >= sweep_after(services) {
             self.next.look = now;
+        }
+    }
+
+    /// Takes note that the service is as it was, if that was asked for.
+    pub(super) fn peeked(&mut self, now: Duration) {
+        if self.wants_peek(now)
+            && let Some(glances) = &mut self.next.glances
+        {
+            glances.peek = now + self.watched.pace.peek_after();
         }
     }
 
@@ -207,6 +248,7 @@ impl<'a> Watch<'a> {
                 });
             }
             self.told = Some(waiting_on.clone());
+            self.looked = now;
             self.next = self.next_after(waiting_on, now);
         }
         verdict
@@ -229,16 +271,21 @@ impl<'a> Watch<'a> {
             .pace
             .settling(settles.is_some_and(|settles| settles > pause));
         if waiting_on.shows_at_a_glance() {
+            let since = self.next.glances.as_ref().map_or(now, |glances| glances.since);
             return Next {
-                look: now + (GLANCE * GLANCES).min(left).max(pause.min(left)),
+                look: now + WHOLE_LOOK.min(left),
                 exactly: false,
-                glance: Some(now + GLANCE),
+                glances: Some(Glances {
+                    since,
+                    glance: now + glance_after(now.saturating_sub(since)),
+                    peek: now + self.watched.pace.peek_after(),
+                }),
             };
         }
         Next {
             look: now + pause,
             exactly: settles.is_some_and(|settles| settles <= pause),
-            glance: None,
+            glances: None,
         }
     }
 }
