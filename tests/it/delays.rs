@@ -11,6 +11,9 @@ use std::time::Duration;
 /// Seconds from the first sign of a rollback to the verdict.
 const AFTER_ROLLBACK: u64 = 5;
 
+/// The same where somebody acts, which nothing shows beforehand, while the health of tasks is glanced at.
+const AFTER_AN_ACT: u64 = 40;
+
 /// Seconds from the third failure of one kind to the verdict, where nothing else ends it.
 const AFTER_THIRD_FAILURE: u64 = 10;
 
@@ -128,6 +131,58 @@ async fn the_verdict_comes_within_seconds_of_the_first_sign_of_a_rollback() {
             took - sign <= AFTER_ROLLBACK,
             "{} s after the sign at {sign} s, {desired} tasks: {scenario}",
             took - sign
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_somebody_does_while_health_is_waited_for_shows_within_seconds() {
+    let undecided = "[[fate]]\nfamily = \"shop\"\nrevision = 2\nhealth = \"undecided\"\n";
+    let failing = "[[fate]]\nfamily = \"shop\"\nrevision = 2\ntarget = 503\n";
+    let acts = [
+        "act = \"stop-deployment\"",
+        "act = \"update\"\ntask-definition = \"shop:1\"\nforce = true",
+    ];
+    for (waits, checked) in [(undecided, true), (failing, false)] {
+        let setup = || Setup {
+            balanced: !checked,
+            ..setup(2, false, checked)
+        };
+        for act in acts {
+            for after in [61, 68, 75, 117] {
+                let scenario =
+                    format!("{waits}[[act]]\nservice = \"shop\"\nafter-seconds = {after}\n{act}\n");
+                let sign = world_shows(&scenario, setup(), rolls_back).await;
+                let (took, kind) = verdict(&scenario, setup()).await;
+                assert!(
+                    matches!(kind, Kind::RolledBack | Kind::Superseded),
+                    "{kind:?}: {scenario}"
+                );
+                assert!(
+                    (sign..=sign + AFTER_AN_ACT).contains(&took),
+                    "said at {took} s what showed at {sign} s: {scenario}"
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_alarm_while_health_is_waited_for_shows_within_seconds() {
+    let waits = "[[fate]]\nfamily = \"shop\"\nrevision = 2\nhealth = \"undecided\"\n";
+    for after in [61, 68, 75, 117] {
+        let alarm = "act = \"alarm\"\nname = \"errors\"\nstate = \"alarm\"";
+        let scenario = format!("{waits}[[act]]\nservice = \"shop\"\nafter-seconds = {after}\n{alarm}\n");
+        let setup = || Setup {
+            alarmed: true,
+            ..setup(2, true, true)
+        };
+        let sign = world_shows(&scenario, setup(), rolls_back).await;
+        let (took, kind) = verdict(&scenario, setup()).await;
+        assert_eq!(kind, Kind::RolledBack, "{scenario}");
+        assert!(
+            (sign..=sign + AFTER_ROLLBACK).contains(&took),
+            "said at {took} s what showed at {sign} s: {scenario}"
         );
     }
 }

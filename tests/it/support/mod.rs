@@ -5,8 +5,8 @@ mod door;
 
 use crate::journals::journal;
 use aws_sdk_ecs::types::{
-    AwsVpcConfiguration, Deployment, DeploymentCircuitBreaker, DeploymentConfiguration, DeploymentController,
-    DeploymentControllerType, LaunchType, LoadBalancer, NetworkConfiguration, Service,
+    AwsVpcConfiguration, Deployment, DeploymentAlarms, DeploymentCircuitBreaker, DeploymentConfiguration,
+    DeploymentController, DeploymentControllerType, LaunchType, LoadBalancer, NetworkConfiguration, Service,
 };
 use aws_sdk_elasticloadbalancingv2::types::{Action, ActionTypeEnum, ProtocolEnum, TargetTypeEnum};
 use serde_json::{Value, json};
@@ -66,6 +66,8 @@ pub struct Setup {
     pub task_definition: Value,
     /// Whether the container `web` is behind a target group that checks `/healthz`.
     pub balanced: bool,
+    /// Whether the alarm `errors` rolls its deployments back.
+    pub alarmed: bool,
     /// The least and most percentage of tasks during a deployment; ECS's defaults if absent.
     pub percent: Option<(i32, i32)>,
     /// The target group that the tasks are registered in.
@@ -83,6 +85,7 @@ impl Default for Setup {
             controller: DeploymentControllerType::Ecs,
             task_definition: task_definition("shop", &image(1)),
             balanced: false,
+            alarmed: false,
             percent: None,
             target_group: None,
             cluster: CLUSTER,
@@ -230,9 +233,12 @@ impl Bench {
             .network_configuration(NetworkConfiguration::builder().awsvpc_configuration(vpc).build());
         if setup.controller == DeploymentControllerType::Ecs {
             let (least, most) = setup.percent.unzip();
+            let alarms = DeploymentAlarms::builder().alarm_names("errors");
+            let alarms = alarms.enable(true).rollback(true).build().unwrap();
             call = call.deployment_configuration(
                 DeploymentConfiguration::builder()
                     .deployment_circuit_breaker(breaker)
+                    .set_alarms(setup.alarmed.then_some(alarms))
                     .set_minimum_healthy_percent(least)
                     .set_maximum_percent(most)
                     .build(),
