@@ -52,12 +52,13 @@ fn rolling(rollout: &str, running: u32) -> Value {
     ]))
 }
 
-/// What every play answers alike; `looks` answers the n-th DescribeServices after the update.
+/// What every play answers alike; `looks` answers the n-th DescribeServices after the update. Two come before it: one
+/// prepares, and one is right before it.
 fn play(operation: &str, input: &Value, asked: &Asked, looks: impl Fn(usize) -> Value) -> Answer {
     let updated = asked.times("UpdateService") > 0;
     ok(match operation {
         "DescribeServices" if !updated => json!({"services": [before()]}),
-        "DescribeServices" => json!({"services": [looks(asked.times("DescribeServices"))]}),
+        "DescribeServices" => json!({"services": [looks(asked.times("DescribeServices") - 1)]}),
         "DescribeTaskDefinition" => json!({
             "taskDefinition": {
                 "family": "web", "revision": 7, "taskDefinitionArn": OLD,
@@ -535,7 +536,7 @@ async fn whatever_ends_a_watch_what_is_left_is_said() {
             &[("web", &image())],
             |_| false,
             move |operation, input, asked| match operation {
-                "DescribeServices" if asked.times("UpdateService") > 0 => look(asked.times(operation)),
+                "DescribeServices" if asked.times("UpdateService") > 0 => look(asked.times(operation) - 1),
                 _ => play(operation, input, asked, |_| before()),
             },
         )

@@ -2,7 +2,7 @@
 
 use super::Ecs;
 use super::fleet::{Asks, Member, Sharing, round};
-use crate::ecs::answers::{Answer, Sought, observe};
+use crate::ecs::answers::{Answer, DESCRIBE_SERVICE_DEPLOYMENTS, LIST_SERVICE_DEPLOYMENTS, Sought, observe};
 use crate::ecs::observation::{Blind, BlindReason, Observation, Task};
 use crate::ecs::rollout::pace::Pace;
 
@@ -41,6 +41,21 @@ impl Watched {
             no_service_deployments: None,
             no_list: None,
             pace: Pace::default(),
+        }
+    }
+
+    /// Watches a deployment that comes back, by its service alone: the service deployment that once brought it says
+    /// nothing of its return.
+    #[must_use]
+    pub fn by_service(deployment: impl Into<String>) -> Self {
+        let blind = |action: &str| Blind {
+            action: action.to_owned(),
+            why: BlindReason::Unsupported,
+        };
+        Self {
+            no_service_deployments: Some(blind(DESCRIBE_SERVICE_DEPLOYMENTS)),
+            no_list: Some(blind(LIST_SERVICE_DEPLOYMENTS)),
+            ..Self::new(deployment)
         }
     }
 

@@ -1,7 +1,7 @@
 //! A lost rollout in full, from what is known of it. Nothing is asked from here on, so that a capture tells the same.
 
 use super::watch::running;
-use super::words::{describe, held_in_stage};
+use super::words::{GOES_ON, describe, held_in_stage};
 use crate::ecs::capture::Aftermath;
 use crate::ecs::diagnosis::{Comparison, Diagnosis, Gathered, could_not_look, diagnose, hint_of_reason};
 use crate::ecs::observation::{BlindReason, Observation, Presence, Service, ServiceStatus};
@@ -70,11 +70,19 @@ impl Account<'_> {
             "{place}, deployment {deployment}, task definition `{revision}`"
         ));
         let failure = match aftermath {
-            Some(aftermath) => aftermath.on(failure),
+            Some(aftermath) => gone_back(failure, aftermath),
             None => failure.left(self.left()),
         };
         with_evidence(failure, self.loss, &diagnosis)
     }
+}
+
+/// A failure with what came of the way back.
+pub(super) fn gone_back(failure: Failure, aftermath: Aftermath) -> Failure {
+    let rolled_back = aftermath.rolled_back;
+    let mut failure = aftermath.on(failure);
+    failure.hints.retain(|hint| !rolled_back || hint != GOES_ON);
+    failure
 }
 
 /// The newer look, with the tasks of the older one where it could not list them. One that did not see the service only

@@ -1,24 +1,17 @@
 //! The change itself: a revision is registered, and the service is pointed at it.
 
 use super::prepare::Prepared;
+use super::registrations::{ATTEMPTS, Registrations, register_definition};
 use super::roll::Run;
 use crate::clock::Pause;
-use crate::ecs::observation::revision_name;
-use crate::ecs::quota::Bucket;
-use crate::ecs::rollout::{Ours, advice};
+use crate::ecs::observation::{Deployment, Service, revision_name};
+use crate::ecs::rollout::{Baseline, Ours, advice};
 use crate::ecs::service::{Begun, Ecs, ServiceError};
-use crate::ecs::task_definition::TaskDefinition;
 use crate::failure::{Failure, Kind};
 use crate::report::event::Event;
 use crate::shutdown::{Shutdown, Urgency};
 use crate::stage::Tools;
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
-
-/// Attempts at a change: to register while somebody else registers the same family, and to update while ECS throttles.
-pub(super) const ATTEMPTS: u64 = 6;
 
 /// How long a call that changes the service may still take when a stop was asked for: its answer says what is left.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -29,13 +22,27 @@ pub(super) struct Beginning {
     pub(super) ours: Ours,
     /// `family:revision` that was registered.
     pub(super) revision: String,
+    /// The service right before it.
+    pub(super) before: Box<Service>,
 }
+
+impl Beginning {
+    /// What was there before it.
+    pub(super) fn baseline(&self) -> Baseline {
+        Baseline::of(&self.before)
+    }
+}
+
+/// Between two looks that must both show that the service changed: an answer may be from the past.
+const SECOND_LOOK: Duration = Duration::from_secs(2);
 
 /// Why a service was not begun.
 #[derive(Debug)]
 pub(super) enum Unbegun {
     /// It could not be, or a stop was asked for.
     Failed(Failure),
+    /// Somebody else deployed to it since it was prepared.
+    Overtaken(Failure),
     /// Another service failed first; what is left.
     Halted(String),
 }
@@ -43,52 +50,6 @@ pub(super) enum Unbegun {
 impl From<Failure> for Unbegun {
     fn from(failure: Failure) -> Self {
         Self::Failed(failure)
-    }
-}
-
-/// The registrations of a run: paced, and one at a time in each family, since ECS refuses two at once.
-#[derive(Debug)]
-pub(super) struct Registrations {
-    bucket: Mutex<Bucket>,
-    families: Mutex<BTreeMap<String, Arc<Turn<()>>>>,
-}
-
-impl Default for Registrations {
-    fn default() -> Self {
-        Self {
-            bucket: Mutex::new(Bucket::of_registrations()),
-            families: Mutex::default(),
-        }
-    }
-}
-
-impl Registrations {
-    /// Waits for the family's turn.
-    async fn turn(&self, family: &str) -> OwnedMutexGuard<()> {
-        let turn = {
-            let mut families = self.families.lock().unwrap_or_else(PoisonError::into_inner);
-            families.entry(family.to_owned()).or_default().clone()
-        };
-        turn.lock_owned().await
-    }
-
-    /// Waits until one more call fits into the quota.
-    async fn fit(&self, tools: &Tools) {
-        let wait = {
-            let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
-            bucket.take(tools.clock.now())
-        };
-        if !wait.is_zero() {
-            // A stop ends the registration, whatever the pause says.
-            let _ = tools.clock.pause(wait, &tools.shutdown).await;
-        }
-    }
-
-    fn drain(&self, now: Duration) {
-        self.bucket
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .drain(now);
     }
 }
 
@@ -112,20 +73,24 @@ pub(super) async fn begin(
     };
     let revision = revision_name(&arn).to_owned();
     let unused = unused(prepared, &revision);
+    let stopped = format!("stopped before service `{}` was changed", prepared.name);
     if let (_, Some(kind)) = tools.shutdown.asked() {
-        return Err(Failure::new(
-            kind,
-            format!("stopped before service `{}` was changed", prepared.name),
-        )
-        .left(unused)
-        .into());
+        return Err(Failure::new(kind, stopped).left(unused).into());
     }
     if run.is_halted() {
         return Err(Unbegun::Halted(unused));
     }
-    let before = prepared.service.primary().map(|primary| primary.id.as_str());
+    let before = tokio::select! {
+        biased;
+        before = still(tools, prepared, deploy.force, &unused) => Box::new(before?),
+        kind = tools.shutdown.reached(Urgency::WindDown) => return Err(Failure::new(kind, stopped).left(unused).into()),
+    };
+    if run.is_halted() {
+        return Err(Unbegun::Halted(unused));
+    }
+    let primary = before.primary().map(|primary| primary.id.as_str());
     let force = deploy.force || prepared.is_unchanged();
-    let deployment = point(tools, &prepared.ecs, &arn, force, before)
+    let deployment = point(tools, &prepared.ecs, &arn, force, primary)
         .await
         .map_err(|unpointed| not_updated(tools, unpointed, prepared, &unused))?
         .deployment;
@@ -136,7 +101,67 @@ pub(super) async fn begin(
     Ok(Beginning {
         ours: Ours { deployment },
         revision,
+        before,
     })
+}
+
+/// The service right before the update. Between its preparation and this, one-off tasks ran and registrations waited
+/// for their turn: what somebody else deployed meanwhile is not rolled over, unless that is forced.
+async fn still(tools: &Tools, prepared: &Prepared, force: bool, unused: &str) -> Result<Service, Unbegun> {
+    let known = prepared.service.primary().map(|primary| &primary.id);
+    let place = || format!("service `{}` in cluster `{}`", prepared.name, prepared.cluster);
+    let mut second = false;
+    let service = loop {
+        let service = prepared.ecs.describe().await.map_err(|error| {
+            let what = format!(
+                "service `{}` could not be looked at before its update",
+                prepared.name
+            );
+            refused(error, what).left(unused).place(place())
+        })?;
+        if second || service.primary().map(|primary| &primary.id) == known {
+            break service;
+        }
+        second = true;
+        // A stop ends the story that this is a part of.
+        let _ = tools.clock.pause(SECOND_LOOK, &tools.shutdown).await;
+    };
+    let by = match service.primary() {
+        Some(primary) if Some(&primary.id) != known => theirs(primary),
+        _ => return Ok(service),
+    };
+    if force {
+        let warning = format!(
+            "service `{}`: {by} began since it was prepared, and is deployed over",
+            prepared.name
+        );
+        tools.tell.tell(Event::Warning(warning));
+        return Ok(service);
+    }
+    let what = format!(
+        "somebody else deployed to service `{}` since it was prepared",
+        prepared.name
+    );
+    let left = format!("{by} was left alone, and the service was not changed");
+    let left = match unused.split_once("; ") {
+        Some((_, registered)) => format!("{left}; {registered}"),
+        None => left,
+    };
+    Err(Unbegun::Overtaken(
+        Failure::new(Kind::Refused, what)
+            .cause(format!("{by} is the primary one"))
+            .place(place())
+            .left(left)
+            .hint("run the same command again to deploy over it, or give `--force`"),
+    ))
+}
+
+fn theirs(deployment: &Deployment) -> String {
+    format!(
+        "deployment {} (`{}`)",
+        deployment.id,
+        revision_name(&deployment.task_definition)
+    )
 }
 
 /// The ARN of the revision that the service is to get: registered, unless nothing differs.
@@ -264,38 +289,6 @@ fn tell_changes(tools: &Tools, prepared: &Prepared) {
             "service `{}`: also changes {paths}",
             prepared.name
         )));
-    }
-}
-
-/// Registers a task definition in its family's turn; waits for the quota, and while somebody else registers the same
-/// family. None if it is not wanted any more once its turn has come.
-pub(super) async fn register_definition(
-    tools: &Tools,
-    registrations: &Registrations,
-    ecs: &Ecs,
-    definition: &TaskDefinition,
-    halted: impl Fn() -> bool,
-) -> Result<Option<String>, ServiceError> {
-    let _turn = registrations.turn(definition.family()).await;
-    let mut attempt = 1;
-    loop {
-        registrations.fit(tools).await;
-        if halted() {
-            return Ok(None);
-        }
-        match ecs.register(definition).await {
-            Err(error) if (error.is_registration_race() || error.is_throttled()) && attempt < ATTEMPTS => {
-                if error.is_throttled() {
-                    registrations.drain(tools.clock.now());
-                }
-                let _ = tools
-                    .clock
-                    .pause(Duration::from_secs(attempt), &tools.shutdown)
-                    .await;
-                attempt += 1;
-            }
-            registered => return registered.map(Some),
-        }
     }
 }
 

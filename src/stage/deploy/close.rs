@@ -6,13 +6,14 @@ use super::prepare::Prepared;
 use super::resume::print;
 use super::roll::Run;
 use super::undo::{Undone, bring_back};
-use super::watch::{End, Ended, Lost, Sofar, running, serving};
+use super::watch::{End, Ended, Lost, Sofar, running};
 use super::words::describe;
 use crate::config::settings::OnFailure;
 use crate::ecs::capture::{Aftermath, Line};
 use crate::ecs::observation::{Observation, Service};
 use crate::ecs::resume::{Before, UnderWay};
 use crate::ecs::rollout::{Loss, Ours};
+use crate::ecs::service::ServiceError;
 use crate::failure::{Failure, Kind, chain};
 use crate::report::event::{Event, Phase};
 use crate::stage::Tools;
@@ -42,9 +43,9 @@ pub(super) async fn close(run: &Run<'_>, ended: Ended<'_>) -> (usize, Outcome) {
             tell_lost(run, prepared, &lost, changed);
             let goes_on = goes_on.filter(|_| leaves_under_way(&lost.loss));
             let failure = if changed {
-                lost.into_failure(tools, run.deploy, prepared, &begun).await
+                lost.into_failure(run, prepared, &begun).await
             } else {
-                lost.into_failure_of_unchanged(tools, prepared).await
+                lost.into_failure_of_unchanged(tools, prepared, &begun).await
             };
             Outcome::Lost {
                 failure: Box::new(failure),
@@ -78,20 +79,11 @@ pub(super) async fn close(run: &Run<'_>, ended: Ended<'_>) -> (usize, Outcome) {
             service_deployment,
             healthy,
         } => {
-            let undone = bring_back(tools, prepared, service_deployment.as_deref(), &begun).await;
-            let rolled_back = matches!(undone, Undone::Back(..) | Undone::UnderWay(..));
-            let state = went_back(undone, &begun.revision, healthy);
-            tools.record.line(|| {
-                Line::Rollback(Aftermath {
-                    service: prepared.name.to_string(),
-                    cluster: Some(prepared.cluster.clone()),
-                    rolled_back,
-                    left: state.clone(),
-                    evidence: Vec::new(),
-                    hints: Vec::new(),
-                })
-            });
-            Outcome::Back(state)
+            let undone = bring_back(run, prepared, service_deployment.as_deref(), &begun).await;
+            let stays = undone.stays();
+            let aftermath = went_back(undone, prepared, &begun.revision, healthy);
+            tools.record.line(|| Line::Rollback(aftermath.clone()));
+            Outcome::Back { aftermath, stays }
         }
     };
     (place, outcome)
@@ -118,7 +110,7 @@ fn under_way(ended: &Ended<'_>) -> UnderWay {
         appeared: ended.appeared,
         containers: prepared.images.keys().map(ToString::to_string).collect(),
         images: print(&prepared.images),
-        before: Before::of(&prepared.service),
+        before: Before::of(&ended.begun.before),
     }
 }
 
@@ -221,10 +213,9 @@ fn stopped(kind: Kind, sofar: Sofar, prepared: &Prepared, ours: &Ours) -> Failur
         .map(|on| format!("; it was waiting for {on}"))
         .unwrap_or_default();
     let serving = sofar
-        .seen
+        .last_seen
         .as_ref()
-        .and_then(serving)
-        .map(|serving| format!("; {serving}"))
+        .map(|service| format!("; {}", running(service)))
         .unwrap_or_default();
     Failure::new(kind, what)
         .place(prepared.place(&ours.deployment))
@@ -235,7 +226,7 @@ fn stopped(kind: Kind, sofar: Sofar, prepared: &Prepared, ours: &Ours) -> Failur
 /// The same where nothing had been changed.
 fn stopped_unchanged(kind: Kind, sofar: &Sofar, prepared: &Prepared) -> Failure {
     let what = format!("stopped while service `{}` was being proven", prepared.name);
-    let serving = sofar.seen.as_ref().and_then(serving);
+    let serving = sofar.last_seen.as_ref().map(running);
     let serving = serving.unwrap_or_else(|| "unknown what serves".to_owned());
     Failure::new(kind, what)
         .place(format!(
@@ -248,32 +239,50 @@ fn stopped_unchanged(kind: Kind, sofar: &Sofar, prepared: &Prepared) -> Failure 
 }
 
 /// What became of a service that another one's failure took back.
-fn went_back(undone: Undone, ours: &str, healthy: bool) -> String {
+fn went_back(undone: Undone, prepared: &Prepared, ours: &str, healthy: bool) -> Aftermath {
     let was = if healthy { "was healthy" } else { "was under way" };
-    match undone {
-        Undone::Back(revision, service) => format!("{was}, and `{revision}` is back; {}", running(&service)),
-        Undone::UnderWay(revision, service) => {
+    let rolled_back = matches!(undone, Undone::Back { .. } | Undone::UnderWay { .. });
+    let refusal = |error: Option<ServiceError>| {
+        let why = error.map(|error| format!(": {}", chain(&error)));
+        why.unwrap_or_default()
+    };
+    let left = match undone {
+        Undone::Back { revision, left } => format!("{was}, and `{revision}` is back; {left}"),
+        Undone::UnderWay {
+            revision,
+            service,
+            failures,
+        } => {
             let serving = service.as_ref().map(|service| format!("; {}", running(service)));
+            let failures = failures.map(|failures| format!("; {failures}"));
             format!(
-                "{was}; ECS was asked to bring `{revision}` back and was still at it when last seen{}",
-                serving.unwrap_or_default()
+                "{was}; ECS was asked to bring `{revision}` back and was still at it when last seen{}{}",
+                serving.unwrap_or_default(),
+                failures.unwrap_or_default()
             )
         }
         Undone::NothingBefore => {
             format!("{was}, and stays on `{ours}`: no revision completed before")
         }
+        Undone::SameBefore => {
+            format!("{was}, and stays on `{ours}`, which it had before: it was deployed once more")
+        }
         Undone::NotOurs(by) => format!("{was}, and was left alone: deployment {by} has replaced ours"),
         Undone::Refused(error) => {
-            let why = error
-                .map(|error| format!(": {}", chain(&error)))
-                .unwrap_or_default();
+            let why = refusal(error);
             format!("{was}, and stays on `{ours}`: the rollback was refused{why}")
         }
         Undone::Unknown(revision, error) => {
-            let why = error
-                .map(|error| format!(": {}", chain(&error)))
-                .unwrap_or_default();
+            let why = refusal(error);
             format!("{was}; unknown whether it wants `{ours}` still or `{revision}` again{why}")
         }
+    };
+    Aftermath {
+        service: prepared.name.to_string(),
+        cluster: Some(prepared.cluster.clone()),
+        rolled_back,
+        left,
+        evidence: Vec::new(),
+        hints: Vec::new(),
     }
 }

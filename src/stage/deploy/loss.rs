@@ -3,52 +3,44 @@
 use super::account::{Account, merge};
 use super::begin::Beginning;
 use super::prepare::Prepared;
+use super::roll::Run;
 use super::undo::{Undone, undo};
 use super::watch::{Lost, running};
-use crate::config::settings::{DeploySettings, OnFailure};
+use crate::config::settings::OnFailure;
 use crate::ecs::capture::{Aftermath, Line};
 use crate::ecs::diagnosis::{Comparison, Gathered};
 use crate::ecs::observation::Observation;
 use crate::ecs::rollout::{Doubt, Loss};
 use crate::ecs::service::ServiceError;
 use crate::failure::{Failure, chain};
+use crate::secret::Secret;
 use crate::shutdown::Urgency;
 use crate::stage::Tools;
+use std::collections::BTreeSet;
 
 impl Lost {
     /// Finds out why, rolls back if that is wanted and needed, and says all of it.
     pub(super) async fn into_failure(
         mut self: Box<Self>,
-        tools: &Tools,
-        deploy: &DeploySettings,
+        run: &Run<'_>,
         prepared: &Prepared,
         begun: &Beginning,
     ) -> Failure {
+        let tools = run.tools;
         let comparison = prepared.comparison(Some(&begun.revision));
-        let gathered = tokio::select! {
-            gathered = self.look_closer(tools, prepared, &comparison) => gathered,
-            _ = tools.shutdown.reached(Urgency::WindDown) => None,
-        };
-        let secrets = prepared.wanted.secret_values();
-        let old_events = prepared.baseline().events;
+        let gathered = self.look_closer(tools, prepared, &comparison).await;
+        let deployed = Some((begun.ours.deployment.as_str(), begun.revision.as_str()));
+        let (secrets, old_events) = (prepared.wanted.secret_values(), begun.baseline().events);
         let account = Account {
-            loss: &self.loss,
-            service: &prepared.name,
-            cluster: &prepared.cluster,
-            deployed: Some((&begun.ours.deployment, &begun.revision)),
+            deployed,
             service_deployment: self.watched.service_deployment(),
-            elapsed: self.elapsed,
-            seen: &self.seen,
-            last_seen: self.last_seen.as_ref(),
-            old_events: &old_events,
-            comparison: &comparison,
-            secrets: &secrets,
             gathered: gathered.as_ref(),
+            ..self.account(prepared, &comparison, &secrets, &old_events)
         };
-        if deploy.on_failure == OnFailure::Leave || !self.loss.leaves_new_revision() {
+        if run.deploy.on_failure == OnFailure::Leave || !self.loss.leaves_new_revision() {
             return account.failure(None);
         }
-        let undone = undo(tools, prepared, &self, begun).await;
+        let undone = undo(run, prepared, &self, begun).await;
         let aftermath = aftermath(prepared, account.left(), undone, &begun.revision);
         tools.record.line(|| Line::Rollback(aftermath.clone()));
         account.failure(Some(aftermath))
@@ -59,9 +51,26 @@ impl Lost {
         mut self: Box<Self>,
         tools: &Tools,
         prepared: &Prepared,
+        begun: &Beginning,
     ) -> Failure {
         let comparison = prepared.comparison(None);
         let gathered = self.look_closer(tools, prepared, &comparison).await;
+        let (secrets, old_events) = (prepared.wanted.secret_values(), begun.baseline().events);
+        let account = Account {
+            gathered: gathered.as_ref(),
+            ..self.account(prepared, &comparison, &secrets, &old_events)
+        };
+        account.failure(None)
+    }
+
+    /// What is known without asking further, of a service that was not changed.
+    fn account<'a>(
+        &'a self,
+        prepared: &'a Prepared,
+        comparison: &'a Comparison,
+        secrets: &'a [Secret<String>],
+        old_events: &'a BTreeSet<String>,
+    ) -> Account<'a> {
         Account {
             loss: &self.loss,
             service: &prepared.name,
@@ -71,17 +80,29 @@ impl Lost {
             elapsed: self.elapsed,
             seen: &self.seen,
             last_seen: self.last_seen.as_ref(),
-            old_events: &prepared.baseline().events,
-            comparison: &comparison,
-            secrets: &prepared.wanted.secret_values(),
-            gathered: gathered.as_ref(),
+            old_events,
+            comparison,
+            secrets,
+            gathered: None,
         }
-        .failure(None)
+    }
+
+    /// Looks closer, unless a stop is asked for meanwhile.
+    async fn look_closer(
+        &mut self,
+        tools: &Tools,
+        prepared: &Prepared,
+        comparison: &Comparison,
+    ) -> Option<Gathered> {
+        tokio::select! {
+            gathered = self.gather(tools, prepared, comparison) => gathered,
+            _ = tools.shutdown.reached(Urgency::WindDown) => None,
+        }
     }
 
     /// One more look at everything, and what only a diagnosis asks for. Without credentials, or without the service,
     /// there is nothing to look at.
-    async fn look_closer(
+    async fn gather(
         &mut self,
         tools: &Tools,
         prepared: &Prepared,
@@ -118,16 +139,19 @@ fn aftermath(prepared: &Prepared, left: String, undone: Undone, revision: &str) 
         hints: Vec::new(),
     };
     match undone {
-        Undone::Back(previous, service) => {
-            after(true, format!("`{previous}` is back; {}", running(&service)))
-        }
-        Undone::UnderWay(previous, service) => {
+        Undone::Back { revision, left } => after(true, format!("`{revision}` is back; {left}")),
+        Undone::UnderWay {
+            revision,
+            service,
+            failures,
+        } => {
             let left = service.as_ref().map_or(left, running);
             let left = format!(
-                "{left}; ECS was asked to bring `{previous}` back and was still at it when last seen"
+                "{left}; ECS was asked to bring `{revision}` back and was still at it when last seen"
             );
             let hint = "look at the service before you act: the rollback was not seen to end";
             Aftermath {
+                evidence: failures.into_iter().collect(),
                 hints: vec![hint.to_owned()],
                 ..after(true, left)
             }
@@ -135,6 +159,10 @@ fn aftermath(prepared: &Prepared, left: String, undone: Undone, revision: &str) 
         Undone::NothingBefore => after(
             false,
             format!("{left}; no revision completed before, so there is nothing to go back to"),
+        ),
+        Undone::SameBefore => after(
+            false,
+            format!("{left}; it had `{revision}` before, too, so there is nothing else to go back to"),
         ),
         Undone::NotOurs(by) => after(
             false,

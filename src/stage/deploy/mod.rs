@@ -6,6 +6,7 @@
 //! what became of each, `outcome` sums up.
 
 pub(in crate::stage) mod account;
+mod back;
 mod begin;
 mod close;
 mod definitions;
@@ -13,6 +14,7 @@ mod loss;
 mod outcome;
 pub(in crate::stage) mod prepare;
 pub(in crate::stage) mod record;
+mod registrations;
 mod resume;
 mod roll;
 mod task;
@@ -28,8 +30,8 @@ use crate::ecs::capture::End;
 use crate::failure::Failure;
 use crate::name::ServiceName;
 use crate::shutdown::Urgency;
-use begin::Registrations;
 use definitions::Images;
+use registrations::Registrations;
 use roll::roll;
 
 /// What to deploy.

@@ -1,6 +1,8 @@
 //! What became of every service of a run, summed up: all of them proven, or one failure that tells of each.
 
 use super::Deployed;
+use super::account::gone_back;
+use crate::ecs::capture::Aftermath;
 use crate::ecs::resume::UnderWay;
 use crate::failure::{Failure, Kind};
 use crate::name::ServiceName;
@@ -27,8 +29,13 @@ pub(super) enum Outcome {
         doing: String,
         goes_on: Option<Box<UnderWay>>,
     },
-    /// Taken back because another one failed; what came of it.
-    Back(String),
+    /// Taken back because another one failed.
+    Back {
+        /// What came of it.
+        aftermath: Aftermath,
+        /// Whether the service was left on our revision, or may have been.
+        stays: bool,
+    },
     /// Not changed because another one failed; what is left.
     Untouched(String),
 }
@@ -38,7 +45,27 @@ impl Outcome {
     pub(super) fn goes_on(&self) -> Option<&UnderWay> {
         match self {
             Self::Lost { goes_on, .. } | Self::Unwatched { goes_on, .. } => goes_on.as_deref(),
-            Self::Proven(_) | Self::Back(_) | Self::Untouched(_) => None,
+            Self::Proven(_) | Self::Back { .. } | Self::Untouched(_) => None,
+        }
+    }
+
+    /// What became of a service that had its verdict and was taken back then. A failure stays one, with what serves
+    /// after it; ECS goes on with its rollout only if that did not end.
+    pub(super) fn then(self, later: Self) -> Self {
+        match (self, later) {
+            (
+                Self::Lost {
+                    failure,
+                    order,
+                    goes_on,
+                },
+                Self::Back { aftermath, stays },
+            ) => Self::Lost {
+                failure: Box::new(gone_back(*failure, aftermath)),
+                order,
+                goes_on: goes_on.filter(|_| stays),
+            },
+            (_, later) => later,
         }
     }
 }
@@ -53,7 +80,7 @@ pub(super) fn sum_up(outcomes: Vec<(ServiceName, Outcome)>) -> Result<Vec<Deploy
             Outcome::Proven(done) => deployed.push(done),
             Outcome::Lost { failure, order, .. } => lost.push((order, name, *failure)),
             Outcome::Unwatched { doing, .. } => unwatched.push(format!("`{name}` ({doing})")),
-            Outcome::Back(state) => back.push(format!("`{name}` {state}")),
+            Outcome::Back { aftermath, .. } => back.push(format!("`{name}` {}", aftermath.left)),
             Outcome::Untouched(left) => untouched.push(format!("`{name}` ({left})")),
         }
     }
@@ -103,9 +130,12 @@ fn also_failed((_, failure): &(ServiceName, Failure)) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Deployed, Outcome, sum_up};
+    use super::{Aftermath, Deployed, Outcome, UnderWay, sum_up};
+    use crate::ecs::resume::{Before, Print};
+    use crate::ecs::rollout::tests::build;
     use crate::failure::{Failure, Kind};
     use crate::name::ServiceName;
+    use std::collections::BTreeSet;
 
     fn named(name: &str, outcome: Outcome) -> (ServiceName, Outcome) {
         (name.parse().unwrap(), outcome)
@@ -135,6 +165,54 @@ mod tests {
         }
     }
 
+    fn taken_back(state: &str, stays: bool) -> Outcome {
+        let aftermath = Aftermath {
+            service: "shop".to_owned(),
+            cluster: None,
+            rolled_back: !stays,
+            left: state.to_owned(),
+            evidence: Vec::new(),
+            hints: Vec::new(),
+        };
+        Outcome::Back { aftermath, stays }
+    }
+
+    #[test]
+    fn a_service_that_was_lost_and_then_taken_back_is_told_as_both_and_goes_on_only_if_it_stays() {
+        let under_way = UnderWay {
+            cluster: "prod".to_owned(),
+            service: "shop".to_owned(),
+            deployment: "ecs-svc/2".to_owned(),
+            revision: "shop:2".to_owned(),
+            started: 0,
+            appeared: true,
+            containers: BTreeSet::new(),
+            images: Print::of(""),
+            before: Before::of(&build::before(1)),
+        };
+        for (stays, kind) in [(false, Kind::RolledBack), (true, Kind::Deadline)] {
+            let late = Outcome::Lost {
+                failure: Box::new(Failure::new(Kind::Deadline, "too slow").left("goes on")),
+                order: 3,
+                goes_on: Some(Box::new(under_way.clone())),
+            };
+            let both = late.then(taken_back("what serves", stays));
+            let Outcome::Lost {
+                failure,
+                order,
+                goes_on,
+            } = both
+            else {
+                panic!("{both:?}");
+            };
+            assert_eq!((failure.kind, order, goes_on.is_some()), (kind, 3, stays));
+            assert_eq!(failure.what, "too slow");
+            assert_eq!(failure.left.as_deref(), Some("what serves"));
+        }
+        let back = Outcome::Proven(done("shop")).then(taken_back("was healthy", false));
+        assert!(matches!(back, Outcome::Back { .. }));
+    }
+
     #[test]
     fn the_first_failure_decides_and_every_other_service_is_told() {
         let outcomes = vec![
@@ -143,10 +221,7 @@ mod tests {
             named("web", lost(0, Kind::RolledBack, "web failed")),
             named("mail", unwatched("waiting for tasks to start")),
             named("cron", Outcome::Untouched("`cron:1` serves as before".to_owned())),
-            named(
-                "shop",
-                Outcome::Back("was healthy, and `shop:1` is back".to_owned()),
-            ),
+            named("shop", taken_back("was healthy, and `shop:1` is back", false)),
         ];
         let failure = sum_up(outcomes).unwrap_err();
         assert_eq!(

@@ -187,10 +187,6 @@ impl Prepared {
         )
     }
 
-    pub(super) fn baseline(&self) -> Baseline {
-        Baseline::of(&self.service)
-    }
-
     /// What runs is under judgement itself, so no deployment was before it.
     pub(super) fn baseline_of_unchanged(&self) -> Baseline {
         Baseline {

@@ -18,7 +18,7 @@ pub(super) fn began(tools: &Tools, deploy: &DeploySettings, watch: &Watch<'_>) {
     }
     let prepared = watch.prepared;
     let baseline = if watch.changed {
-        prepared.baseline()
+        watch.begun.baseline()
     } else {
         prepared.baseline_of_unchanged()
     };
@@ -67,7 +67,7 @@ pub(super) fn became(tools: &Tools, prepared: &Prepared, outcome: &Outcome) {
             service,
             format!("ECS goes on with it unwatched; it was {doing}"),
         ),
-        Outcome::Back(left) => Told::given_up(cluster, service, format!("it {left}")),
+        Outcome::Back { aftermath, .. } => Told::given_up(cluster, service, format!("it {}", aftermath.left)),
         Outcome::Untouched(left) => Told::given_up(cluster, service, format!("it was not changed: {left}")),
     });
 }

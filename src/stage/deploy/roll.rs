@@ -4,11 +4,12 @@
 //! each that left the watch, so that neither a slow registration nor a rollback holds up the others' verdicts.
 
 use super::Deployed;
-use super::begin::{self, Beginning, Registrations, Unbegun};
+use super::begin::{self, Beginning, Unbegun};
 use super::close::close;
 use super::outcome::{Outcome, sum_up};
 use super::prepare::Prepared;
 use super::record;
+use super::registrations::Registrations;
 use super::resume;
 use super::watch::{Ended, Joined, Watch, watch};
 use crate::config::settings::DeploySettings;
@@ -19,7 +20,7 @@ use crate::report::event::{Event, Phase};
 use crate::stage::Tools;
 use futures_util::future::join_all;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
@@ -147,6 +148,15 @@ async fn begin_one<'a>(
     prepared: &'a Prepared,
     join: &UnboundedSender<Joined<'a>>,
 ) -> Option<(usize, Outcome)> {
+    let lost = |failure: Failure, certain| {
+        let lost = Outcome::Lost {
+            failure: Box::new(failure),
+            order: run.next_loss(),
+            goes_on: None,
+        };
+        record::became(run.tools, prepared, &lost);
+        (Joined::Failed { certain }, Some((place, lost)))
+    };
     let (joined, outcome) = match try_begin(run, place, prepared).await {
         Ok(watch) => {
             record::began(run.tools, run.deploy, &watch);
@@ -158,16 +168,11 @@ async fn begin_one<'a>(
             return Some((place, untouched));
         }
         Err(Unbegun::Failed(failure)) => {
-            let certain = !matches!(failure.kind, Kind::Unclear | Kind::Interrupted | Kind::Terminated);
-            let failure = Box::new(failure);
-            let lost = Outcome::Lost {
-                failure,
-                order: run.next_loss(),
-                goes_on: None,
-            };
-            record::became(run.tools, prepared, &lost);
-            (Joined::Failed { certain }, Some((place, lost)))
+            let open = matches!(failure.kind, Kind::Unclear | Kind::Interrupted | Kind::Terminated);
+            lost(failure, !open)
         }
+        // Somebody is at work, maybe on the other services as well.
+        Err(Unbegun::Overtaken(failure)) => lost(failure, false),
     };
     // The watch goes on as long as a service may join.
     let _ = join.send(joined);
@@ -194,7 +199,11 @@ async fn try_begin<'a>(run: &Run<'a>, place: usize, prepared: &'a Prepared) -> R
             run,
             place,
             prepared,
-            Beginning { ours, revision },
+            Beginning {
+                ours,
+                revision,
+                before: Box::new(prepared.service.clone()),
+            },
         ));
     }
     run.tools.tell.tell(Event::PhaseStarted {
@@ -206,7 +215,8 @@ async fn try_begin<'a>(run: &Run<'a>, place: usize, prepared: &'a Prepared) -> R
     Ok(Watch::of_change(run, place, prepared, begun))
 }
 
-/// Closes each service that left the watch, all at the same time. A service may leave twice: healthy, and then back.
+/// Closes each service that left the watch, all at the same time. A service may leave twice: with a verdict, and then
+/// to go back; it goes back once the first is closed.
 async fn close_all<'a>(
     run: &Run<'a>,
     prepared: &'a [Prepared],
@@ -214,21 +224,35 @@ async fn close_all<'a>(
 ) -> BTreeMap<usize, Outcome> {
     let mut outcomes: BTreeMap<usize, Outcome> = BTreeMap::new();
     let mut closing = FuturesUnordered::new();
+    let mut busy = BTreeSet::new();
+    let mut next: BTreeMap<usize, Ended<'a>> = BTreeMap::new();
     let mut open = true;
     while open || !closing.is_empty() {
         tokio::select! {
             biased;
             Some((place, outcome)) = closing.next() => {
-                // What was proven is not true any more once the service went back.
-                if !(matches!(outcome, Outcome::Proven(_)) && outcomes.contains_key(&place)) {
-                    if let Some(prepared) = prepared.get(place) {
-                        record::became(run.tools, prepared, &outcome);
-                    }
-                    outcomes.insert(place, outcome);
+                busy.remove(&place);
+                let outcome = match outcomes.remove(&place) {
+                    Some(earlier) => earlier.then(outcome),
+                    None => outcome,
+                };
+                if let Some(prepared) = prepared.get(place) {
+                    record::became(run.tools, prepared, &outcome);
+                }
+                outcomes.insert(place, outcome);
+                if let Some(ended) = next.remove(&place) {
+                    busy.insert(place);
+                    closing.push(close(run, ended));
                 }
             }
             ended = ending.recv(), if open => match ended {
-                Some(ended) => closing.push(close(run, ended)),
+                Some(ended) if busy.contains(&ended.place) => {
+                    next.insert(ended.place, ended);
+                }
+                Some(ended) => {
+                    busy.insert(ended.place);
+                    closing.push(close(run, ended));
+                }
                 None => open = false,
             },
         }

@@ -1,32 +1,38 @@
 //! Bringing the last good revision back, when ECS does not do it by itself.
 
+use super::back::watch_back;
 use super::begin::{Beginning, Unpointed, point};
 use super::prepare::Prepared;
+use super::registrations::register_definition;
+use super::roll::Run;
 use super::watch::Lost;
-use crate::clock::Pause;
 use crate::ecs::observation::{RolloutState, Service, revision_name};
 use crate::ecs::service::ServiceError;
 use crate::report::event::Event;
-use crate::shutdown::Urgency;
-use crate::stage::Tools;
-use std::time::Duration;
-
-/// How long a rollback that slipway asked for is watched. The old tasks are stopped last, so it is a matter of
-/// seconds in most cases; with them gone it takes as long as a rollout.
-const WATCHED_FOR: Duration = Duration::from_secs(300);
-
-/// Between two looks at it.
-const BETWEEN_LOOKS: Duration = Duration::from_secs(5);
 
 /// What came of the request to roll back.
 #[derive(Debug)]
 pub(super) enum Undone {
-    /// The revision of before is what the service wants, with as many tasks running as it wants.
-    Back(String, Service),
-    /// ECS was asked and agreed, and was not seen to have done it; the last look, if there was one.
-    UnderWay(String, Option<Service>),
+    /// A revision of before is what the service wants, its tasks are healthy, and ours are gone or end.
+    Back {
+        /// `family:revision` that came back.
+        revision: String,
+        /// What runs.
+        left: String,
+    },
+    /// ECS was asked and agreed, and was not seen to have done it.
+    UnderWay {
+        /// `family:revision` that comes back.
+        revision: String,
+        /// The last look, if there was one.
+        service: Option<Service>,
+        /// What keeps its own tasks from running, if they fail, too.
+        failures: Option<String>,
+    },
     /// There is no revision that completed before.
     NothingBefore,
+    /// The revision that completed before is ours, which a forced update deployed once more.
+    SameBefore,
     /// This deployment has replaced ours meanwhile, so nothing was touched.
     NotOurs(String),
     /// ECS refused.
@@ -35,22 +41,46 @@ pub(super) enum Undone {
     Unknown(String, Option<ServiceError>),
 }
 
+impl Undone {
+    /// Whether the service still wants our revision, or may.
+    pub(super) const fn stays(&self) -> bool {
+        match self {
+            Self::Back { .. } | Self::UnderWay { .. } | Self::NotOurs(_) => false,
+            Self::NothingBefore | Self::SameBefore | Self::Refused(_) | Self::Unknown(..) => true,
+        }
+    }
+}
+
+/// What completed last before our update.
+#[derive(Debug, PartialEq, Eq)]
+enum Last {
+    /// Nothing.
+    Nothing,
+    /// Our own revision, which a forced update deploys once more.
+    Ours,
+    /// The task definition of another revision.
+    Another(String),
+}
+
 /// Asks ECS to roll our service deployment back; where it has none, or refuses, points the service at the revision
 /// that completed last. Then watches for a while.
-pub(super) async fn undo(tools: &Tools, prepared: &Prepared, lost: &Lost, begun: &Beginning) -> Undone {
-    bring_back(tools, prepared, lost.watched.service_deployment(), begun).await
+pub(super) async fn undo(run: &Run<'_>, prepared: &Prepared, lost: &Lost, begun: &Beginning) -> Undone {
+    bring_back(run, prepared, lost.watched.service_deployment(), begun).await
 }
 
 /// The same for a service that has no verdict, or is healthy. A service that somebody else deployed to meanwhile is
 /// never touched.
 pub(super) async fn bring_back(
-    tools: &Tools,
+    run: &Run<'_>,
     prepared: &Prepared,
     service_deployment: Option<&str>,
     begun: &Beginning,
 ) -> Undone {
-    let Some(previous) = last_completed(&prepared.service, &begun.revision) else {
-        return Undone::NothingBefore;
+    let tools = run.tools;
+    let previous = match last_completed(&begun.before, &begun.revision) {
+        Last::Another(previous) => previous,
+        Last::Ours => return Undone::SameBefore,
+        Last::Nothing => return Undone::NothingBefore,
     };
     let name = revision_name(&previous).to_owned();
     tools.tell.tell(Event::RollingBack {
@@ -63,7 +93,7 @@ pub(super) async fn bring_back(
         None => false,
     };
     if asked {
-        return watch(tools, prepared, &previous, name).await;
+        return watch_back(tools, prepared, begun, &previous).await;
     }
     let ours = begun.ours.deployment.as_str();
     match prepared.ecs.describe().await {
@@ -72,16 +102,15 @@ pub(super) async fn bring_back(
                 return Undone::NotOurs(primary.id.clone());
             }
             // ECS has gone back by itself.
-            Some(primary) if primary.id != ours => return watch(tools, prepared, &previous, name).await,
+            Some(primary) if primary.id != ours => {
+                return watch_back(tools, prepared, begun, &previous).await;
+            }
             Some(_) | None => {}
         },
         Err(error) => return Undone::Refused(Some(error)),
     }
-    match point_back(tools, prepared, &previous, ours).await {
-        Ok(target) => {
-            let name = revision_name(&target).to_owned();
-            watch(tools, prepared, &target, name).await
-        }
+    match point_back(run, prepared, &previous, ours).await {
+        Ok(target) => watch_back(tools, prepared, begun, &target).await,
         Err(Unpointed { error, doubt: true }) => Undone::Unknown(name, error),
         Err(Unpointed { error, doubt: false }) => Undone::Refused(error),
     }
@@ -90,12 +119,12 @@ pub(super) async fn bring_back(
 /// Points the service at the revision of before. One that was deregistered meanwhile cannot be deployed, so its document
 /// is registered again. Gives the ARN that the service wants now.
 async fn point_back(
-    tools: &Tools,
+    run: &Run<'_>,
     prepared: &Prepared,
     previous: &str,
     ours: &str,
 ) -> Result<String, Unpointed> {
-    let ecs = &prepared.ecs;
+    let (tools, ecs) = (run.tools, &prepared.ecs);
     let unpointed = match point(tools, ecs, previous, false, Some(ours)).await {
         Ok(_) => return Ok(previous.to_owned()),
         Err(unpointed) => unpointed,
@@ -109,7 +138,10 @@ async fn point_back(
         doubt: false,
     };
     let document = ecs.task_definition(previous).await.map_err(refused)?;
-    let again = ecs.register(&document).await.map_err(refused)?;
+    let again = register_definition(tools, run.registrations, ecs, &document, || false).await;
+    let Some(again) = again.map_err(refused)? else {
+        return Err(unpointed);
+    };
     tools.tell.tell(Event::Registered {
         service: prepared.name.clone(),
         revision: revision_name(&again).to_owned(),
@@ -118,79 +150,38 @@ async fn point_back(
     Ok(again)
 }
 
-/// Looks until the revision of before is back, for [`WATCHED_FOR`] at most, or until a stop is asked for.
-async fn watch(tools: &Tools, prepared: &Prepared, previous: &str, name: String) -> Undone {
-    let start = tools.clock.now();
-    let mut last = None;
-    loop {
-        let seen = tokio::select! {
-            seen = prepared.ecs.describe() => seen,
-            _ = tools.shutdown.reached(Urgency::WindDown) => return Undone::UnderWay(name, last),
-        };
-        match seen {
-            Ok(service) if is_back(&service, previous) => return Undone::Back(name, service),
-            Ok(service) => last = Some(service),
-            // The next look may see it.
-            Err(_) => {}
-        }
-        let late = tools.clock.now().saturating_sub(start) >= WATCHED_FOR;
-        if late || tools.clock.pause(BETWEEN_LOOKS, &tools.shutdown).await == Pause::Stopped {
-            return Undone::UnderWay(name, last);
-        }
-    }
-}
-
-/// The service wants the revision again, and as many of its tasks run as it wants.
-fn is_back(service: &Service, previous: &str) -> bool {
-    service.primary().is_some_and(|primary| {
-        primary.task_definition == previous
-            && primary.rollout != Some(RolloutState::Failed)
-            && primary.running >= service.desired
-    })
-}
-
-/// The task definition of the deployment that had completed before our update; none if it is ours, which a forced
-/// update deploys once more.
-fn last_completed(service: &Service, ours: &str) -> Option<String> {
-    let mut completed = service
+/// What had completed before our update.
+fn last_completed(service: &Service, ours: &str) -> Last {
+    let completed = service
         .deployments
         .iter()
-        .filter(|deployment| deployment.rollout == Some(RolloutState::Completed));
-    let previous = completed
-        .next()
-        .map(|deployment| deployment.task_definition.clone());
-    previous.filter(|previous| revision_name(previous) != ours)
+        .find(|deployment| deployment.rollout == Some(RolloutState::Completed));
+    match completed.map(|deployment| &deployment.task_definition) {
+        None => Last::Nothing,
+        Some(previous) if revision_name(previous) == ours => Last::Ours,
+        Some(previous) => Last::Another(previous.clone()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{is_back, last_completed};
+    use super::{Last, last_completed};
     use crate::ecs::rollout::tests::build;
 
     #[test]
     fn only_another_revision_that_completed_can_come_back() {
         let before = build::before(2);
-        let previous = "arn:aws:ecs:eu-west-1:000000000000:task-definition/web:1";
-        assert_eq!(last_completed(&before, "web:2").as_deref(), Some(previous));
-        assert_eq!(last_completed(&before, "web:1"), None);
+        let previous =
+            || Last::Another("arn:aws:ecs:eu-west-1:000000000000:task-definition/web:1".to_owned());
+        assert_eq!(last_completed(&before, "web:2"), previous());
+        assert_eq!(last_completed(&before, "web:1"), Last::Ours);
         let mut second = build::service(2);
         assert_eq!(
-            last_completed(&second, "web:3").as_deref(),
-            Some(previous),
+            last_completed(&second, "web:3"),
+            previous(),
             "the primary one had not completed"
         );
         second.deployments.pop();
-        assert_eq!(last_completed(&second, "web:3"), None);
-    }
-
-    #[test]
-    fn a_revision_is_back_when_it_is_wanted_and_enough_of_its_tasks_run() {
-        let before = build::before(2);
-        let previous = before.deployments[0].task_definition.clone();
-        assert!(is_back(&before, &previous));
-        assert!(!is_back(&build::service(2), &previous), "ours is the primary one");
-        let mut starting = before;
-        starting.deployments[0].running = 1;
-        assert!(!is_back(&starting, &previous));
+        assert_eq!(last_completed(&second, "web:3"), Last::Nothing);
     }
 }

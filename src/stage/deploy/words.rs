@@ -5,6 +5,10 @@ use crate::ecs::rollout::{Doubt, Loss, RollbackCause, WaitingOn};
 use crate::failure::{Failure, Kind};
 use crate::name::ServiceName;
 
+/// What to do after a deadline, as long as nothing went back.
+pub(super) const GOES_ON: &str =
+    "ECS goes on: run the same command again to watch and prove it, or raise `timeout`";
+
 /// Each loss in words. The cause is ECS's own reason; a diagnosis knows a better one.
 pub(super) fn describe(loss: &Loss, service: &ServiceName, elapsed: u64) -> Failure {
     match loss {
@@ -49,7 +53,7 @@ pub(super) fn describe(loss: &Loss, service: &ServiceName, elapsed: u64) -> Fail
                 .hint("CloudTrail says who called ecs:DeleteService")
         }
         Loss::Deadline { last } => held(Failure::new(Kind::Deadline, late(service, elapsed, last)), last)
-            .hint("ECS goes on: run the same command again to watch and prove it, or raise `timeout`"),
+            .hint(GOES_ON),
         Loss::Stuck { last, failed } => Failure::new(Kind::RolloutFailed, late(service, elapsed, last))
             .cause(format!("{failed} tasks failed")),
         Loss::WrongDigest { container, expected, found } => Failure::new(

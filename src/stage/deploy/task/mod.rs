@@ -5,8 +5,9 @@ mod failures;
 pub(super) mod prepare;
 mod watch;
 
-use super::begin::{ATTEMPTS, Registrations, Unbegun, patience, register_definition, revision_for};
+use super::begin::{Unbegun, patience, revision_for};
 use super::prepare::Prepared;
+use super::registrations::{ATTEMPTS, Registrations, register_definition};
 use crate::clock::Pause;
 use crate::ecs::observation::revision_name;
 use crate::ecs::oneoff::{client_token, group};
@@ -100,7 +101,7 @@ async fn revision_of(
         // Tasks come before anything that could fail first, so that nothing halts them.
         let registered = revision_for(tools, registrations, service, || false).await;
         let registered = registered.map_err(|unbegun| match unbegun {
-            Unbegun::Failed(failure) => failure,
+            Unbegun::Failed(failure) | Unbegun::Overtaken(failure) => failure,
             Unbegun::Halted(left) => {
                 Failure::new(Kind::Bug, "a registration was halted by nobody").left(left)
             }

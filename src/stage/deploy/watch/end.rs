@@ -60,7 +60,8 @@ pub(in crate::stage::deploy) struct Lost {
 #[derive(Debug, Default)]
 pub(in crate::stage::deploy) struct Sofar {
     pub(in crate::stage::deploy) waiting_on: Option<WaitingOn>,
-    pub(in crate::stage::deploy) seen: Option<Observation>,
+    /// The service when it was last seen.
+    pub(in crate::stage::deploy) last_seen: Option<Service>,
 }
 
 /// Whether the loss is ours for sure: not slow, not in doubt, and not somebody else's act, who may be about to act on

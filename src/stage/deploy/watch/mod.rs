@@ -301,12 +301,10 @@ impl<'a> Fleet<'a, '_> {
                     }
                     let elapsed = now.saturating_sub(watch.started);
                     let watched = std::mem::replace(&mut watch.watched, Watched::new(""));
-                    let last_seen = [Some(&seen), watch.last.as_ref()].into_iter().flatten();
-                    let last_seen = last_seen.filter_map(Observation::seen_service).next().cloned();
                     let lost = Lost {
                         loss,
                         elapsed,
-                        last_seen,
+                        last_seen: watch.last_seen.take(),
                         seen,
                         watched,
                     };
@@ -315,7 +313,8 @@ impl<'a> Fleet<'a, '_> {
             };
             self.send(watch.ended(now, end));
         }
-        for certain in losses {
+        // What one round shows comes at the same time: a loss that is certain decides, wherever it stands.
+        if let Some(certain) = losses.into_iter().reduce(|one, other| one || other) {
             self.after_loss(certain);
         }
     }

@@ -4,7 +4,7 @@ use super::super::begin::Beginning;
 use super::super::prepare::Prepared;
 use super::super::roll::Run;
 use super::end::{End, Ended, Sofar};
-use crate::ecs::observation::Observation;
+use crate::ecs::observation::{Observation, Service};
 use crate::ecs::resume::UnderWay;
 use crate::ecs::rollout::pace::{PROGRESS, WHOLE_LOOK, glance_after, sweep_after};
 use crate::ecs::rollout::{Baseline, Ours, Rollout, Verdict, WaitingOn};
@@ -32,6 +32,8 @@ pub(in crate::stage::deploy) struct Watch<'a> {
     pub(super) watched: Watched,
     pub(super) told: Option<WaitingOn>,
     pub(super) last: Option<Observation>,
+    /// The service when it was last seen: a look may fail to show it.
+    pub(super) last_seen: Option<Service>,
     /// Whether a look has shown our deployment.
     pub(in crate::stage::deploy) appeared: bool,
     next: Next,
@@ -69,7 +71,8 @@ impl<'a> Watch<'a> {
         begun: Beginning,
     ) -> Self {
         let now = run.tools.clock.now();
-        Self::new(run, place, prepared, begun, (prepared.baseline(), now))
+        let baseline = begun.baseline();
+        Self::new(run, place, prepared, begun, (baseline, now))
     }
 
     /// Takes up the watch of a deployment that an earlier run began. The timeout counts from now, the time that the
@@ -84,9 +87,14 @@ impl<'a> Watch<'a> {
             deployment: under_way.deployment.clone(),
         };
         let revision = under_way.revision.clone();
-        let begun = Beginning { ours, revision };
+        let begun = Beginning {
+            ours,
+            revision,
+            before: Box::new(prepared.service.clone()),
+        };
+        let baseline = begun.baseline();
         let started = under_way.started().min(run.tools.clock.now());
-        let watch = Self::new(run, place, prepared, begun, (prepared.baseline(), started));
+        let watch = Self::new(run, place, prepared, begun, (baseline, started));
         if under_way.appeared {
             return Self {
                 rollout: watch.rollout.taken_up(),
@@ -134,6 +142,7 @@ impl<'a> Watch<'a> {
             begun,
             told: None,
             last: None,
+            last_seen: None,
             appeared: false,
             next: Next {
                 look: now,
@@ -219,7 +228,7 @@ impl<'a> Watch<'a> {
     pub(super) fn sofar(&mut self) -> Sofar {
         Sofar {
             waiting_on: self.told.take(),
-            seen: self.last.take(),
+            last_seen: self.last_seen.take(),
         }
     }
 
@@ -231,6 +240,7 @@ impl<'a> Watch<'a> {
             .seen_service()
             .and_then(|service| service.deployment(self.rollout.deployment()));
         self.appeared |= ours.is_some();
+        self.last_seen = seen.seen_service().or(self.last_seen.as_ref()).cloned();
         for event in self.rollout.news(seen) {
             let message = event.message.clone();
             run.tools.tell.tell(Event::ServiceEvent {
