@@ -73,11 +73,12 @@ impl Rollout {
             ServiceDeploymentStatus::Pending | ServiceDeploymentStatus::InProgress => {
                 // A monitor that has found its failure ends the deployment next.
                 let why = found_failure(deployment)?;
-                match service.breaker {
-                    BreakerSetting::RollsBack => Loss::RollingBack { why },
-                    BreakerSetting::Off | BreakerSetting::On => Loss::Failed {
+                if goes_back(service, &why) == Some(true) {
+                    Loss::RollingBack { why }
+                } else {
+                    Loss::Failed {
                         reason: in_words(why),
-                    },
+                    }
                 }
             }
             ServiceDeploymentStatus::Successful => return None,
@@ -178,10 +179,13 @@ impl Rollout {
             reason: reason.map(str::to_owned),
         };
         let primary = service.primary();
+        let goes_back = goes_back(service, &why);
+        let announced = signs::rolls_back_to(service, &self.baseline.events, &self.ours.deployment);
         if let Some(primary) = primary
             && self.is_stranger(primary)
             && !self.brings_back(primary)
-            && !(service.breaker == BreakerSetting::RollsBack && self.baseline.task_definition.is_none())
+            && announced != Some(primary.id.as_str())
+            && !(goes_back != Some(false) && self.baseline.task_definition.is_none())
         {
             return superseded(primary);
         }
@@ -189,15 +193,13 @@ impl Rollout {
         if let Some(returned) = returned {
             return Verdict::Lost(self.came_back(returned, service, why));
         }
-        if reason.is_some_and(says_rolling_back)
-            || signs::rolls_back_from(service, &self.baseline.events, &self.ours.deployment)
-        {
+        if reason.is_some_and(says_rolling_back) || announced.is_some() {
             return Verdict::Lost(Loss::RollingBack { why });
         }
-        // Alarms may roll back where the breaker does not.
-        let left = matches!(why, RollbackCause::Breaker { .. }) && service.configuration.breaker_leaves;
-        if left || service.breaker != BreakerSetting::RollsBack {
-            return Verdict::Lost(failed);
+        match goes_back {
+            Some(false) => return Verdict::Lost(failed),
+            None => return self.unless_announced(failed),
+            Some(true) => {}
         }
         let candidate = |other: &Deployment| {
             other.id != self.ours.deployment && other.rollout == Some(RolloutState::Completed)
@@ -205,11 +207,16 @@ impl Rollout {
         if service.deployments.iter().any(candidate) {
             return Verdict::Lost(Loss::RollingBack { why });
         }
+        // Announced and never begun: there is no completed deployment to go back to.
+        self.unless_announced(failed)
+    }
+
+    /// Failed, unless one of the next looks shows a rollback.
+    fn unless_announced(&mut self, failed: Loss) -> Verdict {
         self.memory.announced += 1;
         if self.memory.announced < LOOKS_TO_VANISH {
             return Verdict::Wait(WaitingOn::RollbackToShow);
         }
-        // Announced and never begun: there is no completed deployment to go back to.
         Verdict::Lost(failed)
     }
 
@@ -263,7 +270,7 @@ impl Rollout {
     /// so, or several looks.
     fn of_return(&mut self, primary: &Deployment, service: &Service, looks: u32) -> Verdict {
         let loss = self.came_back(primary, service, RollbackCause::Other(primary.reason.clone()));
-        if signs::rolls_back_from(service, &self.baseline.events, &self.ours.deployment) {
+        if signs::rolls_back_to(service, &self.baseline.events, &self.ours.deployment).is_some() {
             return Verdict::Lost(loss);
         }
         self.after_looks(looks, loss)
@@ -343,6 +350,35 @@ fn found_failure(deployment: &ServiceDeployment) -> Option<RollbackCause> {
     (tripped || alarmed).then(|| cause(deployment))
 }
 
+/// Whether the monitor that found the failure brings back what was there, by the service's settings. None where nothing
+/// says which one it was, and they differ.
+fn goes_back(service: &Service, why: &RollbackCause) -> Option<bool> {
+    let alarms = &service.configuration.alarms;
+    let breaker = service.breaker == BreakerSetting::RollsBack;
+    let reason = match why {
+        RollbackCause::Alarms(_) => return Some(alarms.rolls_back),
+        RollbackCause::Breaker {
+            failures: Some(_), ..
+        } => return Some(breaker),
+        RollbackCause::Breaker { reason, .. } | RollbackCause::Other(reason) => {
+            reason.as_deref().unwrap_or_default()
+        }
+    };
+    if reason.contains("alarm") {
+        return Some(alarms.rolls_back);
+    }
+    if reason.contains("circuit breaker") || reason.contains("failed to start") {
+        return Some(breaker);
+    }
+    match (service.breaker, alarms.enabled) {
+        (BreakerSetting::Off, _) => Some(alarms.rolls_back),
+        (_, false) => Some(breaker),
+        (BreakerSetting::On | BreakerSetting::RollsBack, true) => {
+            (breaker == alarms.rolls_back).then_some(breaker)
+        }
+    }
+}
+
 fn cause(deployment: &ServiceDeployment) -> RollbackCause {
     let reason = deployment
         .rollback
@@ -353,6 +389,7 @@ fn cause(deployment: &ServiceDeployment) -> RollbackCause {
         return RollbackCause::Alarms(deployment.triggered_alarms.clone());
     }
     if deployment.alarms == Some(MonitorStatus::Triggered) {
+        let reason = reason.filter(|reason| reason.contains("alarm"));
         return RollbackCause::Other(reason.or_else(|| Some("an alarm fired".to_owned())));
     }
     let tripped = deployment

@@ -1,5 +1,6 @@
 //! Whether the tasks of our deployment, which is the primary one, are what was asked for.
 
+use super::steady::steady;
 use super::targets::{self, Vouched};
 use super::{Doubt, Goal, Loss, Rollout, STABLE_FOR, Verdict, WaitingOn, count, unknown, unsighted};
 use crate::ecs::answers::{
@@ -7,7 +8,7 @@ use crate::ecs::answers::{
 };
 use crate::ecs::observation::{
     Blind, BlindReason, Deployment, Health, Observation, RolloutState, Service, ServiceDeployment,
-    ServiceDeploymentStatus, TargetState, Task, TaskStatus,
+    ServiceDeploymentStatus, Task, TaskStatus,
 };
 use crate::name::ContainerName;
 use std::time::Duration;
@@ -41,7 +42,7 @@ impl Now<'_> {
     }
 
     /// How far ECS is, where nothing else says it.
-    fn completion(&self) -> WaitingOn {
+    pub(super) fn completion(&self) -> WaitingOn {
         let stage = self.theirs.and_then(|theirs| theirs.stage.as_ref());
         WaitingOn::Completion {
             stage: stage.map(ToString::to_string),
@@ -85,7 +86,7 @@ impl Rollout {
         }
         match tasks {
             Err(verdict) => verdict,
-            Ok(()) if self.policy.goal == Goal::Steady => steady(&now),
+            Ok(()) if self.policy.goal == Goal::Steady => steady(&now, &self.memory.old_targets),
             Ok(()) => Verdict::Healthy,
         }
     }
@@ -112,7 +113,7 @@ impl Rollout {
     /// A service that wants no task proves nothing.
     fn nothing_wanted(&mut self, now: &Now<'_>) -> Verdict {
         match (self.policy.allow_zero, now.completed) {
-            (true, true) if self.policy.goal == Goal::Steady => steady(now),
+            (true, true) if self.policy.goal == Goal::Steady => steady(now, &self.memory.old_targets),
             (true, true) => Verdict::Healthy,
             (true, false) => Verdict::Wait(now.completion()),
             (false, completed) => {
@@ -344,34 +345,5 @@ fn clipped(reason: &str) -> String {
     match reason.char_indices().nth(LONGEST_REASON) {
         Some((end, _)) => format!("{}…", &reason[..end]),
         None => reason.to_owned(),
-    }
-}
-
-/// Completed, and nothing of other deployments is left.
-fn steady(now: &Now<'_>) -> Verdict {
-    let others = now
-        .service
-        .deployments
-        .iter()
-        .filter(|deployment| deployment.id != now.ours.id);
-    let left = others.fold(0u32, |left, other| {
-        left.saturating_add(other.running).saturating_add(other.pending)
-    });
-    let draining = now
-        .seen
-        .target_groups
-        .iter()
-        .flat_map(|group| &group.targets)
-        .filter(|target| {
-            matches!(
-                target.state,
-                TargetState::Draining | TargetState::UnhealthyDraining
-            )
-        })
-        .count();
-    match left.max(count(draining)) {
-        0 if now.completed => Verdict::Healthy,
-        0 => Verdict::Wait(now.completion()),
-        remaining => Verdict::Wait(WaitingOn::OldTasksToDrain { remaining }),
     }
 }
