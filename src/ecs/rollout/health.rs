@@ -273,9 +273,9 @@ impl Rollout {
         };
         let first_look = self.memory.first_look;
         let stays = |task: &&&Task| {
-            self.memory.running_since.get(&task.id).is_some_and(|since| {
-                completed_at.is_some_and(|at| *since < at || (*since == at && first_look == Some(at)))
-                    || now.elapsed.saturating_sub(*since) >= STABLE_FOR
+            self.memory.runs.since(&task.id).is_some_and(|since| {
+                completed_at.is_some_and(|at| since < at || (since == at && first_look == Some(at)))
+                    || now.elapsed.saturating_sub(since) >= STABLE_FOR
             })
         };
         if count(tasks.iter().filter(stays).count()) < now.service.desired {
@@ -292,14 +292,7 @@ impl Rollout {
             return Some(false);
         }
         if self.unchecked(service) || service.unseen_health {
-            let long_ago = |at: &Duration| elapsed.saturating_sub(*at) >= STABLE_FOR;
-            let memory = &self.memory;
-            // A task may have run for long before it was listed for the first time.
-            let unknown = memory.idle_at.is_empty() || memory.idle_at.values().any(long_ago);
-            return match memory.running_since.values().any(long_ago) {
-                false if unknown => None,
-                lasts => Some(lasts),
-            };
+            return self.memory.runs.any_for(STABLE_FOR, elapsed);
         }
         let tasks = seen.tasks.as_ref()?.iter().filter(|task| !task.stopping);
         any(tasks.map(|task| match task.status {

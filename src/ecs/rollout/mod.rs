@@ -13,6 +13,7 @@ mod fate;
 mod health;
 pub mod nature;
 pub mod pace;
+mod runs;
 mod signs;
 mod steady;
 mod targets;
@@ -32,6 +33,7 @@ use super::observation::{
 use crate::name::{ContainerName, Digest};
 use failures::Failures;
 use fate::LOOKS_TO_VANISH;
+use runs::Runs;
 use signs::Freshness;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -155,12 +157,7 @@ struct Memory {
     missing: u32,
     /// Looks in a row that saw our deployment failed and a rollback announced, but not begun.
     announced: u32,
-    /// When each running task was first seen running.
-    running_since: BTreeMap<String, Duration>,
-    /// The last look that knew it not to run, or the start of the watch.
-    idle_at: BTreeMap<String, Duration>,
-    /// The last look that knew of every running task.
-    listed_at: Duration,
+    runs: Runs,
     /// Since which look as many tasks of ours run as are wanted.
     whole_since: Option<Duration>,
     /// When our deployment was first looked at.
@@ -229,8 +226,8 @@ impl Rollout {
     /// How long until every task that was seen running has run for [`STABLE_FOR`]; none if they all have.
     #[must_use]
     pub fn settles_in(&self, elapsed: Duration) -> Option<Duration> {
-        let youngest = self.memory.running_since.values().max()?;
-        (*youngest + STABLE_FOR)
+        let youngest = self.memory.runs.youngest()?;
+        (youngest + STABLE_FOR)
             .checked_sub(elapsed)
             .filter(|left| !left.is_zero())
     }
@@ -299,25 +296,11 @@ impl Rollout {
             (running >= service.desired).then(|| self.memory.whole_since.unwrap_or(elapsed));
         let Some(tasks) = &seen.tasks else {
             if running == 0 {
-                self.memory.listed_at = elapsed;
+                self.memory.runs.none_at(elapsed);
             }
             return;
         };
-        let running: BTreeSet<&str> = tasks
-            .iter()
-            .filter(|task| task.runs())
-            .map(|task| task.id.as_str())
-            .collect();
-        self.memory
-            .running_since
-            .retain(|id, _| running.contains(id.as_str()));
-        self.memory.idle_at.retain(|id, _| running.contains(id.as_str()));
-        for id in running {
-            self.memory.running_since.entry(id.to_owned()).or_insert(elapsed);
-            let idle_at = self.memory.listed_at;
-            self.memory.idle_at.entry(id.to_owned()).or_insert(idle_at);
-        }
-        self.memory.listed_at = elapsed;
+        self.memory.runs.learn(elapsed, tasks);
         self.memory.failures.learn(tasks, at);
     }
 

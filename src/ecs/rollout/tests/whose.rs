@@ -220,3 +220,27 @@ fn only_old_targets_of_the_service_itself_hold_steady_up() {
         "a task of ours that was replaced"
     );
 }
+
+#[test]
+fn a_look_that_misses_a_task_does_not_make_it_young_again() {
+    let at = Duration::from_secs;
+    let seen = running(2, 2, "IN_PROGRESS");
+    let mut missed = seen.clone();
+    missed.tasks.as_mut().unwrap().truncate(1);
+    let mut ending = seen.clone();
+    ending.tasks.as_mut().unwrap()[1] = exited("t2", 1);
+    for (between, verdict) in [
+        (missed, Verdict::Healthy),
+        (
+            ending,
+            Verdict::Wait(WaitingOn::TasksToStay {
+                stable_for: STABLE_FOR,
+            }),
+        ),
+    ] {
+        let mut rollout = rollout(policy());
+        let _ = rollout.judge(at(10), &seen);
+        let _ = rollout.judge(at(30), &between);
+        assert_eq!(rollout.judge(at(51), &seen), verdict);
+    }
+}
