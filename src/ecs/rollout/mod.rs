@@ -11,6 +11,7 @@ mod digests;
 mod failures;
 mod fate;
 mod health;
+mod monitors;
 pub mod nature;
 pub mod pace;
 mod runs;
