@@ -1,6 +1,7 @@
 //! Watchers that a careless engineer might write. A referee that objects to none of them is none.
 
 use crate::play::{Watcher, play_as};
+use crate::script::{Call, Harm, Trouble};
 use crate::{HISTORIES, SEED, draw, referee};
 use slipway::ecs::observation::{
     BlindReason, Health, Observation, Presence, RolloutState, Service, TargetState,
@@ -177,7 +178,16 @@ fn the_referee_objects_to_every_careless_watcher() {
     let mut unnoticed = Vec::new();
     for (what, watcher) in watchers() {
         let noticed = (0..HISTORIES).find(|number| {
-            let script = draw(SEED, *number);
+            let mut script = draw(SEED, *number);
+            // Unknown words seldom come just when they would mislead.
+            if what.contains("does not know") {
+                script.troubles.push(Trouble {
+                    from: 0,
+                    looks: u32::MAX,
+                    call: Call::Tasks,
+                    what: Harm::Word("healthStatus"),
+                });
+            }
             referee::object(&script, &mut play_as(&script, false, &watcher)).is_err()
         });
         match noticed {

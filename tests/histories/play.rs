@@ -73,7 +73,13 @@ pub fn play_as(script: &Script, log: bool, watcher: &Watcher) -> Ended {
         (watcher.see)(&mut seen);
         truths.append(&mut wire.truths);
         let elapsed = place.elapsed();
-        let verdict = (watcher.say)(&seen, rollout.judge(elapsed, &seen));
+        let verdict = rollout.judge(elapsed, &seen);
+        // Nobody waits after the deadline.
+        let verdict = if elapsed < timeout {
+            (watcher.say)(&seen, verdict)
+        } else {
+            verdict
+        };
         note(&mut place, &truths, &verdict);
         let Verdict::Wait(waiting) = verdict else {
             let healthy_for = healthy_since.map(|since| elapsed - since);

@@ -2,7 +2,7 @@
 
 use crate::place::{GRAIN, Truth, text};
 use crate::play::Ended;
-use crate::script::{Digests, Fate, Script};
+use crate::script::{Digests, Script};
 use slipway::ecs::observation::BlindReason;
 use slipway::ecs::rollout::{Doubt, Loss, Verdict};
 use std::time::Duration;
@@ -73,9 +73,10 @@ fn lost(script: &Script, ended: &mut Ended, loss: &Loss) -> Result<(), String> {
     let status = text(&record["status"]);
     let rolled = record["rollback"].is_object() || status.starts_with("ROLLBACK");
     let alarmed = script.alarmed && record["alarms"]["status"] == "TRIGGERED";
-    // After a look that did not show them, tasks must be seen to stay once more.
-    let grain = if ended.wire.was_harmed() { PATIENCE } else { GRAIN };
-    let overdue = ended.healthy_for.is_some_and(|time| time > grain);
+    let overdue = ended.healthy_for.is_some_and(|time| time > GRAIN);
+    let resolved_wrong = ended
+        .place
+        .revision_is_wrong(&record["targetServiceRevision"]["arn"]);
     let last = ended.truths.last().unwrap().clone();
     let breaker = script.breaker.is_some();
     let watched = breaker || script.alarmed;
@@ -122,9 +123,7 @@ fn lost(script: &Script, ended: &mut Ended, loss: &Loss) -> Result<(), String> {
         Loss::ServiceGone { .. } => claim(!last.active, "the service is there"),
         Loss::WrongDigest { .. } => claim(
             // A revision keeps the digest that its first task had, and says it of the later ones.
-            evidence(ended).any(|truth| {
-                truth.wrong > 0 || (truth.unproven > 0 && script.fates.contains(&Fate::WrongImage))
-            }),
+            evidence(ended).any(|truth| truth.wrong > 0 || (truth.unproven > 0 && resolved_wrong)),
             "every digest is right",
         ),
         Loss::Deadline { .. } => {

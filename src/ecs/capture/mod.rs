@@ -9,7 +9,7 @@ mod replay;
 mod scrub;
 
 pub use read::{Capture, CaptureError, Recorded, read};
-pub use replay::{Change, Proof, Replay, Step, replay};
+pub use replay::{Change, Replay, Step, replay};
 pub use scrub::Scrub;
 
 use super::answers::{self, Answer};
@@ -83,6 +83,9 @@ pub struct Head {
     /// An earlier run saw our deployment: this one takes its watch up.
     #[serde(default, skip_serializing_if = "is_false")]
     pub taken_up: bool,
+    /// The ids of the other deployments that were there before the update.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub elders: BTreeSet<String>,
     /// `family:revision` that the service ran before; none if nothing was deployed, or nobody knows.
     #[serde(default)]
     pub previous_revision: Option<String>,
@@ -261,6 +264,7 @@ impl Head {
         Baseline {
             deployment: self.previous.clone(),
             task_definition: self.previous_arn.clone(),
+            elders: self.elders.clone(),
             events: self.old_events.clone(),
             caution: self.caution().unwrap_or_default(),
         }

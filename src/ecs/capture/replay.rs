@@ -3,9 +3,7 @@
 use super::Recorded;
 use crate::ecs::answers::{Sought, observe};
 use crate::ecs::observation::{BlindReason, Observation, Service};
-use crate::ecs::rollout::{Policy, Rollout, Verdict, WaitingOn};
-use crate::name::{ContainerName, Digest};
-use std::collections::BTreeMap;
+use crate::ecs::rollout::{Proof, Rollout, Verdict, WaitingOn, proofs};
 use std::time::Duration;
 
 /// A watch that was judged again.
@@ -49,17 +47,6 @@ pub enum Change {
     Waiting(String),
     /// A call failed that had not failed before.
     Blind(String),
-}
-
-/// A container whose running tasks have the digest that was deployed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Proof {
-    /// The container.
-    pub container: ContainerName,
-    /// The digest that runs.
-    pub digest: Digest,
-    /// In how many tasks.
-    pub tasks: usize,
 }
 
 /// Judges a recorded watch again, up to the look that decides.
@@ -124,7 +111,7 @@ pub fn replay(recorded: &Recorded) -> Replay {
         }
     }
     if replay.verdict == Verdict::Healthy {
-        replay.proofs = proofs(&replay.seen, &policy);
+        replay.proofs = proofs(policy.images.keys(), &replay.seen);
     }
     let closing = recorded.closing.as_ref();
     replay.closing = closing.map(|closing| observe(sought, &closing.answers));
@@ -138,24 +125,4 @@ const fn why(why: BlindReason) -> &'static str {
         BlindReason::Transient => "did not answer",
         BlindReason::Unsupported => "was refused",
     }
-}
-
-/// What runs of each image that has a digest.
-fn proofs(seen: &Observation, policy: &Policy) -> Vec<Proof> {
-    let running = seen.tasks.iter().flatten().filter(|task| task.runs());
-    let mut found: BTreeMap<&ContainerName, Vec<Digest>> = BTreeMap::new();
-    for container in running.flat_map(|task| &task.containers) {
-        let expected = policy.images.keys().find(|name| name.as_str() == container.name);
-        if let (Some(name), Some(digest)) = (expected, &container.digest) {
-            found.entry(name).or_default().push(digest.clone());
-        }
-    }
-    let proof = |(name, digests): (&ContainerName, Vec<Digest>)| {
-        Some(Proof {
-            container: name.clone(),
-            tasks: digests.len(),
-            digest: digests.into_iter().next()?,
-        })
-    };
-    found.into_iter().filter_map(proof).collect()
 }

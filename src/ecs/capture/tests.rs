@@ -14,6 +14,7 @@ fn head() -> Head {
         deployment: "ecs-svc/2".to_owned(),
         previous: Some("ecs-svc/1".to_owned()),
         previous_arn: Some("x/web:1".to_owned()),
+        elders: BTreeSet::new(),
         taken_up: false,
         previous_revision: Some("web:1".to_owned()),
         old_events: BTreeSet::new(),

@@ -14,8 +14,6 @@ pub struct Configuration {
     pub canary: Option<Shift>,
     /// Alarms that end a deployment.
     pub alarms: AlarmSettings,
-    /// Whether the circuit breaker fails a deployment and brings nothing back, whatever alarms do.
-    pub breaker_leaves: bool,
     /// When the circuit breaker trips.
     pub threshold: Threshold,
     /// Whether and when ECS calls a rolling update completed before all of it is healthy.
@@ -42,6 +40,8 @@ pub struct Share(u16);
 pub struct AlarmSettings {
     /// Whether they end a deployment.
     pub enabled: bool,
+    /// Whether ECS then brings the last completed deployment back, whatever the circuit breaker does.
+    pub rolls_back: bool,
     /// Their names.
     pub names: Vec<String>,
 }

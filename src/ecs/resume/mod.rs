@@ -92,12 +92,21 @@ pub struct Before {
     pub deployment: Print,
     /// `family:revision` that it had; none if there was none.
     pub revision: Option<String>,
-    /// `family:revision` of the deployment that had completed, if it is another one.
-    pub completed: Option<String>,
+    /// The deployment that had completed, if it is another one.
+    pub completed: Option<Completed>,
     /// Whether the primary deployment had completed.
     pub done: bool,
     /// Tells the newest event from others.
     pub event: Print,
+}
+
+/// A deployment that ECS would bring back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Completed {
+    /// Tells it from others.
+    pub deployment: Print,
+    /// `family:revision` that it had.
+    pub revision: String,
 }
 
 /// The first bytes of a text's SHA-256: enough to find the text again among a hundred others.
@@ -242,7 +251,10 @@ impl Before {
         Self {
             deployment: Print::of(primary.map_or("", |primary| &primary.id)),
             revision: primary.map(revision),
-            completed: other.map(revision),
+            completed: other.map(|other| Completed {
+                deployment: Print::of(&other.id),
+                revision: revision(other),
+            }),
             done: primary.as_ref().is_some_and(is_done),
             event: Print::of(newest.unwrap_or_default()),
         }
@@ -271,16 +283,19 @@ impl Before {
                 ..like?.clone()
             })
         };
-        let mut ids = now.deployments.iter().map(|deployment| deployment.id.as_str());
         // One that is not listed is nobody's: the revision tells if it comes back.
-        let id = ids.find(|id| Print::of(id) == self.deployment);
-        let id = id.unwrap_or_default();
-        let primary = self.revision.as_ref();
-        let primary =
-            primary.and_then(|revision| deployment(id, revision, DeploymentStatus::Primary, self.done));
-        let completed = self.completed.as_ref();
-        let completed =
-            completed.and_then(|revision| deployment("", revision, DeploymentStatus::Active, true));
+        let id = |print: Print| {
+            let mut ids = now.deployments.iter().map(|deployment| deployment.id.as_str());
+            ids.find(|id| Print::of(id) == print).unwrap_or_default()
+        };
+        let primary = self.revision.as_ref().and_then(|revision| {
+            let id = id(self.deployment);
+            deployment(id, revision, DeploymentStatus::Primary, self.done)
+        });
+        let completed = self.completed.as_ref().and_then(|completed| {
+            let id = id(completed.deployment);
+            deployment(id, &completed.revision, DeploymentStatus::Active, true)
+        });
         Service {
             task_definition: self.revision.as_ref().map(arn).unwrap_or_default(),
             deployments: primary.into_iter().chain(completed).collect(),

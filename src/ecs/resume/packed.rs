@@ -2,7 +2,7 @@
 //! and deflated JSON with one text per member, in which the values of all services are separated by spaces. No name, id or
 //! revision of ECS has a space in it.
 
-use super::{Before, Print, Resume, UnderWay, Wishes};
+use super::{Before, Completed, Print, Resume, UnderWay, Wishes};
 use crate::name::{ContainerName, ServiceName};
 use flate2::Compression;
 use flate2::read::{DeflateDecoder, DeflateEncoder};
@@ -18,6 +18,9 @@ const NONE: &str = "-";
 
 /// Bytes of one service that are not deflated: a number and three prints.
 const BYTES: usize = 8 + 3 * 3;
+
+/// Hexadecimal digits of a print.
+const DIGITS: usize = 6;
 
 /// The longest JSON that a token may hold; a deflated text could be anything.
 const MOST_JSON: u64 = 256 * 1024;
@@ -86,6 +89,7 @@ struct Packed {
     /// The one just before ours is left out.
     #[serde(rename = "p")]
     previous: String,
+    /// With the six digits of its print before it.
     #[serde(rename = "f")]
     completed: String,
     /// Seconds after the first one.
@@ -127,7 +131,14 @@ impl Packed {
             deployments: column(&|one| foreign(&one.deployment)),
             revisions: column(&|one| familiar(one, &one.revision)),
             previous: column(&|one| other(one, one.before.revision.as_ref())),
-            completed: column(&|one| other(one, one.before.completed.as_ref())),
+            completed: column(&|one| match &one.before.completed {
+                Some(completed) => format!(
+                    "{}{}",
+                    digits(completed.deployment),
+                    other(one, Some(&completed.revision))
+                ),
+                None => NONE.to_owned(),
+            }),
             started: column(&|one| one.started.saturating_sub(began).to_string()),
             containers: once(services.iter().map(|one| listed(&one.containers))),
             flags: services
@@ -190,7 +201,16 @@ impl Packed {
                 before: Before {
                     deployment: print(1)?,
                     revision: other(previous.get(at)?),
-                    completed: other(completed.get(at)?),
+                    completed: match completed.get(at)?.as_str() {
+                        NONE => None,
+                        text => {
+                            let (print, text) = text.split_at_checked(DIGITS)?;
+                            Some(Completed {
+                                deployment: of_digits(print)?,
+                                revision: other(&text.to_owned())?,
+                            })
+                        }
+                    },
                     done: flags & 2 != 0,
                     event: print(2)?,
                 },
@@ -203,6 +223,15 @@ impl Packed {
             services: under_way,
         })
     }
+}
+
+fn digits(print: Print) -> String {
+    print.0.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn of_digits(digits: &str) -> Option<Print> {
+    let byte = |at: usize| u8::from_str_radix(digits.get(2 * at..2 * at + 2)?, 16).ok();
+    Some(Print([byte(0)?, byte(1)?, byte(2)?]))
 }
 
 /// The revision just before one: `web:41` of `web:42`.

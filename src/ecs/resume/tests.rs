@@ -1,7 +1,7 @@
 //! Tokens: what comes back from them, how long they are, and which are refused.
 
-use super::{Before, LONGEST, Print, Resume, ResumeError, UnderWay, Wishes};
-use crate::ecs::observation::ServiceEvent;
+use super::{Before, Completed, LONGEST, Print, Resume, ResumeError, UnderWay, Wishes};
+use crate::ecs::observation::{RolloutState, ServiceEvent};
 use crate::ecs::rollout::Baseline;
 use crate::ecs::rollout::tests::build;
 use crate::name::Digest;
@@ -113,7 +113,10 @@ fn what_differs_from_the_rule_comes_back_too() {
     run.services[0].deployment = "ecs-svc/not-a-number".to_owned();
     run.services[1].revision = "another-family:3".to_owned();
     run.services[1].before.revision = None;
-    run.services[1].before.completed = Some("service-1:40".to_owned());
+    run.services[1].before.completed = Some(Completed {
+        deployment: Print::of("ecs-svc/7"),
+        revision: "service-1:40".to_owned(),
+    });
     run.services[2].cluster = "arn:aws:ecs:eu-west-1:000000000000:cluster/other".to_owned();
     run.services[2].appeared = false;
     run.services[3].before.done = false;
@@ -162,6 +165,18 @@ fn a_service_is_remembered_as_it_was() {
         service.deployments[0].task_definition
     );
     assert_eq!(Before::of(&again), before);
+    // Ours replaced one that had not completed: a rollback brings the one before that back.
+    service.deployments[0].rollout = Some(RolloutState::InProgress);
+    service
+        .deployments
+        .push(build::deployment(8, "ACTIVE", "COMPLETED", 2));
+    now.deployments.push(service.deployments[1].clone());
+    let again = Before::of(&service).service(&now);
+    assert_eq!(Baseline::of(&again), Baseline::of(&service));
+    assert_eq!(
+        Baseline::of(&again).elders,
+        BTreeSet::from(["ecs-svc/8".to_owned()])
+    );
     now.events.truncate(2);
     assert!(before.service(&now).events.is_empty(), "all are news");
 }

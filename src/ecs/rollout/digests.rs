@@ -2,8 +2,44 @@
 //! of our revision.
 
 use super::{Doubt, Loss, Rollout, Verdict, WaitingOn};
-use crate::ecs::observation::{Observation, Revision, Task};
+use crate::ecs::observation::{Observation, Revision, Service, Task};
 use crate::name::{ContainerName, Digest};
+
+/// A container whose image was proven.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proof {
+    /// The container.
+    pub container: ContainerName,
+    /// The digest that runs.
+    pub digest: Digest,
+    /// In how many tasks.
+    pub tasks: usize,
+}
+
+/// What proves each of these containers in a look that the judge called healthy: what its tasks report, or where none of
+/// them may be seen, what ECS resolved for the revision.
+pub fn proofs<'a>(containers: impl IntoIterator<Item = &'a ContainerName>, seen: &Observation) -> Vec<Proof> {
+    let proof = |container: &ContainerName| {
+        let tasks = seen.tasks.iter().flatten().filter(|task| task.runs());
+        let reported: Vec<&Digest> = tasks.flat_map(|task| digests(task, container)).collect();
+        let resolved = seen
+            .revision
+            .iter()
+            .flat_map(|revision| resolved(revision, container));
+        let primary = seen.seen_service().and_then(Service::primary);
+        Some(Proof {
+            container: container.clone(),
+            digest: reported.iter().copied().chain(resolved).next()?.clone(),
+            tasks: match reported.len() {
+                0 => primary.map_or(0, |primary| {
+                    usize::try_from(primary.running).unwrap_or(usize::MAX)
+                }),
+                reported => reported,
+            },
+        })
+    };
+    containers.into_iter().filter_map(proof).collect()
+}
 
 impl Rollout {
     /// A running container with another digest than any that proves its image, or a revision with one.

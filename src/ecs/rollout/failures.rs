@@ -5,6 +5,7 @@ use super::signs::{Sign, sign};
 use crate::ecs::observation::{Container, ServiceEvent, StopCode, Task};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 /// Tasks of our deployment that failed, each counted once, and what events say of tasks that found no place.
 ///
@@ -16,6 +17,8 @@ pub(super) struct Failures {
     by_event: BTreeMap<String, Reason>,
     /// The newest event's reason, as long as nothing newer is known.
     last_event: Option<String>,
+    /// When the newest failure was seen that does not pass by itself, where that is known.
+    newest: Option<Duration>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,20 +28,27 @@ struct Reason {
 }
 
 impl Failures {
-    /// Remembers the failed tasks of a look.
-    pub(super) fn learn(&mut self, tasks: &[Task]) {
+    /// Remembers the failed tasks of a look; `at` says when those failed that no look has shown before.
+    pub(super) fn learn(&mut self, tasks: &[Task], at: Option<Duration>) {
         for task in tasks.iter().filter(|task| task.failed()) {
             let reason = Reason {
                 signature: signature(task),
                 nature: nature::of_task(task),
             };
-            self.by_task.insert(task.id.clone(), reason);
+            let lasts = reason.nature != Nature::Passing;
+            if self.by_task.insert(task.id.clone(), reason).is_none() && lasts {
+                self.newest = self.newest.max(at);
+            }
         }
     }
 
     /// Remembers what events since our update say of tasks without a place, newest first. They do not name a
     /// deployment.
-    pub(super) fn learn_events<'a>(&mut self, events: impl Iterator<Item = &'a ServiceEvent>) {
+    pub(super) fn learn_events<'a>(
+        &mut self,
+        events: impl Iterator<Item = &'a ServiceEvent>,
+        at: Option<Duration>,
+    ) {
         let mut newest = None;
         for event in events {
             let (why, nature) = match sign(&event.message) {
@@ -48,8 +58,10 @@ impl Failures {
             };
             newest.get_or_insert_with(|| event.id.clone());
             let signature = normalise(why);
-            self.by_event
-                .insert(event.id.clone(), Reason { signature, nature });
+            let reason = Reason { signature, nature };
+            if self.by_event.insert(event.id.clone(), reason).is_none() && nature == Nature::Lasting {
+                self.newest = self.newest.max(at);
+            }
         }
         self.last_event = newest.or_else(|| self.last_event.take());
     }
@@ -63,6 +75,11 @@ impl Failures {
             .values()
             .any(|reason| reason.nature == Nature::Lasting);
         if told { seen.max(counted) } else { seen }
+    }
+
+    /// When the newest failure was seen that does not pass by itself; none if that is not known.
+    pub(super) const fn newest(&self) -> Option<Duration> {
+        self.newest
     }
 
     /// The most frequent reason, and how often, whatever its nature.

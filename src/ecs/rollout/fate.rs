@@ -1,9 +1,10 @@
 //! What became of our deployment: still the primary one, failed, replaced, or out of sight.
 
+use super::monitors::{cause, failed_because, found_failure, goes_back, in_words};
 use super::{Loss, RollbackCause, Rollout, Verdict, WaitingOn, signs, unknown};
 use crate::ecs::observation::{
-    Blind, BlindReason, BreakerSetting, Deployment, DeploymentStatus, MonitorStatus, Observation, Rollback,
-    RolloutState, Service, ServiceDeployment, ServiceDeploymentStatus,
+    Blind, BlindReason, Deployment, DeploymentStatus, Observation, Rollback, RolloutState, Service,
+    ServiceDeployment, ServiceDeploymentStatus,
 };
 
 /// Looks in a row that must show a thing that earlier ones contradict; ECS's answers are eventually consistent.
@@ -73,11 +74,12 @@ impl Rollout {
             ServiceDeploymentStatus::Pending | ServiceDeploymentStatus::InProgress => {
                 // A monitor that has found its failure ends the deployment next.
                 let why = found_failure(deployment)?;
-                match service.breaker {
-                    BreakerSetting::RollsBack => Loss::RollingBack { why },
-                    BreakerSetting::Off | BreakerSetting::On => Loss::Failed {
+                if goes_back(service, &why) == Some(true) {
+                    Loss::RollingBack { why }
+                } else {
+                    Loss::Failed {
                         reason: in_words(why),
-                    },
+                    }
                 }
             }
             ServiceDeploymentStatus::Successful => return None,
@@ -178,10 +180,13 @@ impl Rollout {
             reason: reason.map(str::to_owned),
         };
         let primary = service.primary();
+        let goes_back = goes_back(service, &why);
+        let announced = signs::rolls_back_to(service, &self.baseline.events, &self.ours.deployment);
         if let Some(primary) = primary
             && self.is_stranger(primary)
             && !self.brings_back(primary)
-            && !(service.breaker == BreakerSetting::RollsBack && self.baseline.task_definition.is_none())
+            && announced != Some(primary.id.as_str())
+            && !(goes_back != Some(false) && self.baseline.task_definition.is_none())
         {
             return superseded(primary);
         }
@@ -189,15 +194,13 @@ impl Rollout {
         if let Some(returned) = returned {
             return Verdict::Lost(self.came_back(returned, service, why));
         }
-        if reason.is_some_and(says_rolling_back)
-            || signs::rolls_back_from(service, &self.baseline.events, &self.ours.deployment)
-        {
+        if reason.is_some_and(says_rolling_back) || announced.is_some() {
             return Verdict::Lost(Loss::RollingBack { why });
         }
-        // Alarms may roll back where the breaker does not.
-        let left = matches!(why, RollbackCause::Breaker { .. }) && service.configuration.breaker_leaves;
-        if left || service.breaker != BreakerSetting::RollsBack {
-            return Verdict::Lost(failed);
+        match goes_back {
+            Some(false) => return Verdict::Lost(failed),
+            None => return self.unless_announced(failed),
+            Some(true) => {}
         }
         let candidate = |other: &Deployment| {
             other.id != self.ours.deployment && other.rollout == Some(RolloutState::Completed)
@@ -205,11 +208,16 @@ impl Rollout {
         if service.deployments.iter().any(candidate) {
             return Verdict::Lost(Loss::RollingBack { why });
         }
+        // Announced and never begun: there is no completed deployment to go back to.
+        self.unless_announced(failed)
+    }
+
+    /// Failed, unless one of the next looks shows a rollback.
+    fn unless_announced(&mut self, failed: Loss) -> Verdict {
         self.memory.announced += 1;
         if self.memory.announced < LOOKS_TO_VANISH {
             return Verdict::Wait(WaitingOn::RollbackToShow);
         }
-        // Announced and never begun: there is no completed deployment to go back to.
         Verdict::Lost(failed)
     }
 
@@ -263,7 +271,7 @@ impl Rollout {
     /// so, or several looks.
     fn of_return(&mut self, primary: &Deployment, service: &Service, looks: u32) -> Verdict {
         let loss = self.came_back(primary, service, RollbackCause::Other(primary.reason.clone()));
-        if signs::rolls_back_from(service, &self.baseline.events, &self.ours.deployment) {
+        if signs::rolls_back_to(service, &self.baseline.events, &self.ours.deployment).is_some() {
             return Verdict::Lost(loss);
         }
         self.after_looks(looks, loss)
@@ -320,66 +328,4 @@ fn superseded(by: &Deployment) -> Verdict {
 /// `ECS deployment circuit breaker: rolling back to deploymentId ecs-svc/...`, with or without a period.
 fn says_rolling_back(reason: &str) -> bool {
     reason.contains("rolling back to")
-}
-
-/// The cause in the words of `rolloutStateReason`, or of an event: `tasks failed to start`, `alarm detected`.
-fn failed_because(reason: Option<&str>) -> RollbackCause {
-    let owned = reason.map(str::to_owned);
-    match reason {
-        Some(reason) if reason.contains("alarm") => RollbackCause::Other(owned),
-        _ => RollbackCause::Breaker {
-            failures: None,
-            reason: owned,
-        },
-    }
-}
-
-/// The monitor that has found a failure, if one has.
-fn found_failure(deployment: &ServiceDeployment) -> Option<RollbackCause> {
-    let breaker = deployment.breaker.as_ref();
-    let tripped = breaker.is_some_and(|breaker| breaker.status == MonitorStatus::Triggered);
-    let alarmed =
-        deployment.alarms == Some(MonitorStatus::Triggered) || !deployment.triggered_alarms.is_empty();
-    (tripped || alarmed).then(|| cause(deployment))
-}
-
-fn cause(deployment: &ServiceDeployment) -> RollbackCause {
-    let reason = deployment
-        .rollback
-        .as_ref()
-        .and_then(|rollback| rollback.reason.clone())
-        .or_else(|| deployment.reason.clone());
-    if !deployment.triggered_alarms.is_empty() {
-        return RollbackCause::Alarms(deployment.triggered_alarms.clone());
-    }
-    if deployment.alarms == Some(MonitorStatus::Triggered) {
-        return RollbackCause::Other(reason.or_else(|| Some("an alarm fired".to_owned())));
-    }
-    let tripped = deployment
-        .breaker
-        .as_ref()
-        .filter(|breaker| breaker.status == MonitorStatus::Triggered);
-    let named = reason
-        .as_deref()
-        .is_some_and(|reason| reason.contains("circuit breaker"));
-    if tripped.is_some() || named {
-        let counted = tripped.filter(|breaker| breaker.threshold > 0);
-        let failures = counted.map(|breaker| (breaker.failures, breaker.threshold));
-        return RollbackCause::Breaker { failures, reason };
-    }
-    RollbackCause::Other(reason)
-}
-
-/// The cause of a failure without a rollback.
-fn in_words(why: RollbackCause) -> Option<String> {
-    match why {
-        RollbackCause::Alarms(names) => Some(format!("alarms fired: {}", names.join(", "))),
-        RollbackCause::Breaker {
-            failures: Some((failures, threshold)),
-            reason: None,
-        } => Some(format!(
-            "the circuit breaker tripped after {failures} of {threshold} failures"
-        )),
-        RollbackCause::Breaker { reason, .. } | RollbackCause::Other(reason) => reason,
-    }
 }

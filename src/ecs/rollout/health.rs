@@ -1,5 +1,6 @@
 //! Whether the tasks of our deployment, which is the primary one, are what was asked for.
 
+use super::steady::steady;
 use super::targets::{self, Vouched};
 use super::{Doubt, Goal, Loss, Rollout, STABLE_FOR, Verdict, WaitingOn, count, unknown, unsighted};
 use crate::ecs::answers::{
@@ -7,7 +8,7 @@ use crate::ecs::answers::{
 };
 use crate::ecs::observation::{
     Blind, BlindReason, Deployment, Health, Observation, RolloutState, Service, ServiceDeployment,
-    ServiceDeploymentStatus, TargetState, Task, TaskStatus,
+    ServiceDeploymentStatus, Task, TaskStatus,
 };
 use crate::name::ContainerName;
 use std::time::Duration;
@@ -41,7 +42,7 @@ impl Now<'_> {
     }
 
     /// How far ECS is, where nothing else says it.
-    fn completion(&self) -> WaitingOn {
+    pub(super) fn completion(&self) -> WaitingOn {
         let stage = self.theirs.and_then(|theirs| theirs.stage.as_ref());
         WaitingOn::Completion {
             stage: stage.map(ToString::to_string),
@@ -85,7 +86,7 @@ impl Rollout {
         }
         match tasks {
             Err(verdict) => verdict,
-            Ok(()) if self.policy.goal == Goal::Steady => steady(&now),
+            Ok(()) if self.policy.goal == Goal::Steady => steady(&now, &self.memory.old_targets),
             Ok(()) => Verdict::Healthy,
         }
     }
@@ -112,7 +113,7 @@ impl Rollout {
     /// A service that wants no task proves nothing.
     fn nothing_wanted(&mut self, now: &Now<'_>) -> Verdict {
         match (self.policy.allow_zero, now.completed) {
-            (true, true) if self.policy.goal == Goal::Steady => steady(now),
+            (true, true) if self.policy.goal == Goal::Steady => steady(now, &self.memory.old_targets),
             (true, true) => Verdict::Healthy,
             (true, false) => Verdict::Wait(now.completion()),
             (false, completed) => {
@@ -272,9 +273,9 @@ impl Rollout {
         };
         let first_look = self.memory.first_look;
         let stays = |task: &&&Task| {
-            self.memory.running_since.get(&task.id).is_some_and(|since| {
-                completed_at.is_some_and(|at| *since < at || (*since == at && first_look == Some(at)))
-                    || now.elapsed.saturating_sub(*since) >= STABLE_FOR
+            self.memory.runs.since(&task.id).is_some_and(|since| {
+                completed_at.is_some_and(|at| since < at || (since == at && first_look == Some(at)))
+                    || now.elapsed.saturating_sub(since) >= STABLE_FOR
             })
         };
         if count(tasks.iter().filter(stays).count()) < now.service.desired {
@@ -291,14 +292,7 @@ impl Rollout {
             return Some(false);
         }
         if self.unchecked(service) || service.unseen_health {
-            let long_ago = |at: &Duration| elapsed.saturating_sub(*at) >= STABLE_FOR;
-            let memory = &self.memory;
-            // A task may have run for long before it was listed for the first time.
-            let unknown = memory.idle_at.is_empty() || memory.idle_at.values().any(long_ago);
-            return match memory.running_since.values().any(long_ago) {
-                false if unknown => None,
-                lasts => Some(lasts),
-            };
+            return self.memory.runs.any_for(STABLE_FOR, elapsed);
         }
         let tasks = seen.tasks.as_ref()?.iter().filter(|task| !task.stopping);
         any(tasks.map(|task| match task.status {
@@ -344,34 +338,5 @@ fn clipped(reason: &str) -> String {
     match reason.char_indices().nth(LONGEST_REASON) {
         Some((end, _)) => format!("{}…", &reason[..end]),
         None => reason.to_owned(),
-    }
-}
-
-/// Completed, and nothing of other deployments is left.
-fn steady(now: &Now<'_>) -> Verdict {
-    let others = now
-        .service
-        .deployments
-        .iter()
-        .filter(|deployment| deployment.id != now.ours.id);
-    let left = others.fold(0u32, |left, other| {
-        left.saturating_add(other.running).saturating_add(other.pending)
-    });
-    let draining = now
-        .seen
-        .target_groups
-        .iter()
-        .flat_map(|group| &group.targets)
-        .filter(|target| {
-            matches!(
-                target.state,
-                TargetState::Draining | TargetState::UnhealthyDraining
-            )
-        })
-        .count();
-    match left.max(count(draining)) {
-        0 if now.completed => Verdict::Healthy,
-        0 => Verdict::Wait(now.completion()),
-        remaining => Verdict::Wait(WaitingOn::OldTasksToDrain { remaining }),
     }
 }

@@ -11,15 +11,19 @@ mod digests;
 mod failures;
 mod fate;
 mod health;
+mod monitors;
 pub mod nature;
 pub mod pace;
+mod runs;
 mod signs;
+mod steady;
 mod targets;
 mod verdict;
 mod waiting;
 
 pub use advice::advice;
 pub use caution::Caution;
+pub use digests::{Proof, proofs};
 pub use failures::signature;
 pub use verdict::{Doubt, Loss, RollbackCause, Verdict};
 pub use waiting::{WaitingOn, target_group_name};
@@ -30,9 +34,11 @@ use super::observation::{
 use crate::name::{ContainerName, Digest};
 use failures::Failures;
 use fate::LOOKS_TO_VANISH;
+use runs::Runs;
 use signs::Freshness;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+use steady::OldTargets;
 
 /// How long a task without any health check must run before it counts as healthy; ECS's own rule for
 /// `minimumHealthyPercent`.
@@ -41,6 +47,10 @@ pub const STABLE_FOR: Duration = Duration::from_secs(40);
 /// Task failures with one reason that end the wait when no circuit breaker does; as many as the least threshold of
 /// ECS's own breaker.
 pub const START_FAILURES: u32 = 3;
+
+/// Failures that are older than this do not make a deadline a failure; twice what ECS takes for one that fails its load
+/// balancer's checks.
+const RECENT: Duration = Duration::from_secs(660);
 
 /// When a rollout counts as done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +101,8 @@ pub struct Baseline {
     pub deployment: Option<String>,
     /// The primary deployment's task definition.
     pub task_definition: Option<String>,
+    /// The ids of the other deployments: a rollback of ours brings one of them back, under the id that it had.
+    pub elders: BTreeSet<String>,
     /// The ids of the events that were there.
     pub events: BTreeSet<String>,
     /// How the service was told to deploy.
@@ -103,9 +115,13 @@ impl Baseline {
     pub fn of(service: &Service) -> Self {
         let mut caution = Caution::default();
         caution.heed(service);
+        let primary = service.primary().map(|primary| primary.id.clone());
+        let ids = service.deployments.iter().map(|deployment| deployment.id.clone());
+        let elders = ids.filter(|id| !id.is_empty() && Some(id) != primary.as_ref());
         Self {
             caution,
-            deployment: service.primary().map(|primary| primary.id.clone()),
+            elders: elders.collect(),
+            deployment: primary,
             task_definition: service.primary().map(|primary| primary.task_definition.clone()),
             events: service.events.iter().map(|event| event.id.clone()).collect(),
         }
@@ -129,9 +145,10 @@ struct Memory {
     appeared: bool,
     /// Our service deployment was seen.
     service_deployments_seen: bool,
-    /// Deployments that were seen beside ours while it was the primary one.
+    /// Deployments that were there before ours, or were seen beside it while it was the primary one.
     elders: BTreeSet<String>,
     freshness: Freshness,
+    old_targets: OldTargets,
     caution: Caution,
     /// Looks in a row that missed our deployment after it had appeared, or saw it replaced without a second sign.
     vanished: u32,
@@ -141,12 +158,7 @@ struct Memory {
     missing: u32,
     /// Looks in a row that saw our deployment failed and a rollback announced, but not begun.
     announced: u32,
-    /// When each running task was first seen running.
-    running_since: BTreeMap<String, Duration>,
-    /// The last look that knew it not to run, or the start of the watch.
-    idle_at: BTreeMap<String, Duration>,
-    /// The last look that knew of every running task.
-    listed_at: Duration,
+    runs: Runs,
     /// Since which look as many tasks of ours run as are wanted.
     whole_since: Option<Duration>,
     /// When our deployment was first looked at.
@@ -169,6 +181,7 @@ impl Rollout {
         Self {
             told: baseline.events.clone(),
             memory: Memory {
+                elders: baseline.elders.clone(),
                 freshness: Freshness::knowing(&baseline.events),
                 caution: baseline.caution.clone(),
                 ..Memory::default()
@@ -190,7 +203,9 @@ impl Rollout {
     pub fn judge(&mut self, elapsed: Duration, seen: &Observation) -> Verdict {
         let verdict = self.judge_look(elapsed, seen);
         match verdict {
-            Verdict::Wait(last) if elapsed >= self.policy.timeout => Verdict::Lost(self.give_up(last)),
+            Verdict::Wait(last) if elapsed >= self.policy.timeout => {
+                Verdict::Lost(self.give_up(elapsed, last))
+            }
             Verdict::Wait(_) | Verdict::Healthy | Verdict::Lost(_) => verdict,
         }
     }
@@ -212,8 +227,8 @@ impl Rollout {
     /// How long until every task that was seen running has run for [`STABLE_FOR`]; none if they all have.
     #[must_use]
     pub fn settles_in(&self, elapsed: Duration) -> Option<Duration> {
-        let youngest = self.memory.running_since.values().max()?;
-        (*youngest + STABLE_FOR)
+        let youngest = self.memory.runs.youngest()?;
+        (youngest + STABLE_FOR)
             .checked_sub(elapsed)
             .filter(|left| !left.is_zero())
     }
@@ -266,36 +281,28 @@ impl Rollout {
     }
 
     fn remember(&mut self, elapsed: Duration, service: &Service, seen: &Observation) {
+        // When tasks failed that an earlier process may have seen is not known.
+        let taken_up = self.memory.appeared && self.memory.first_look.is_none();
+        let at = (!taken_up).then_some(elapsed);
         self.memory.first_look.get_or_insert(elapsed);
+        self.memory
+            .old_targets
+            .learn(service, &self.ours.deployment, seen);
         let ours = service.deployment(&self.ours.deployment);
         self.memory.counted = ours.map_or(self.memory.counted, |ours| ours.failed);
         let events = signs::since(service, &self.baseline.events);
-        self.memory.failures.learn_events(events);
+        self.memory.failures.learn_events(events, at);
         let running = ours.map_or(0, |ours| ours.running);
         self.memory.whole_since =
             (running >= service.desired).then(|| self.memory.whole_since.unwrap_or(elapsed));
         let Some(tasks) = &seen.tasks else {
             if running == 0 {
-                self.memory.listed_at = elapsed;
+                self.memory.runs.none_at(elapsed);
             }
             return;
         };
-        let running: BTreeSet<&str> = tasks
-            .iter()
-            .filter(|task| task.runs())
-            .map(|task| task.id.as_str())
-            .collect();
-        self.memory
-            .running_since
-            .retain(|id, _| running.contains(id.as_str()));
-        self.memory.idle_at.retain(|id, _| running.contains(id.as_str()));
-        for id in running {
-            self.memory.running_since.entry(id.to_owned()).or_insert(elapsed);
-            let idle_at = self.memory.listed_at;
-            self.memory.idle_at.entry(id.to_owned()).or_insert(idle_at);
-        }
-        self.memory.listed_at = elapsed;
-        self.memory.failures.learn(tasks);
+        self.memory.runs.learn(elapsed, tasks);
+        self.memory.failures.learn(tasks, at);
     }
 
     /// Failures that nothing will end: the same one again and again, no breaker, and no task that lasts.
@@ -312,11 +319,16 @@ impl Rollout {
         })
     }
 
-    fn give_up(&self, last: WaitingOn) -> Loss {
-        let failed = self.memory.failures.count(self.memory.counted);
+    /// What the deadline makes of a wait. Tasks that failed make it a failure if they still do, and are what is waited
+    /// for: ECS counts failures in a row.
+    fn give_up(&self, elapsed: Duration, last: WaitingOn) -> Loss {
+        let failures = &self.memory.failures;
+        let failed = failures.count(self.memory.counted);
+        let lately = |at: Duration| elapsed.saturating_sub(at) < RECENT;
+        let fails = self.memory.counted > 0 || failures.newest().is_some_and(lately);
         if last.is_blind() {
             Loss::CannotTell(Doubt::Blind { last })
-        } else if failed > 0 {
+        } else if failed > 0 && fails && last.is_for_tasks() {
             Loss::Stuck { last, failed }
         } else {
             Loss::Deadline { last }

@@ -60,19 +60,23 @@ pub(super) fn failure<'a>(service: &'a Service, baseline: &BTreeSet<String>, our
         })
 }
 
-/// Whether an event since our update says that another deployment comes back because ours failed: the nearest failure
-/// before it is ours, or none is known.
-pub(super) fn rolls_back_from(service: &Service, baseline: &BTreeSet<String>, ours: &str) -> bool {
-    since(service, baseline).any(|event| {
+/// The deployment that comes back because ours failed, by an event since our update: the nearest failure before it is
+/// ours, or none is known.
+pub(super) fn rolls_back_to<'a>(
+    service: &'a Service,
+    baseline: &'a BTreeSet<String>,
+    ours: &str,
+) -> Option<&'a str> {
+    since(service, baseline).find_map(|event| {
         let Some(Sign::RollsBackTo(id)) = sign(&event.message) else {
-            return false;
+            return None;
         };
         let older = service.events.iter().skip_while(|each| each.id != event.id);
         let failed = older.filter_map(|event| match sign(&event.message)? {
             Sign::Failed(id, _) => Some(id),
             _ => None,
         });
-        id != ours && failed.take(1).all(|id| id == ours)
+        (id != ours && failed.take(1).all(|id| id == ours)).then_some(id)
     })
 }
 
@@ -126,7 +130,7 @@ impl Freshness {
 
 #[cfg(test)]
 mod tests {
-    use super::{Freshness, LOOKS_FROM_THE_PAST, Sign, failure, rolls_back_from, sign};
+    use super::{Freshness, LOOKS_FROM_THE_PAST, Sign, failure, rolls_back_to, sign};
     use crate::ecs::observation::Service;
     use crate::ecs::rollout::tests::build;
     use std::collections::BTreeSet;
@@ -208,11 +212,9 @@ mod tests {
             (vec![ours], false),
         ] {
             let service = with(&events);
-            assert_eq!(
-                rolls_back_from(&service, &BTreeSet::new(), "ecs-svc/2"),
-                is_ours,
-                "{events:?}"
-            );
+            let old = BTreeSet::new();
+            let to = rolls_back_to(&service, &old, "ecs-svc/2");
+            assert_eq!(to, is_ours.then_some("ecs-svc/1"), "{events:?}");
         }
     }
 

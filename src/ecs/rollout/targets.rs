@@ -107,17 +107,22 @@ fn unseen(seen: &Observation, vouched: Vouched) -> Result<(), Verdict> {
     }
 }
 
-/// Whether a load balancer calls a task's target healthy; none if it was not seen, or says nothing that is understood.
+/// Whether a load balancer calls a task's target healthy; none if it was not seen, is not checked, or says
+/// nothing that is understood.
 pub(super) fn serves(attachment: &Attachment, task: &Task, seen: &Observation) -> Option<bool> {
     let groups = groups(attachment, seen);
     if groups.is_empty() || task.address.is_none() {
         return None;
     }
     let mut targets = groups.iter().flat_map(|group| &group.targets);
+    // A group that takes no traffic, as before a blue/green shift, is not checked.
     let unknown = |target: &Target| {
         target.id.is_empty()
             || (task.address.as_ref() == Some(&target.id)
-                && matches!(target.state, TargetState::Unrecognised(_)))
+                && matches!(
+                    target.state,
+                    TargetState::Unused | TargetState::Unavailable | TargetState::Unrecognised(_)
+                ))
     };
     if groups
         .iter()

@@ -140,6 +140,20 @@ impl WaitingOn {
         matches!(self, Self::Digest { .. })
     }
 
+    /// Whether tasks of ours that run and are healthy would end the wait.
+    #[must_use]
+    pub const fn is_for_tasks(&self) -> bool {
+        matches!(
+            self,
+            Self::TasksToStart { .. }
+                | Self::FailingTasks { .. }
+                | Self::TasksToPlace { .. }
+                | Self::TasksToStay { .. }
+                | Self::ContainerHealth { .. }
+                | Self::Targets { .. }
+        )
+    }
+
     /// Whether giving up while waiting for this means that nothing can be said of the rollout.
     #[must_use]
     pub const fn is_blind(&self) -> bool {

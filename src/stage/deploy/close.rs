@@ -10,11 +10,12 @@ use super::watch::{End, Ended, Lost, Sofar, running};
 use super::words::describe;
 use crate::config::settings::OnFailure;
 use crate::ecs::capture::{Aftermath, Line};
-use crate::ecs::observation::{Observation, Service};
+use crate::ecs::observation::Observation;
 use crate::ecs::resume::{Before, UnderWay};
-use crate::ecs::rollout::{Loss, Ours};
+use crate::ecs::rollout::{Loss, Ours, proofs};
 use crate::ecs::service::ServiceError;
 use crate::failure::{Failure, Kind, chain};
+use crate::name::ContainerName;
 use crate::report::event::{Event, Phase};
 use crate::stage::Tools;
 use std::time::Duration;
@@ -41,7 +42,7 @@ pub(super) async fn close(run: &Run<'_>, ended: Ended<'_>) -> (usize, Outcome) {
         }
         End::Lost(lost, order) => {
             tell_lost(run, prepared, &lost, changed);
-            let goes_on = goes_on.filter(|_| leaves_under_way(&lost.loss));
+            let goes_on = goes_on.filter(|_| leaves_under_way(&lost.loss, run.deploy.on_failure));
             let failure = if changed {
                 lost.into_failure(run, prepared, &begun).await
             } else {
@@ -95,8 +96,12 @@ const fn changes(ended: &Ended<'_>) -> bool {
 }
 
 /// Whether ECS goes on with a rollout that was given up.
-const fn leaves_under_way(loss: &Loss) -> bool {
-    matches!(loss, Loss::Deadline { .. } | Loss::CannotTell(_))
+fn leaves_under_way(loss: &Loss, on_failure: OnFailure) -> bool {
+    match loss {
+        Loss::Deadline { .. } | Loss::CannotTell(_) => true,
+        Loss::Stuck { .. } => on_failure == OnFailure::Leave,
+        _ => false,
+    }
 }
 
 fn under_way(ended: &Ended<'_>) -> UnderWay {
@@ -122,47 +127,15 @@ fn proven(
     revision: &str,
     seen: &Observation,
 ) -> Deployed {
-    let tasks = seen.tasks.as_deref().unwrap_or_default();
+    let wanted = |container: &&ContainerName| prepared.expected.contains_key(*container);
     let mut images = Vec::new();
-    for (container, image) in &prepared.images {
-        if !prepared.expected.contains_key(container) {
-            continue;
-        }
-        let running: Vec<_> = tasks
-            .iter()
-            .filter(|task| task.runs())
-            .flat_map(|task| &task.containers)
-            .collect();
-        let digests = running
-            .iter()
-            .filter(|found| found.name == container.as_str())
-            .filter_map(|found| found.digest.clone());
-        let digests: Vec<_> = digests.collect();
-        // Where tasks may not be seen, ECS's own word for our revision has proven it.
-        let resolved = seen
-            .revision
-            .iter()
-            .flat_map(|revision| &revision.images)
-            .find(|resolved| resolved.container == container.as_str())
-            .and_then(|resolved| resolved.digest.clone());
-        let by_revision = digests.is_empty();
-        let Some(digest) = digests.first().cloned().or(resolved) else {
-            continue;
-        };
-        let primary = seen.seen_service().and_then(Service::primary);
-        let tasks = if by_revision {
-            primary.map_or(0, |primary| {
-                usize::try_from(primary.running).unwrap_or(usize::MAX)
-            })
-        } else {
-            digests.len()
-        };
-        images.push(image.to_string());
+    for proof in proofs(prepared.images.keys().filter(wanted), seen) {
+        images.extend(prepared.images.get(&proof.container).map(ToString::to_string));
         tools.tell.tell(Event::DigestProven {
             service: prepared.name.clone(),
-            container: container.clone(),
-            digest,
-            tasks,
+            container: proof.container,
+            digest: proof.digest,
+            tasks: proof.tasks,
         });
     }
     Deployed {

@@ -39,6 +39,7 @@ pub(super) fn began(tools: &Tools, deploy: &DeploySettings, watch: &Watch<'_>) {
         deployment: watch.begun.ours.deployment.clone(),
         previous: baseline.deployment.clone(),
         previous_arn: baseline.task_definition.clone(),
+        elders: baseline.elders.clone(),
         taken_up: watch.appeared,
         previous_revision: previous.map(|_| prepared.revision().to_owned()),
         old_events: BTreeSet::new(),

@@ -12,7 +12,7 @@ use super::record;
 use super::registrations::Registrations;
 use super::resume;
 use super::watch::{Ended, Joined, Watch, watch};
-use crate::config::settings::DeploySettings;
+use crate::config::settings::{DeploySettings, OnFailure};
 use crate::ecs::resume::{Resume, UnderWay};
 use crate::ecs::rollout::Ours;
 use crate::failure::{Failure, Kind};
@@ -23,6 +23,10 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+
+/// What a token leaves out where one failure takes all back.
+const SETTLED: &str =
+    "services that were proven are settled: a resumed run that fails takes back those that it watches";
 
 /// What the stories of a run share.
 #[derive(Debug)]
@@ -112,6 +116,11 @@ async fn roll_or_watch(run: Run<'_>, prepared: &[Prepared]) -> Result<Vec<Deploy
     let mut outcomes: BTreeMap<usize, Outcome> = begun.into_iter().flatten().collect();
     outcomes.extend(closed);
     let going_on: Vec<UnderWay> = outcomes.values().filter_map(Outcome::goes_on).cloned().collect();
+    // The token is of what is under way, and one failure of that takes nothing else back.
+    let settled = outcomes
+        .values()
+        .any(|outcome| matches!(outcome, Outcome::Proven(_)));
+    let settled = settled && deploy.on_failure == OnFailure::RollbackAll;
     let named = outcomes
         .into_iter()
         .filter_map(|(place, outcome)| Some((prepared.get(place)?.name.clone(), outcome)));
@@ -123,7 +132,7 @@ async fn roll_or_watch(run: Run<'_>, prepared: &[Prepared]) -> Result<Vec<Deploy
                 services: going_on,
             }
             .tokens(),
-            ..failure
+            ..if settled { failure.hint(SETTLED) } else { failure }
         },
         Some(_) | None => failure,
     })

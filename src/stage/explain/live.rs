@@ -236,6 +236,7 @@ async fn head(
         deployment: last.deployment.clone(),
         previous: last.previous.clone(),
         previous_arn: last.previous_task_definition.clone(),
+        elders: BTreeSet::new(),
         taken_up: false,
         previous_revision: last
             .previous_task_definition

@@ -64,24 +64,19 @@ fn is_there(value: &Value) -> bool {
 }
 
 fn breaker_setting(settings: &Value) -> BreakerSetting {
-    let on = |value: &Value| value.as_bool() == Some(true);
     let breaker = &settings["deploymentCircuitBreaker"];
-    let alarms = &settings["alarms"];
-    let rolls_back = |monitor: &Value| on(&monitor["enable"]) && on(&monitor["rollback"]);
-    match (rolls_back(breaker) || rolls_back(alarms), on(&breaker["enable"])) {
-        (true, _) => BreakerSetting::RollsBack,
-        (false, true) => BreakerSetting::On,
-        (false, false) => BreakerSetting::Off,
+    let on = |member: &str| breaker[member].as_bool() == Some(true);
+    match (on("enable"), on("rollback")) {
+        (true, true) => BreakerSetting::RollsBack,
+        (true, false) => BreakerSetting::On,
+        (false, _) => BreakerSetting::Off,
     }
 }
 
 fn configuration(settings: &Value) -> Result<Configuration, Unreadable> {
     let alarms = &settings["alarms"];
     let early = &settings["earlySuccessCriteria"];
-    let breaker = &settings["deploymentCircuitBreaker"];
-    let on = |value: &Value| value.as_bool() == Some(true);
     Ok(Configuration {
-        breaker_leaves: on(&breaker["enable"]) && !on(&breaker["rollback"]),
         bake: minutes(&settings["bakeTimeInMinutes"], "bakeTimeInMinutes")?.filter(|bake| !bake.is_zero()),
         linear: shift(
             &settings["linearConfiguration"],
@@ -95,6 +90,7 @@ fn configuration(settings: &Value) -> Result<Configuration, Unreadable> {
         ),
         alarms: AlarmSettings {
             enabled: is_on(&alarms["enable"]),
+            rolls_back: is_on(&alarms["enable"]) && alarms["rollback"].as_bool() == Some(true),
             names: list(&alarms["alarmNames"]).iter().filter_map(text).collect(),
         },
         threshold: threshold(&settings["deploymentCircuitBreaker"]["thresholdConfiguration"]),

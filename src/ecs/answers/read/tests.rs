@@ -170,6 +170,7 @@ fn how_a_service_deploys_is_read_with_the_defaults_of_ecs() {
         full.alarms,
         AlarmSettings {
             enabled: true,
+            rolls_back: false,
             names: vec!["5xx".to_owned()]
         }
     );

@@ -16,6 +16,7 @@ mod never;
 mod orders;
 mod success;
 mod waits;
+mod whose;
 
 /// Builds looks.
 pub(crate) mod build {

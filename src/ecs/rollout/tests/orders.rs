@@ -202,9 +202,16 @@ fn somebodys_deployment_of_the_old_revision_is_told_after_a_second_thought() {
 
 #[test]
 fn a_monitor_that_has_found_a_failure_is_the_first_sign() {
-    let of = |breaker: MonitorStatus, alarms: Option<MonitorStatus>, setting: BreakerSetting| {
+    let judge = |breaker: MonitorStatus,
+                 alarms: Option<MonitorStatus>,
+                 setting: BreakerSetting,
+                 alarms_back: bool| {
         let mut seen = look(service(2));
-        edit(&mut seen, |service| service.breaker = setting);
+        edit(&mut seen, |service| {
+            service.breaker = setting;
+            service.configuration.alarms.enabled = alarms.is_some();
+            service.configuration.alarms.rolls_back = alarms_back;
+        });
         let mut theirs = service_deployment("IN_PROGRESS");
         theirs.breaker = Some(Breaker {
             status: breaker,
@@ -215,7 +222,23 @@ fn a_monitor_that_has_found_a_failure_is_the_first_sign() {
         seen.service_deployment = Some(theirs);
         last(policy(), &[seen])
     };
+    let of = |breaker, alarms, setting| judge(breaker, alarms, setting, setting == BreakerSetting::RollsBack);
     use MonitorStatus::{Monitoring, Triggered};
+    for (breaker, alarms, setting, alarms_back, goes_back) in [
+        (Triggered, Monitoring, BreakerSetting::RollsBack, false, true),
+        (Triggered, Monitoring, BreakerSetting::On, true, false),
+        (Monitoring, Triggered, BreakerSetting::RollsBack, false, false),
+        (Monitoring, Triggered, BreakerSetting::On, true, true),
+        (Monitoring, Triggered, BreakerSetting::Off, true, true),
+    ] {
+        let verdict = judge(breaker.clone(), Some(alarms.clone()), setting, alarms_back);
+        let case = format!("{breaker:?} {alarms:?} {setting:?} {alarms_back}: {verdict:?}");
+        match verdict {
+            Verdict::Lost(Loss::RollingBack { .. }) => assert!(goes_back, "{case}"),
+            Verdict::Lost(Loss::Failed { .. }) => assert!(!goes_back, "{case}"),
+            other => panic!("{other:?}, {case}"),
+        }
+    }
     assert!(matches!(
         of(Triggered, None, BreakerSetting::RollsBack),
         Verdict::Lost(Loss::RollingBack {

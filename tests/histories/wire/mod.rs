@@ -1,5 +1,11 @@
 //! What the watcher gets to see: the world's answers, late, lost, denied, mangled, as the script says.
 
+mod mangle;
+mod past;
+
+use mangle::{add_members, mangle};
+use past::Snapshot;
+
 use crate::place::{CLUSTER, Place, SERVICE, Truth, answer, brings};
 use crate::runner::{DEPLOYED, PLATFORM};
 use crate::script::{Call, Harm, Script};
@@ -16,40 +22,6 @@ use std::time::Duration;
 
 /// Looks for which a harmed one may be felt.
 const LATELY: u32 = 3;
-
-/// Answers in a row that may miss a service that is there.
-const MOST_MISSED: u32 = 2;
-
-/// Everything that a look may ask for, at one instant.
-#[derive(Debug, Clone)]
-struct Snapshot {
-    at: Duration,
-    service: Rc<Value>,
-    listed: Vec<Value>,
-    record: Value,
-    running: Vec<Value>,
-    stopped: Vec<Value>,
-    tasks: Vec<Value>,
-    targets: Vec<Value>,
-}
-
-impl Snapshot {
-    fn take(place: &mut Place) -> Self {
-        let running = place.listed("RUNNING");
-        let stopped = place.listed("STOPPED");
-        let all: Vec<Value> = running.iter().chain(&stopped).cloned().collect();
-        Self {
-            at: place.now,
-            service: place.described(),
-            listed: place.service_deployments(),
-            record: place.our_record(),
-            tasks: place.tasks(&all),
-            targets: place.targets(),
-            running,
-            stopped,
-        }
-    }
-}
 
 /// The far ends as one watcher meets them.
 pub struct Wire {
@@ -301,11 +273,6 @@ impl Wire {
         }
     }
 
-    /// Whether any look was harmed.
-    pub fn was_harmed(&self) -> bool {
-        self.last_harmed.is_some()
-    }
-
     /// Whether one of the last looks was harmed, so that the watch may still act on it.
     pub fn harmed_lately(&self) -> bool {
         self.last_harmed.is_some_and(|look| look + LATELY >= self.looks)
@@ -321,54 +288,6 @@ impl Wire {
             .map(|trouble| trouble.what)
             .collect()
     }
-
-    /// The service of so many looks ago, if the watch can know that it is not that of now.
-    fn long_past(&mut self, action: &str, by: u32) -> Option<Value> {
-        let newest = self.newest_event.as_ref()?;
-        let last = self.past.len().checked_sub(1)?;
-        let then = &self.past[last.saturating_sub(by as usize)];
-        let events = then.service["events"].as_array()?;
-        if action != DESCRIBE_SERVICES || events.iter().any(|event| event["id"] == *newest) {
-            return None;
-        }
-        self.oldest = self.oldest.min(then.at);
-        Some(answer("services", vec![Value::clone(&then.service)]))
-    }
-
-    fn missing(&mut self, action: &str) -> Option<Value> {
-        if action != DESCRIBE_SERVICES || self.missed >= MOST_MISSED {
-            return None;
-        }
-        self.missed += 1;
-        Some(json!({ "services": [], "failures": [{ "arn": SERVICE, "reason": "MISSING" }] }))
-    }
-
-    /// What this operation answered so many looks ago.
-    fn stale(&mut self, action: &str, asked: &Value, by: u32) -> Option<Value> {
-        let last = self.past.len().checked_sub(1)?;
-        let then = &self.past[last.saturating_sub(by as usize)];
-        let said = match action {
-            DESCRIBE_SERVICES => answer("services", vec![Value::clone(&then.service)]),
-            LIST_SERVICE_DEPLOYMENTS => answer("serviceDeployments", then.listed.clone()),
-            DESCRIBE_SERVICE_DEPLOYMENTS if then.record.is_null() => answer("serviceDeployments", Vec::new()),
-            DESCRIBE_SERVICE_DEPLOYMENTS => answer("serviceDeployments", vec![then.record.clone()]),
-            LIST_TASKS => {
-                let all: Vec<&Value> = then.running.iter().chain(&then.stopped).collect();
-                json!({ "taskArns": all })
-            }
-            DESCRIBE_TASKS => {
-                let asked = asked["tasks"].as_array().unwrap();
-                let known = |task: &&Value| asked.contains(&task["taskArn"]);
-                json!({ "tasks": then.tasks.iter().filter(known).collect::<Vec<_>>() })
-            }
-            // A revision does not change, but for digests that are known later.
-            DESCRIBE_SERVICE_REVISIONS => return None,
-            DESCRIBE_TARGET_HEALTH => json!({ "TargetHealthDescriptions": then.targets }),
-            other => panic!("no stale answer of {other}"),
-        };
-        self.oldest = self.oldest.min(then.at);
-        Some(said)
-    }
 }
 
 /// Whether a member is the digest that was deployed, or its platform's.
@@ -378,55 +297,5 @@ fn shows_digest(value: &Value) -> bool {
         Value::Array(items) => items.iter().any(shows_digest),
         Value::Object(members) => members.values().any(shows_digest),
         _ => false,
-    }
-}
-
-/// Changes every member of that name, at any depth.
-fn mangle(value: &mut Value, harm: Harm) {
-    match value {
-        Value::Array(items) => items.iter_mut().for_each(|item| mangle(item, harm)),
-        Value::Object(members) => {
-            match harm {
-                Harm::Word(name) => {
-                    if let Some(word @ Value::String(_)) = members.get_mut(name) {
-                        *word = json!("HALF_WAY");
-                    }
-                }
-                Harm::Drop(name) => {
-                    members.shift_remove(name);
-                }
-                Harm::Null(name) => {
-                    if let Some(member) = members.get_mut(name) {
-                        *member = Value::Null;
-                    }
-                }
-                Harm::Stale(_)
-                | Harm::Past(_)
-                | Harm::Missing
-                | Harm::Lost
-                | Harm::Denied
-                | Harm::NoCredentials
-                | Harm::Unsupported => {
-                    return;
-                }
-            }
-            members.values_mut().for_each(|member| mangle(member, harm));
-        }
-        _ => {}
-    }
-}
-
-/// Adds members that nobody knows to every object.
-fn add_members(value: &mut Value) {
-    match value {
-        Value::Array(items) => items.iter_mut().for_each(add_members),
-        Value::Object(members) => {
-            members.values_mut().for_each(add_members);
-            members.insert(
-                "statusOfTomorrow".to_owned(),
-                json!({ "state": "COMPLETED", "count": 7 }),
-            );
-        }
-        _ => {}
     }
 }

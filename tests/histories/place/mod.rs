@@ -1,7 +1,12 @@
-//! The world that a script plays in, past every wire: its set-up, what others do, and what is true in it.
+//! The world that a script plays in, past every wire, and what others do in it.
 
-use crate::runner::{BEFORE_IMAGE, CONTAINER, DEPLOYED, PLATFORM, Runner, drive};
-use crate::script::{Act, Deed, Digests, Fate, Kind, Script};
+mod setup;
+mod truth;
+
+pub use truth::{GRAIN, Truth};
+
+use crate::runner::{BEFORE_IMAGE, DEPLOYED, Runner, drive};
+use crate::script::{Act, Deed, Script};
 use serde_json::{Value, json};
 use slipway::sandbox::world::ecs::{Quirks, Timings};
 use slipway::sandbox::world::error::ApiError;
@@ -17,8 +22,6 @@ const PORT: u16 = 8080;
 const EPOCH: Duration = Duration::from_secs(1_767_225_600);
 /// How long a task that nothing checks must run to count as healthy (UpdateService, `minimumHealthyPercent`).
 const STAYS: Duration = Duration::from_secs(40);
-/// How much later than the world a watch knows that a task has run for long enough: a pause before it saw it start.
-pub const GRAIN: Duration = Duration::from_secs(15);
 
 pub struct Place {
     world: World,
@@ -43,43 +46,6 @@ pub struct Place {
     known: Option<(Duration, Rc<Value>)>,
     /// Which deployment started a task, which never changes.
     started_by: BTreeMap<String, String>,
-}
-
-/// What is true at one instant.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Truth {
-    pub at: Duration,
-    pub active: bool,
-    pub primary: String,
-    pub desired: u64,
-    /// Our deployment's `rolloutState`, while the world lists it.
-    pub ours: Option<String>,
-    /// Our tasks that run, are meant to, and pass every check that is configured.
-    pub good: u64,
-    /// Those of them that pass a check, or have run for longer than any watch needs to see it.
-    pub lasting: u64,
-    /// Our running tasks with another image.
-    pub wrong: u64,
-    /// Our running tasks that nothing reports a digest of.
-    pub unproven: u64,
-    /// Tasks of others that are not gone, and targets that drain.
-    pub old: u64,
-}
-
-impl Truth {
-    /// The definition of healthy: our deployment is the one that the service wants, and as many of its tasks as are
-    /// desired run, pass, and have the right image.
-    pub fn is_healthy(&self, ours: &str) -> bool {
-        self.active
-            && self.primary == ours
-            && self.desired > 0
-            && self.good >= self.desired
-            && self.wrong == 0
-    }
-
-    pub fn is_completed(&self) -> bool {
-        self.ours.as_deref() == Some("COMPLETED")
-    }
 }
 
 fn timings(speed: u32) -> Timings {
@@ -164,121 +130,6 @@ impl Place {
                 place.ours, place.before["deployments"][0]["id"]
             )
         });
-    }
-
-    fn definition(&self, family: &str, digest: &str) -> Value {
-        let mut container = json!({
-            "name": CONTAINER,
-            "image": format!("registry.example/shop/web@{digest}"),
-            "portMappings": [{ "containerPort": PORT }],
-        });
-        if let Some(interval) = self.script.check {
-            container["healthCheck"] = json!({ "command": ["CMD-SHELL", "true"], "interval": interval });
-        }
-        json!({
-            "family": family, "networkMode": "awsvpc", "requiresCompatibilities": ["FARGATE"], "cpu": "256",
-            "memory": "512", "containerDefinitions": [container],
-        })
-    }
-
-    fn service(&self) -> Value {
-        let script = &self.script;
-        let mut breaker = json!({ "enable": false, "rollback": false });
-        if let Some(set) = &script.breaker {
-            breaker =
-                json!({ "enable": true, "rollback": set.rollback, "resetOnHealthyTask": !set.cumulative });
-            if let Some((kind, value)) = set.threshold {
-                breaker["thresholdConfiguration"] = json!({ "type": kind, "value": value });
-            }
-        }
-        let mut service = json!({
-            "cluster": CLUSTER, "serviceName": SERVICE, "taskDefinition": "shop:1", "desiredCount": script.desired,
-            "launchType": "FARGATE",
-            "networkConfiguration": { "awsvpcConfiguration": { "subnets": ["subnet-1"] } },
-            "deploymentConfiguration": {
-                "minimumHealthyPercent": script.percents.0, "maximumPercent": script.percents.1,
-                "deploymentCircuitBreaker": breaker,
-            },
-        });
-        let configuration = &mut service["deploymentConfiguration"];
-        match script.kind {
-            Kind::Rolling => {}
-            Kind::EarlySuccess { percent, deferred } => {
-                let cleanup = if deferred { "DEFERRED" } else { "BLOCKING" };
-                configuration["earlySuccessCriteria"] = json!({ "enable": true, "healthyPercent": percent.max(script.percents.0), "sourceServiceRevisionCleanup": cleanup });
-            }
-            Kind::BlueGreen(bake) => {
-                configuration["strategy"] = json!("BLUE_GREEN");
-                configuration["bakeTimeInMinutes"] = json!(bake);
-            }
-            Kind::Canary => {
-                configuration["strategy"] = json!("CANARY");
-                configuration["canaryConfiguration"] =
-                    json!({ "canaryPercent": 20.0, "canaryBakeTimeInMinutes": 1 });
-            }
-        }
-        if script.alarmed {
-            configuration["alarms"] = json!({ "alarmNames": ["errors"], "enable": true, "rollback": true });
-        }
-        if let Some(group) = &self.target_group {
-            service["loadBalancers"] =
-                json!([{ "targetGroupArn": group, "containerName": CONTAINER, "containerPort": PORT }]);
-            service["healthCheckGracePeriodSeconds"] = json!(script.grace);
-        }
-        service
-    }
-
-    fn balancer(&mut self) -> String {
-        let made = self.elb(
-            "CreateLoadBalancer",
-            &[
-                ("Name", "front"),
-                ("Subnets.member.1", "subnet-1"),
-                ("Subnets.member.2", "subnet-2"),
-            ],
-        );
-        let balancer = between(&made, "<LoadBalancerArn>", "</LoadBalancerArn>");
-        let made = self.elb(
-            "CreateTargetGroup",
-            &[
-                ("Name", "web"),
-                ("Protocol", "HTTP"),
-                ("Port", "80"),
-                ("VpcId", "vpc-1"),
-                ("TargetType", "ip"),
-                ("HealthCheckIntervalSeconds", "10"),
-                ("HealthyThresholdCount", "2"),
-                ("UnhealthyThresholdCount", "2"),
-            ],
-        );
-        let group = between(&made, "<TargetGroupArn>", "</TargetGroupArn>");
-        self.elb(
-            "ModifyTargetGroupAttributes",
-            &[
-                ("TargetGroupArn", &group),
-                ("Attributes.member.1.Key", "deregistration_delay.timeout_seconds"),
-                ("Attributes.member.1.Value", "20"),
-            ],
-        );
-        self.elb(
-            "CreateListener",
-            &[
-                ("LoadBalancerArn", &balancer),
-                ("Protocol", "HTTP"),
-                ("Port", "8080"),
-                ("DefaultActions.member.1.Type", "forward"),
-                ("DefaultActions.member.1.TargetGroupArn", &group),
-            ],
-        );
-        group
-    }
-
-    fn elb(&mut self, operation: &str, params: &[(&str, &str)]) -> String {
-        let params = params
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-            .collect();
-        self.world.elb.call(self.now, operation, &params).unwrap()
     }
 
     /// Asks the world itself.
@@ -481,128 +332,6 @@ impl Place {
         });
         shown.collect()
     }
-
-    /// Looks at what is true now.
-    pub fn truth(&mut self) -> Truth {
-        let service = self.described();
-        let service = &*service;
-        let primary = text(&service["deployments"][0]["id"]);
-        self.primaries.insert(primary.clone());
-        let ours = ours_of(service, &self.ours)["rolloutState"]
-            .as_str()
-            .map(str::to_owned);
-        let mut truth = Truth {
-            at: self.now,
-            active: service["status"] == "ACTIVE",
-            primary,
-            desired: service["desiredCount"].as_u64().unwrap(),
-            ours,
-            good: 0,
-            lasting: 0,
-            wrong: 0,
-            unproven: 0,
-            old: 0,
-        };
-        if truth.is_completed() {
-            self.completed.get_or_insert(self.now);
-        }
-        let runs = ours_of(service, &self.ours)["runningCount"]
-            .as_u64()
-            .unwrap_or_default();
-        if runs > 0 || !truth.active || service["deployments"].as_array().unwrap().len() > 1 {
-            self.count_tasks(&mut truth);
-        }
-        truth
-    }
-
-    fn count_tasks(&mut self, truth: &mut Truth) {
-        // With early success ECS says so of a part of the tasks.
-        let partly = matches!(self.script.kind, Kind::EarlySuccess { percent, .. } if percent < 100);
-        let completed = truth.is_completed() && !partly;
-        let arns = self.listed("RUNNING");
-        let meant: BTreeSet<String> = arns.iter().map(id_of).collect();
-        self.learn_origins();
-        let right = match self.script.digests {
-            Digests::Deployed => [DEPLOYED, DEPLOYED],
-            Digests::Index | Digests::UnreadableIndex => [DEPLOYED, PLATFORM],
-        };
-        for (id, job) in &self.runner.jobs {
-            if self.started_by.get(id) != Some(&self.ours) {
-                truth.old += u64::from(job.ended.is_none() && meant.contains(id));
-                continue;
-            }
-            if !job.runs() || !meant.contains(id) {
-                continue;
-            }
-            match job.digest.as_deref() {
-                None => truth.unproven += 1,
-                Some(digest) if !right.contains(&digest) => truth.wrong += 1,
-                Some(_) => {}
-            }
-            let checked = self.script.check.is_none() || job.passes == Some(true);
-            let served = self.target_group.as_ref().is_none_or(|group| {
-                let target = TargetId {
-                    id: job.address.to_string(),
-                    port: PORT,
-                };
-                let health = self.world.elb.health(group, &target);
-                health.is_some_and(|health| health.state == "healthy")
-            });
-            let ran_for = |time: Duration| job.started.is_some_and(|started| self.now >= started + time);
-            let is_checked = self.script.check.is_some() || self.target_group.is_some();
-            let stayed = (completed && job.started <= self.completed) || is_checked || ran_for(STAYS);
-            truth.good += u64::from(checked && served && stayed);
-            truth.lasting += u64::from(checked && served && (is_checked || ran_for(STAYS + GRAIN)));
-        }
-    }
-
-    /// Asks once for each task which deployment started it.
-    fn learn_origins(&mut self) {
-        let unknown: Vec<Value> = self
-            .runner
-            .jobs
-            .keys()
-            .filter(|id| !self.started_by.contains_key(*id))
-            .map(|id| json!(id))
-            .collect();
-        for task in self.tasks(&unknown) {
-            self.started_by
-                .insert(id_of(&task["taskArn"]), text(&task["startedBy"]));
-        }
-    }
-
-    /// Our tasks that ended although nobody wanted them to, with what became of them.
-    fn failed(&mut self) -> Vec<Fate> {
-        let stopped = self.listed("STOPPED");
-        let ours = self.ours.clone();
-        let tasks = self.tasks(&stopped);
-        let failed = |task: &&Value| {
-            let code = task["stopCode"].as_str().unwrap_or_default();
-            let reason = task["stoppedReason"].as_str().unwrap_or_default();
-            task["startedBy"] == ours.as_str()
-                && code != "UserInitiated"
-                && !reason.starts_with("Scaling activity initiated by")
-        };
-        let fates = tasks
-            .iter()
-            .filter(failed)
-            .filter_map(|task| self.runner.jobs.get(&id_of(&task["taskArn"])));
-        fates.map(|job| job.fate.clone()).collect()
-    }
-
-    /// How many of our tasks failed.
-    pub fn failures(&mut self) -> usize {
-        self.failed().len()
-    }
-
-    /// How many of our tasks failed for the same cause, which does not pass.
-    pub fn failures_alike(&mut self) -> usize {
-        let mut times: BTreeMap<String, usize> = BTreeMap::new();
-        for cause in self.failed().iter().filter_map(Fate::cause) {
-            *times.entry(cause).or_default() += 1;
-        }
-        times.into_values().max().unwrap_or_default()
-    }
 }
 
 /// Whether a brief service deployment is that of a deployment.
@@ -628,22 +357,10 @@ pub fn answer(key: &str, items: Vec<Value>) -> Value {
     )]))
 }
 
-/// Our deployment in a service as described; null where it is not listed.
-fn ours_of<'a>(service: &'a Value, ours: &str) -> &'a Value {
-    let deployments = service["deployments"].as_array();
-    let mut deployments = deployments.into_iter().flatten();
-    deployments.find(|one| one["id"] == ours).unwrap_or(&Value::Null)
-}
-
 pub fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
 fn id_of(arn: &Value) -> String {
     text(arn).rsplit('/').next().unwrap_or_default().to_owned()
-}
-
-fn between(text: &str, before: &str, after: &str) -> String {
-    let rest = text.split_once(before).unwrap().1;
-    rest.split_once(after).unwrap().0.to_owned()
 }
