@@ -228,8 +228,10 @@ pub fn misconfigured(problems: Vec<String>) -> Failure {
 }
 
 pub(super) fn tools(start: &Start, settings: &Settings, record: Recorder) -> Tools {
+    let tell = start.tell.clone();
+    let aws = AwsOnDemand::new(layers::aws(settings.region.clone()));
     Tools {
-        aws: AwsOnDemand::new(layers::aws(settings.region.clone())),
+        aws: aws.telling(move |silence| tell.tell(Event::Note(silence.to_string()))),
         clock: Clock::System,
         shutdown: start.shutdown.clone(),
         tell: start.tell.clone(),

@@ -2,16 +2,17 @@
 //!
 //! Leaves to others what a refusal means for a story; [`sort`] only says of which sort it is.
 
+pub mod patience;
 pub mod sort;
 
 use crate::failure::{Failure, Kind};
 use crate::secret::Secret;
 use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_credential_types::provider::error::CredentialsError;
+use patience::{AskAgain, Listener, Patience, Silence};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,12 +24,6 @@ pub const ATTEMPTS: u32 = 6;
 
 /// The first pause between attempts against an endpoint on loopback, which has nobody else to make room for.
 const LOOPBACK_BACKOFF: Duration = Duration::from_millis(20);
-
-/// How long a connection may take to be made; AWS endpoints answer within milliseconds.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How long one attempt of a call may take; a slow answer beyond it is repeated.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Which AWS to talk to.
 #[derive(Debug, Clone, Default)]
@@ -113,15 +108,25 @@ impl Aws {
     /// # Errors
     /// [`ConnectError`] when the region or the credentials are missing.
     pub async fn connect(settings: AwsSettings) -> Result<Self, ConnectError> {
+        Self::connect_telling(settings, None).await
+    }
+
+    async fn connect_telling(
+        settings: AwsSettings,
+        listener: Option<Listener>,
+    ) -> Result<Self, ConnectError> {
         let endpoint = settings.endpoint.clone();
         let config = load(settings).await;
         let region = config.region().ok_or(ConnectError::NoRegion)?.to_string();
         check_credentials(&config).await?;
+        let patience = Patience::new(listener);
         // Set on each client: an `AWS_ENDPOINT_URL_ECS` of the environment or the profile would win over the one that
         // is set for all, and a dry run would talk to it.
         macro_rules! client {
             ($sdk:ident) => {{
-                let mut builder = $sdk::config::Builder::from(&config);
+                let mut builder = $sdk::config::Builder::from(&config)
+                    .interceptor(patience.clone())
+                    .retry_classifier(AskAgain);
                 if endpoint.is_some() {
                     builder.set_endpoint_url(endpoint.clone());
                 }
@@ -162,6 +167,7 @@ impl fmt::Debug for Aws {
 #[derive(Debug, Clone)]
 pub struct AwsOnDemand {
     settings: AwsSettings,
+    listener: Option<Listener>,
     aws: Arc<OnceCell<Aws>>,
 }
 
@@ -171,7 +177,17 @@ impl AwsOnDemand {
     pub fn new(settings: AwsSettings) -> Self {
         Self {
             settings,
+            listener: None,
             aws: Arc::default(),
+        }
+    }
+
+    /// Has somebody told, again and again, while a call has no answer.
+    #[must_use]
+    pub fn telling(self, tell: impl Fn(Silence) + Send + Sync + 'static) -> Self {
+        Self {
+            listener: Some(Listener::new(tell)),
+            ..self
         }
     }
 
@@ -181,7 +197,7 @@ impl AwsOnDemand {
     /// The [`Failure`] of a region or of credentials that are missing.
     pub async fn get(&self) -> Result<&Aws, Failure> {
         self.aws
-            .get_or_try_init(|| Box::pin(Aws::connect(self.settings.clone())))
+            .get_or_try_init(|| Box::pin(Aws::connect_telling(self.settings.clone(), self.listener.clone())))
             .await
             .map_err(ConnectError::into_failure)
     }
@@ -191,23 +207,20 @@ impl From<Aws> for AwsOnDemand {
     fn from(aws: Aws) -> Self {
         Self {
             settings: AwsSettings::default(),
+            listener: None,
             aws: Arc::new(OnceCell::new_with(Some(aws))),
         }
     }
 }
 
 async fn load(settings: AwsSettings) -> SdkConfig {
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(CONNECT_TIMEOUT)
-        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-        .build();
     let mut retries = RetryConfig::standard().with_max_attempts(ATTEMPTS);
     if settings.endpoint.is_some() {
         retries = retries.with_initial_backoff(LOOPBACK_BACKOFF);
     }
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .retry_config(retries)
-        .timeout_config(timeouts);
+        .timeout_config(patience::timeouts(false));
     if let Ok(name) = AppName::new(concat!("slipway/", env!("CARGO_PKG_VERSION"))) {
         loader = loader.app_name(name);
     }

@@ -3,7 +3,7 @@
 use super::ask;
 use super::{Ecs, ServiceError};
 use crate::aws::sort::CallError;
-use crate::ecs::answers::{DESCRIBE_TASKS, read};
+use crate::ecs::answers::{DESCRIBE_TASKS, LIST_TASKS, read};
 use crate::ecs::observation::{Blind, BlindReason};
 use crate::ecs::oneoff::{Overrides, Sight};
 use aws_sdk_ecs::types as sdk;
@@ -140,8 +140,11 @@ impl Ecs {
             .started_by(started_by)
             .send()
             .await
-            .map_err(CallError::of("ecs:ListTasks"))?;
-        Ok(answer.task_arns().first().map(|arn| id_of(arn)))
+            .map_err(CallError::of(LIST_TASKS))?;
+        let arns = answer
+            .task_arns
+            .ok_or_else(CallError::lacking(LIST_TASKS, "taskArns"))?;
+        Ok(arns.first().map(|arn| id_of(arn)))
     }
 
     /// Looks once at a task. Never fails: why it could not be seen is a [`Sight`] too.

@@ -58,12 +58,12 @@ pub(super) async fn bring_back(
         revision: name.clone(),
     });
     // It names our deployment, so it cannot hit another one.
-    let asked = match service_deployment {
-        Some(arn) => prepared.ecs.stop_and_roll_back(arn).await.is_ok(),
-        None => false,
-    };
-    if asked {
-        return watch(tools, prepared, &previous, name).await;
+    let mut doubt = false;
+    if let Some(arn) = service_deployment {
+        match prepared.ecs.stop_and_roll_back(arn).await {
+            Ok(()) => return watch(tools, prepared, &previous, name).await,
+            Err(error) => doubt = error.is_in_doubt(),
+        }
     }
     let ours = begun.ours.deployment.as_str();
     match prepared.ecs.describe().await {
@@ -75,6 +75,7 @@ pub(super) async fn bring_back(
             Some(primary) if primary.id != ours => return watch(tools, prepared, &previous, name).await,
             Some(_) | None => {}
         },
+        Err(error) if doubt => return Undone::Unknown(name, Some(error)),
         Err(error) => return Undone::Refused(Some(error)),
     }
     match point_back(tools, prepared, &previous, ours).await {
@@ -82,8 +83,8 @@ pub(super) async fn bring_back(
             let name = revision_name(&target).to_owned();
             watch(tools, prepared, &target, name).await
         }
-        Err(Unpointed { error, doubt: true }) => Undone::Unknown(name, error),
-        Err(Unpointed { error, doubt: false }) => Undone::Refused(error),
+        Err(unpointed) if doubt || unpointed.doubt => Undone::Unknown(name, unpointed.error),
+        Err(unpointed) => Undone::Refused(unpointed.error),
     }
 }
 
