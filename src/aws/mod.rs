@@ -12,6 +12,7 @@ use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_credential_types::provider::error::CredentialsError;
+use aws_types::service_config::ServiceConfigKey;
 use patience::{AskAgain, Listener, Patience, Silence};
 use std::fmt;
 use std::sync::Arc;
@@ -24,6 +25,16 @@ pub const ATTEMPTS: u32 = 6;
 
 /// The first pause between attempts against an endpoint on loopback, which has nobody else to make room for.
 const LOOPBACK_BACKOFF: Duration = Duration::from_millis(20);
+
+/// The ids of the services that are talked to, as endpoints are looked up by.
+const SERVICES: [&str; 6] = [
+    "ECS",
+    "ECR",
+    "S3",
+    "STS",
+    "Elastic Load Balancing v2",
+    "CloudWatch Logs",
+];
 
 /// Which AWS to talk to.
 #[derive(Debug, Clone, Default)]
@@ -71,6 +82,16 @@ pub enum ConnectError {
     /// No layer of configuration names a region.
     #[error("find the AWS region")]
     NoRegion,
+    /// What is named as a region cannot be one.
+    #[error("`{0}` is no AWS region")]
+    BadRegion(String),
+    /// The environment or the profile gives a service an address that is none. The value is not kept: it may hold a
+    /// password.
+    #[error("read the endpoint URL of {service}")]
+    BadEndpoint {
+        /// The service, as AWS names it: `ECS`.
+        service: &'static str,
+    },
     /// No provider of the chain has credentials.
     #[error("find AWS credentials")]
     NoCredentials(#[source] CredentialsError),
@@ -86,6 +107,16 @@ impl ConnectError {
         match self {
             Self::NoRegion => Failure::new(Kind::Usage, "no AWS region is set")
                 .hint("set AWS_REGION, or `region` in slipway.toml, or a region in the AWS profile"),
+            error @ Self::BadRegion(_) => Failure::new(Kind::Usage, error.to_string()).hint(
+                "a region is a word such as `eu-west-1`: check `--region`, AWS_REGION, and `region` in slipway.toml and \
+                 in the AWS profile",
+            ),
+            Self::BadEndpoint { service } => {
+                Failure::new(Kind::Usage, format!("the endpoint URL of {service} is no http or https URL")).hint(
+                    "check AWS_ENDPOINT_URL, the AWS_ENDPOINT_URL_... of the service, and `endpoint_url` in the AWS \
+                     profile; AWS's own endpoints need none",
+                )
+            }
             Self::NoCredentials(source) => {
                 Failure::new(Kind::Usage, "no AWS credentials were found").because(source).hint(
                     "inside CodeBuild the project's service role gives them; elsewhere set AWS_PROFILE, run `aws sso \
@@ -118,6 +149,10 @@ impl Aws {
         let endpoint = settings.endpoint.clone();
         let config = load(settings).await;
         let region = config.region().ok_or(ConnectError::NoRegion)?.to_string();
+        check_region(&region)?;
+        if endpoint.is_none() {
+            check_endpoints(&config)?;
+        }
         check_credentials(&config).await?;
         let patience = Patience::new(listener);
         // Set on each client: an `AWS_ENDPOINT_URL_ECS` of the environment or the profile would win over the one that
@@ -246,6 +281,48 @@ async fn load(settings: AwsSettings) -> SdkConfig {
     loader.load().await
 }
 
+/// A region becomes a part of a host's name, and the SDK refuses what cannot be one with each call.
+fn check_region(region: &str) -> Result<(), ConnectError> {
+    let is_label = region.len() <= 63
+        && !region.starts_with('-')
+        && region
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    match region {
+        "" => Err(ConnectError::NoRegion),
+        _ if is_label => Ok(()),
+        _ => Err(ConnectError::BadRegion(region.to_owned())),
+    }
+}
+
+/// An address that is none looks like a network that is down to whoever calls it.
+fn check_endpoints(config: &SdkConfig) -> Result<(), ConnectError> {
+    for service in SERVICES {
+        let key = ServiceConfigKey::builder()
+            .service_id(service)
+            .env("AWS_ENDPOINT_URL")
+            .profile("endpoint_url")
+            .build();
+        let own = config.service_config().zip(key.ok());
+        let own = own.and_then(|(service_config, key)| service_config.load_config(key));
+        let url = own.or_else(|| config.endpoint_url().map(str::to_owned));
+        if url.is_some_and(|url| !is_url(&url)) {
+            return Err(ConnectError::BadEndpoint { service });
+        }
+    }
+    Ok(())
+}
+
+fn is_url(text: &str) -> bool {
+    let rest = ["http://", "https://"]
+        .iter()
+        .find_map(|scheme| text.strip_prefix(scheme));
+    rest.is_some_and(|rest| {
+        rest.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '[')
+            && !rest.contains(|c: char| c.is_whitespace() || c.is_control())
+    })
+}
+
 async fn check_credentials(config: &SdkConfig) -> Result<(), ConnectError> {
     let missing = || ConnectError::NoCredentials(CredentialsError::not_loaded("no provider is configured"));
     let provider = config.credentials_provider().ok_or_else(missing)?;
@@ -258,7 +335,7 @@ async fn check_credentials(config: &SdkConfig) -> Result<(), ConnectError> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Aws, AwsSettings, ConnectError, StaticKeys};
+    use super::{Aws, AwsSettings, ConnectError, StaticKeys, check_region, is_url};
     use crate::failure::Kind;
     use aws_credential_types::provider::error::CredentialsError;
 
@@ -284,9 +361,37 @@ mod tests {
     }
 
     #[test]
+    fn a_region_and_an_address_are_told_from_garbage() {
+        for region in ["eu-west-1", "us-gov-east-1", "local"] {
+            assert!(check_region(region).is_ok(), "{region}");
+        }
+        for region in ["eu west 1", "eu-west-1/x", "-eu", "\u{fc}", "a.b"] {
+            assert!(
+                matches!(check_region(region), Err(ConnectError::BadRegion(_))),
+                "{region}"
+            );
+        }
+        assert!(matches!(check_region(""), Err(ConnectError::NoRegion)));
+        for (text, expected) in [
+            ("http://127.0.0.1:4566", true),
+            ("https://vpce-1.ecs.eu-west-1.vpce.amazonaws.com/", true),
+            ("http://[::1]:8000", true),
+            ("garbage", false),
+            ("", false),
+            ("http://", false),
+            ("ftp://host", false),
+            ("http://a b", false),
+        ] {
+            assert_eq!(is_url(text), expected, "{text}");
+        }
+    }
+
+    #[test]
     fn a_missing_region_and_missing_credentials_are_usage_errors_with_a_way_out() {
         for error in [
             ConnectError::NoRegion,
+            ConnectError::BadRegion("eu west".to_owned()),
+            ConnectError::BadEndpoint { service: "ECS" },
             ConnectError::NoCredentials(CredentialsError::not_loaded("nothing set")),
             ConnectError::Credentials(CredentialsError::provider_error("expired")),
         ] {
