@@ -8,6 +8,7 @@ use aws_smithy_runtime_api::client::interceptors::context::{
 };
 use aws_smithy_runtime_api::client::orchestrator::Metadata;
 use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 use aws_smithy_types::timeout::TimeoutConfig;
 use std::fmt;
@@ -109,9 +110,11 @@ impl Intercept for Patience {
         "Patience"
     }
 
-    fn read_before_execution(
+    // Which operation it is is not known before: a client's interceptors see its execution begin without it.
+    fn read_before_serialization(
         &self,
         _: &BeforeSerializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
         call: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let Some(of) = call.load::<Metadata>().cloned() else {
