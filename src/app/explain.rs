@@ -46,7 +46,17 @@ fn of_file(file: &Path, services: &[String], tell: &Tell) -> Result<Vec<Explaine
     for warning in warnings(&capture) {
         tell.tell(Event::Warning(warning));
     }
-    recorded(&capture, services)
+    let explained = recorded(&capture, services)?;
+    if explained.is_empty() && !capture.is_complete() {
+        return Err(
+            Failure::new(Kind::Input, "the capture holds nothing that could be explained")
+                .place(place())
+                .hint(
+                    "the run was killed before its first look, or it waits still: look at the service itself",
+                ),
+        );
+    }
+    Ok(explained)
 }
 
 fn unreadable(error: CaptureError) -> Failure {

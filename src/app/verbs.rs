@@ -66,9 +66,34 @@ pub async fn run(typed: Typed, environment: Environment, reporter: &Reporter) ->
         tell: tell.clone(),
         shutdown,
     };
+    let capture = capture_of(&verb).map(Path::to_owned);
     tokio::select! {
-        outcome = Box::pin(perform(verb, start, reporter)) => outcome,
+        outcome = Box::pin(perform(verb, start, reporter)) => {
+            outcome.map_err(|failure| with_capture(failure, capture.as_deref()))
+        }
         abandoned = signals.raise(&switch, &tell) => Err(abandoned),
+    }
+}
+
+/// The capture that a verb was told to write.
+fn capture_of(verb: &Verb) -> Option<&Path> {
+    match verb {
+        Verb::Deploy(args) => args.record.record.as_deref(),
+        Verb::Run(args) => args.record.record.as_deref(),
+        Verb::DryRun(args) => args.record.record.as_deref(),
+        Verb::Build(_) | Verb::Sandbox(_) | Verb::Explain(_) | Verb::Completions(_) => None,
+    }
+}
+
+/// A command with `--record` cannot be run again as it is: a capture is never written over.
+fn with_capture(failure: Failure, capture: Option<&Path>) -> Failure {
+    let again = |hint: &String| hint.contains("run the same command again");
+    match capture {
+        Some(capture) if failure.hints.iter().any(again) => failure.hint(format!(
+            "name another file for `--record` then: `{}` holds what this run saw",
+            capture.display()
+        )),
+        _ => failure,
     }
 }
 
@@ -228,8 +253,10 @@ pub fn misconfigured(problems: Vec<String>) -> Failure {
 }
 
 pub(super) fn tools(start: &Start, settings: &Settings, record: Recorder) -> Tools {
+    let tell = start.tell.clone();
+    let aws = AwsOnDemand::new(layers::aws(settings.region.clone()));
     Tools {
-        aws: AwsOnDemand::new(layers::aws(settings.region.clone())),
+        aws: aws.telling(move |silence| tell.tell(Event::Note(silence.to_string()))),
         clock: Clock::System,
         shutdown: start.shutdown.clone(),
         tell: start.tell.clone(),

@@ -2,16 +2,18 @@
 //!
 //! Leaves to others what a refusal means for a story; [`sort`] only says of which sort it is.
 
+pub mod patience;
 pub mod sort;
 
 use crate::failure::{Failure, Kind};
 use crate::secret::Secret;
 use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_credential_types::provider::error::CredentialsError;
+use aws_types::service_config::ServiceConfigKey;
+use patience::{AskAgain, Listener, Patience, Silence};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,11 +26,15 @@ pub const ATTEMPTS: u32 = 6;
 /// The first pause between attempts against an endpoint on loopback, which has nobody else to make room for.
 const LOOPBACK_BACKOFF: Duration = Duration::from_millis(20);
 
-/// How long a connection may take to be made; AWS endpoints answer within milliseconds.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How long one attempt of a call may take; a slow answer beyond it is repeated.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(60);
+/// The ids of the services that are talked to, as endpoints are looked up by.
+const SERVICES: [&str; 6] = [
+    "ECS",
+    "ECR",
+    "S3",
+    "STS",
+    "Elastic Load Balancing v2",
+    "CloudWatch Logs",
+];
 
 /// Which AWS to talk to.
 #[derive(Debug, Clone, Default)]
@@ -76,6 +82,16 @@ pub enum ConnectError {
     /// No layer of configuration names a region.
     #[error("find the AWS region")]
     NoRegion,
+    /// What is named as a region cannot be one.
+    #[error("`{0}` is no AWS region")]
+    BadRegion(String),
+    /// The environment or the profile gives a service an address that is none. The value is not kept: it may hold a
+    /// password.
+    #[error("read the endpoint URL of {service}")]
+    BadEndpoint {
+        /// The service, as AWS names it: `ECS`.
+        service: &'static str,
+    },
     /// No provider of the chain has credentials.
     #[error("find AWS credentials")]
     NoCredentials(#[source] CredentialsError),
@@ -91,6 +107,16 @@ impl ConnectError {
         match self {
             Self::NoRegion => Failure::new(Kind::Usage, "no AWS region is set")
                 .hint("set AWS_REGION, or `region` in slipway.toml, or a region in the AWS profile"),
+            error @ Self::BadRegion(_) => Failure::new(Kind::Usage, error.to_string()).hint(
+                "a region is a word such as `eu-west-1`: check `--region`, AWS_REGION, and `region` in slipway.toml and \
+                 in the AWS profile",
+            ),
+            Self::BadEndpoint { service } => {
+                Failure::new(Kind::Usage, format!("the endpoint URL of {service} is no http or https URL")).hint(
+                    "check AWS_ENDPOINT_URL, the AWS_ENDPOINT_URL_... of the service, and `endpoint_url` in the AWS \
+                     profile; AWS's own endpoints need none",
+                )
+            }
             Self::NoCredentials(source) => {
                 Failure::new(Kind::Usage, "no AWS credentials were found").because(source).hint(
                     "inside CodeBuild the project's service role gives them; elsewhere set AWS_PROFILE, run `aws sso \
@@ -113,15 +139,29 @@ impl Aws {
     /// # Errors
     /// [`ConnectError`] when the region or the credentials are missing.
     pub async fn connect(settings: AwsSettings) -> Result<Self, ConnectError> {
+        Self::connect_telling(settings, None).await
+    }
+
+    async fn connect_telling(
+        settings: AwsSettings,
+        listener: Option<Listener>,
+    ) -> Result<Self, ConnectError> {
         let endpoint = settings.endpoint.clone();
         let config = load(settings).await;
         let region = config.region().ok_or(ConnectError::NoRegion)?.to_string();
+        check_region(&region)?;
+        if endpoint.is_none() {
+            check_endpoints(&config)?;
+        }
         check_credentials(&config).await?;
+        let patience = Patience::new(listener);
         // Set on each client: an `AWS_ENDPOINT_URL_ECS` of the environment or the profile would win over the one that
         // is set for all, and a dry run would talk to it.
         macro_rules! client {
             ($sdk:ident) => {{
-                let mut builder = $sdk::config::Builder::from(&config);
+                let mut builder = $sdk::config::Builder::from(&config)
+                    .interceptor(patience.clone())
+                    .retry_classifier(AskAgain);
                 if endpoint.is_some() {
                     builder.set_endpoint_url(endpoint.clone());
                 }
@@ -162,6 +202,7 @@ impl fmt::Debug for Aws {
 #[derive(Debug, Clone)]
 pub struct AwsOnDemand {
     settings: AwsSettings,
+    listener: Option<Listener>,
     aws: Arc<OnceCell<Aws>>,
 }
 
@@ -171,7 +212,17 @@ impl AwsOnDemand {
     pub fn new(settings: AwsSettings) -> Self {
         Self {
             settings,
+            listener: None,
             aws: Arc::default(),
+        }
+    }
+
+    /// Has somebody told, again and again, while a call has no answer.
+    #[must_use]
+    pub fn telling(self, tell: impl Fn(Silence) + Send + Sync + 'static) -> Self {
+        Self {
+            listener: Some(Listener::new(tell)),
+            ..self
         }
     }
 
@@ -181,7 +232,7 @@ impl AwsOnDemand {
     /// The [`Failure`] of a region or of credentials that are missing.
     pub async fn get(&self) -> Result<&Aws, Failure> {
         self.aws
-            .get_or_try_init(|| Box::pin(Aws::connect(self.settings.clone())))
+            .get_or_try_init(|| Box::pin(Aws::connect_telling(self.settings.clone(), self.listener.clone())))
             .await
             .map_err(ConnectError::into_failure)
     }
@@ -191,23 +242,20 @@ impl From<Aws> for AwsOnDemand {
     fn from(aws: Aws) -> Self {
         Self {
             settings: AwsSettings::default(),
+            listener: None,
             aws: Arc::new(OnceCell::new_with(Some(aws))),
         }
     }
 }
 
 async fn load(settings: AwsSettings) -> SdkConfig {
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(CONNECT_TIMEOUT)
-        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-        .build();
     let mut retries = RetryConfig::standard().with_max_attempts(ATTEMPTS);
     if settings.endpoint.is_some() {
         retries = retries.with_initial_backoff(LOOPBACK_BACKOFF);
     }
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .retry_config(retries)
-        .timeout_config(timeouts);
+        .timeout_config(patience::timeouts(false));
     if let Ok(name) = AppName::new(concat!("slipway/", env!("CARGO_PKG_VERSION"))) {
         loader = loader.app_name(name);
     }
@@ -233,6 +281,48 @@ async fn load(settings: AwsSettings) -> SdkConfig {
     loader.load().await
 }
 
+/// A region becomes a part of a host's name, and the SDK refuses what cannot be one with each call.
+fn check_region(region: &str) -> Result<(), ConnectError> {
+    let is_label = region.len() <= 63
+        && !region.starts_with('-')
+        && region
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    match region {
+        "" => Err(ConnectError::NoRegion),
+        _ if is_label => Ok(()),
+        _ => Err(ConnectError::BadRegion(region.to_owned())),
+    }
+}
+
+/// An address that is none looks like a network that is down to whoever calls it.
+fn check_endpoints(config: &SdkConfig) -> Result<(), ConnectError> {
+    for service in SERVICES {
+        let key = ServiceConfigKey::builder()
+            .service_id(service)
+            .env("AWS_ENDPOINT_URL")
+            .profile("endpoint_url")
+            .build();
+        let own = config.service_config().zip(key.ok());
+        let own = own.and_then(|(service_config, key)| service_config.load_config(key));
+        let url = own.or_else(|| config.endpoint_url().map(str::to_owned));
+        if url.is_some_and(|url| !is_url(&url)) {
+            return Err(ConnectError::BadEndpoint { service });
+        }
+    }
+    Ok(())
+}
+
+fn is_url(text: &str) -> bool {
+    let rest = ["http://", "https://"]
+        .iter()
+        .find_map(|scheme| text.strip_prefix(scheme));
+    rest.is_some_and(|rest| {
+        rest.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '[')
+            && !rest.contains(|c: char| c.is_whitespace() || c.is_control())
+    })
+}
+
 async fn check_credentials(config: &SdkConfig) -> Result<(), ConnectError> {
     let missing = || ConnectError::NoCredentials(CredentialsError::not_loaded("no provider is configured"));
     let provider = config.credentials_provider().ok_or_else(missing)?;
@@ -245,7 +335,7 @@ async fn check_credentials(config: &SdkConfig) -> Result<(), ConnectError> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Aws, AwsSettings, ConnectError, StaticKeys};
+    use super::{Aws, AwsSettings, ConnectError, StaticKeys, check_region, is_url};
     use crate::failure::Kind;
     use aws_credential_types::provider::error::CredentialsError;
 
@@ -271,9 +361,37 @@ mod tests {
     }
 
     #[test]
+    fn a_region_and_an_address_are_told_from_garbage() {
+        for region in ["eu-west-1", "us-gov-east-1", "local"] {
+            assert!(check_region(region).is_ok(), "{region}");
+        }
+        for region in ["eu west 1", "eu-west-1/x", "-eu", "\u{fc}", "a.b"] {
+            assert!(
+                matches!(check_region(region), Err(ConnectError::BadRegion(_))),
+                "{region}"
+            );
+        }
+        assert!(matches!(check_region(""), Err(ConnectError::NoRegion)));
+        for (text, expected) in [
+            ("http://127.0.0.1:4566", true),
+            ("https://vpce-1.ecs.eu-west-1.vpce.amazonaws.com/", true),
+            ("http://[::1]:8000", true),
+            ("garbage", false),
+            ("", false),
+            ("http://", false),
+            ("ftp://host", false),
+            ("http://a b", false),
+        ] {
+            assert_eq!(is_url(text), expected, "{text}");
+        }
+    }
+
+    #[test]
     fn a_missing_region_and_missing_credentials_are_usage_errors_with_a_way_out() {
         for error in [
             ConnectError::NoRegion,
+            ConnectError::BadRegion("eu west".to_owned()),
+            ConnectError::BadEndpoint { service: "ECS" },
             ConnectError::NoCredentials(CredentialsError::not_loaded("nothing set")),
             ConnectError::Credentials(CredentialsError::provider_error("expired")),
         ] {

@@ -37,6 +37,14 @@ pub enum Sorted {
     },
     /// No answer came: no connection, or none in time. Whether the call took effect is unknown.
     Unreachable,
+    /// AWS said that the call succeeded, in an answer that cannot be read: cut, or rewritten on its way. The effect may
+    /// have happened, and the answer is lost.
+    Garbled,
+    /// An answer without any code of AWS, as a proxy gives. Whether AWS saw the call is unknown.
+    Foreign {
+        /// The HTTP status.
+        status: u16,
+    },
 }
 
 /// What an error says of itself, as plain values.
@@ -48,7 +56,7 @@ pub enum Symptom<'a> {
         code: Option<&'a str>,
         /// The message, where the answer has one.
         message: Option<&'a str>,
-        /// The HTTP status.
+        /// The HTTP status; 0 if the answer broke off before it.
         status: u16,
     },
     /// No answer: the connection failed, or took too long.
@@ -61,7 +69,9 @@ pub enum Symptom<'a> {
     NotBuilt,
 }
 
-/// Sorts one symptom. Codes first, since AWS sends many of them with status 400; the status decides unknown codes.
+/// Sorts one symptom. Codes first, since AWS sends many of them with status 400; the status decides unknown codes. An
+/// answer without a code is not AWS's: its error protocols all have one, and a proxy's 403 or 404 says nothing of what the
+/// caller may do or of what exists.
 #[must_use]
 pub fn sort(symptom: Symptom<'_>) -> Sorted {
     let (code, message, status) = match symptom {
@@ -123,22 +133,51 @@ pub fn sort(symptom: Symptom<'_>) -> Sorted {
         missing if is_missing(missing) => Sorted::Missing {
             code: missing.to_owned(),
         },
-        "" if status == 404 => Sorted::Missing {
-            code: "NotFound".to_owned(),
-        },
-        "" if status == 403 => Sorted::Denied,
+        "" if status == 0 => Sorted::Unreachable,
         "" if status == 429 => Sorted::Throttled,
         _ if status >= 500 => Sorted::Transient,
+        "" if is_success(status) => Sorted::Garbled,
+        "" => Sorted::Foreign { status },
         refused => Sorted::Refused {
-            code: if refused.is_empty() {
-                format!("HTTP {status}")
-            } else {
-                refused.to_owned()
-            },
+            code: refused.to_owned(),
             message: message.unwrap_or_default().to_owned(),
         },
     }
 }
+
+/// Whether AWS says with this status that it did what was asked for.
+pub(super) const fn is_success(status: u16) -> bool {
+    matches!(status, 200..300)
+}
+
+impl Sorted {
+    /// Whether the call may have taken effect although it failed.
+    #[must_use]
+    pub const fn is_in_doubt(&self) -> bool {
+        match self {
+            Self::Transient | Self::Unreachable | Self::Garbled | Self::Foreign { .. } => true,
+            Self::Throttled
+            | Self::Denied
+            | Self::ExpiredCredentials
+            | Self::NoCredentials
+            | Self::Missing { .. }
+            | Self::Refused { .. } => false,
+        }
+    }
+}
+
+/// An answer that has a status, and nothing of AWS's that could be read.
+#[derive(Debug, thiserror::Error)]
+#[error("HTTP {status}, {}", if is_success(*status) { "and the answer cannot be read" } else { "in an answer that is not AWS's" })]
+struct Unreadable {
+    status: u16,
+    source: Box<dyn Error + Send + Sync>,
+}
+
+/// An answer that can be read, and lacks what the operation always answers with.
+#[derive(Debug, thiserror::Error)]
+#[error("the answer has no {0}")]
+struct Lacking(&'static str);
 
 fn is_missing(code: &str) -> bool {
     matches!(
@@ -177,11 +216,25 @@ impl CallError {
             action,
             sorted: sort(symptom(&error)),
             request_id: error.request_id().map(str::to_owned),
-            source: match answer(&error) {
-                Some(answer) => answer.into(),
+            source: match (answer(&error), symptom(&error)) {
+                (Some(answer), _) => answer.into(),
+                (None, Symptom::Answer { status, .. }) if status > 0 => Box::new(Unreadable {
+                    status,
+                    source: error.into_source().unwrap_or_else(Into::into),
+                }),
                 // The SDK's wrapper says only "dispatch failure"; what it wraps says more.
-                None => error.into_source().unwrap_or_else(Into::into),
+                (None, _) => error.into_source().unwrap_or_else(Into::into),
             },
+        }
+    }
+
+    /// A call whose answer of success lacks a member that it always has: it is as good as unread. For `ok_or_else`.
+    pub fn lacking(action: &'static str, member: &'static str) -> impl Fn() -> Self {
+        move || Self {
+            action,
+            sorted: Sorted::Garbled,
+            request_id: None,
+            source: Box::new(Lacking(member)),
         }
     }
 
@@ -207,6 +260,9 @@ impl CallError {
             Sorted::Throttled => "other tools share the account's request rate: run again in a minute",
             Sorted::Transient => "AWS had a passing problem: run again",
             Sorted::Unreachable => "check the network, the region, and any VPC endpoint or proxy",
+            Sorted::Garbled | Sorted::Foreign { .. } => {
+                "something between here and AWS answers, or changes answers: check any proxy and the endpoint's address"
+            }
             Sorted::Missing { .. } | Sorted::Refused { .. } => return None,
         };
         Some(hint.to_owned())
@@ -216,7 +272,10 @@ impl CallError {
     #[must_use]
     pub const fn kind(&self) -> Kind {
         match self.sorted {
-            Sorted::Transient | Sorted::Throttled | Sorted::Unreachable => Kind::FarEnd,
+            Sorted::Transient | Sorted::Throttled | Sorted::Unreachable | Sorted::Foreign { .. } => {
+                Kind::FarEnd
+            }
+            Sorted::Garbled => Kind::Unclear,
             Sorted::NoCredentials => Kind::Usage,
             Sorted::Denied | Sorted::ExpiredCredentials | Sorted::Missing { .. } | Sorted::Refused { .. } => {
                 Kind::Refused
@@ -283,7 +342,10 @@ mod tests {
             ("", 429, Sorted::Throttled),
             ("AccessDeniedException", 400, Sorted::Denied),
             ("AccessDenied", 403, Sorted::Denied),
-            ("", 403, Sorted::Denied),
+            ("", 200, Sorted::Garbled),
+            ("", 302, Sorted::Foreign { status: 302 }),
+            ("", 403, Sorted::Foreign { status: 403 }),
+            ("", 0, Sorted::Unreachable),
             ("ExpiredTokenException", 400, Sorted::ExpiredCredentials),
             ("ExpiredToken", 400, Sorted::ExpiredCredentials),
             ("UnrecognizedClientException", 400, Sorted::NoCredentials),
@@ -299,7 +361,7 @@ mod tests {
                 missing("ServiceNotFoundException"),
             ),
             ("NoSuchKey", 404, missing("NoSuchKey")),
-            ("", 404, missing("NotFound")),
+            ("", 404, Sorted::Foreign { status: 404 }),
             ("ServerException", 500, Sorted::Transient),
             ("ServiceUnavailable", 503, Sorted::Transient),
             ("SomethingNew", 502, Sorted::Transient),
@@ -311,7 +373,9 @@ mod tests {
                 refused("ServiceNotActiveException"),
             ),
             ("SomethingNew", 400, refused("SomethingNew")),
-            ("", 400, refused("HTTP 400")),
+            ("", 400, Sorted::Foreign { status: 400 }),
+            ("InternalError", 200, Sorted::Transient),
+            ("SomethingNew", 200, refused("SomethingNew")),
         ] {
             let answer = Symptom::Answer {
                 code: Some(code),

@@ -5,11 +5,15 @@ use super::written::{Document, Environment, Given, Layers};
 use crate::aws::AwsSettings;
 use crate::image::endpoint::EngineEnv;
 use crate::secret::Secret;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 /// The file that is looked for in PATH.
 pub const FILE_NAME: &str = "slipway.toml";
+
+/// The most that a configuration file may hold; nobody writes as much.
+const MOST_BYTES: u64 = 1 << 20;
 
 /// Why a layer could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -108,13 +112,24 @@ fn find_folder(path: &Path) -> Result<PathBuf, LayerError> {
 
 fn read_document(path: &Path) -> Result<Document, LayerError> {
     let place = path.display().to_string();
-    match std::fs::read_to_string(path) {
+    match read_text(path) {
         Ok(text) => Ok(Document {
             place,
             text: Secret::new(text),
         }),
         Err(source) => Err(LayerError::ReadFile { path: place, source }),
     }
+}
+
+/// Reads a text of a size that people write: a device has no end.
+fn read_text(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let read = File::open(path)?.take(MOST_BYTES + 1).read_to_string(&mut text)?;
+    if u64::try_from(read).is_ok_and(|read| read <= MOST_BYTES) {
+        return Ok(text);
+    }
+    let what = format!("it is larger than {} MiB", MOST_BYTES >> 20);
+    Err(io::Error::new(io::ErrorKind::FileTooLarge, what))
 }
 
 /// Reads a file that a setting names, such as the source of a build secret.

@@ -242,6 +242,87 @@ fn without_a_region_or_credentials_nothing_is_done() {
 }
 
 #[test]
+fn a_region_or_an_endpoint_that_is_none_is_told_before_anything_is_done() {
+    for (name, value, said) in [
+        ("AWS_REGION", "", "error: no AWS region is set\n"),
+        ("AWS_REGION", "eu west", "error: `eu west` is no AWS region\n"),
+        (
+            "AWS_ENDPOINT_URL",
+            "user:canary@garbage",
+            "error: the endpoint URL of ECS is no http or https URL\n",
+        ),
+        (
+            "AWS_ENDPOINT_URL_ECR",
+            "garbage",
+            "error: the endpoint URL of ECR is no http or https URL\n",
+        ),
+    ] {
+        let bench = with_keys(Bench::new().file("imagedefinitions.json", DEFINITIONS), NOBODY);
+        let output = bench.variable(name, value).run("deploy --cluster c --service s");
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{name}={value}: {text}");
+        assert!(
+            text.contains(said) && text.contains("hint: "),
+            "{name}={value}: {text}"
+        );
+        assert!(!text.contains("canary"), "{text}");
+    }
+}
+
+#[test]
+fn a_service_that_the_file_does_not_have_is_the_only_problem() {
+    let bench = Bench::new().file("slipway.toml", "[deploy]\ncluster = \"c\"\n[service.shop]\n");
+    let output = bench.run("deploy --service nosuch");
+    let text = stderr(&output);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        text.contains("`nosuch` is none of the services in the file: `shop`"),
+        "{text}"
+    );
+    assert!(!text.contains("nothing to deploy to"), "{text}");
+}
+
+#[test]
+fn a_configuration_without_an_end_is_refused() {
+    let output = Bench::new().run("deploy --config /dev/zero");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        stderr(&output).contains("larger than 1 MiB"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn with_a_record_the_hint_to_run_again_names_another_file() {
+    let fault = "[[fault]]\nservice = \"ecs\"\noperation = \"UpdateService\"\naction = \"http\"\n";
+    let bench = Bench::new()
+        .file("scenario.toml", fault)
+        .file("imagedefinitions.json", DEFINITIONS);
+    let line = "dry-run deploy --simulated --scenario scenario.toml --cluster c --service s";
+    let again = "run the same command again";
+    let plain = bench.run(line);
+    assert!(stderr(&plain).contains(again), "{}", stderr(&plain));
+    assert!(!stderr(&plain).contains("--record"), "{}", stderr(&plain));
+    let recorded = bench.run(&format!("{line} --record run.jsonl"));
+    let text = stderr(&recorded);
+    assert!(
+        text.contains(again) && text.contains("name another file for `--record` then: `run.jsonl`"),
+        "{text}"
+    );
+    // A run that was killed before its first look leaves only the first line.
+    let whole = fs::read_to_string(bench.folder.path().join("run.jsonl")).unwrap();
+    let bench = bench.file("head.jsonl", &format!("{}\n", whole.lines().next().unwrap()));
+    let nothing = bench.run("explain head.jsonl");
+    assert_eq!((nothing.status.code(), nothing.stdout.len()), (Some(3), 0));
+    assert!(
+        stderr(&nothing).contains("holds nothing that could be explained"),
+        "{}",
+        stderr(&nothing)
+    );
+}
+
+#[test]
 fn a_build_for_a_registry_outside_aws_needs_neither_region_nor_credentials() {
     let bench = Bench::new()
         .file("Dockerfile", "FROM scratch")

@@ -36,6 +36,7 @@ mod scenarios;
 mod search;
 mod strategies;
 mod support;
+mod unreadable;
 mod wire_apis;
 mod wire_registry;
 mod wire_s3;

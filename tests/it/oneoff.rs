@@ -695,7 +695,10 @@ async fn a_task_that_does_not_run_changes_nothing() {
     .await;
     let (kind, text) = failed(outcome);
     assert_eq!(kind, Kind::Refused, "{text}");
-    assert_eq!(line(&text, "cause:"), "RESOURCE:MEMORY: too much");
+    assert_eq!(
+        line(&text, "cause:"),
+        "RESOURCE:MEMORY (no container instance has enough memory free): too much"
+    );
     assert!(line(&text, "hint:").contains("there is no room"), "{text}");
     assert_eq!((times(&asked, "RunTask"), times(&asked, "UpdateService")), (1, 0));
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use slipway::failure::Kind;
 
 /// How a request goes wrong, and how many in a row: one, or more than the SDK's attempts.
-const WAYS: [(&str, u64); 8] = [
+const WAYS: [(&str, u64); 12] = [
     ("throttle", 1),
     ("throttle", 8),
     ("http", 6),
@@ -17,6 +17,10 @@ const WAYS: [(&str, u64); 8] = [
     ("lost-answer", 40),
     ("expired-token", 1),
     ("access-denied", 1),
+    ("cut-body", 1),
+    ("cut-body", 40),
+    ("other-body\"\nbody = \"<html>", 1),
+    ("other-body\"\nbody = \"<html>", 40),
 ];
 
 /// Benches at work at the same time.
@@ -41,7 +45,7 @@ async fn faults(fates: &str) -> Vec<(String, String)> {
         let ways = if writes {
             &WAYS[..]
         } else {
-            std::slice::from_ref(&WAYS[[1, 3, 6, 7][nth % 4]])
+            std::slice::from_ref(&WAYS[[1, 3, 6, 7, 8, 10][nth % 6]])
         };
         for (way, times) in ways {
             let from = before + nth + 1;

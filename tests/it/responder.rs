@@ -12,6 +12,11 @@ use std::sync::{Arc, Mutex};
 pub struct Asked(Arc<Mutex<Vec<(String, Bytes, String)>>>);
 
 impl Asked {
+    /// How often anything was asked for.
+    pub fn all(&self) -> usize {
+        self.0.lock().unwrap().len()
+    }
+
     /// How often an operation was asked for.
     pub fn times(&self, operation: &str) -> usize {
         self.0
@@ -44,6 +49,8 @@ impl Asked {
 pub enum Answer {
     /// A status and a JSON body.
     Json(u16, Value),
+    /// A status and any body.
+    Raw(u16, &'static [u8]),
     /// The connection ends in the middle of the answer.
     Cut,
     /// No answer ever comes.
@@ -114,6 +121,7 @@ async fn reply(answer: Answer) -> Response {
             )
                 .into_response()
         }
+        Answer::Raw(status, body) => (StatusCode::from_u16(status).unwrap(), body).into_response(),
         Answer::Cut => {
             let cut = tokio_stream::once(Err::<Bytes, _>(std::io::Error::other("cut")));
             ([("content-length", "100")], axum::body::Body::from_stream(cut)).into_response()

@@ -177,23 +177,27 @@ where
             },
             None => StoreError::Call { act, place, source },
         },
+        // Only S3 names the bucket's region with it; a proxy redirects to its own pages.
+        Sorted::Foreign { status: 301 | 307 } if header.is_some() => StoreError::OtherRegion {
+            place,
+            region: header,
+            source,
+        },
         Sorted::Transient
         | Sorted::Throttled
         | Sorted::Denied
         | Sorted::ExpiredCredentials
         | Sorted::NoCredentials
+        | Sorted::Garbled
+        | Sorted::Foreign { .. }
         | Sorted::Unreachable => StoreError::Call { act, place, source },
     }
 }
 
-/// Whether a refusal means that the bucket is elsewhere, and where, if S3 says. A HEAD is answered without a code.
+/// Whether a refusal means that the bucket is elsewhere, and where, if S3 says.
 fn other_region(code: &str, message: &str, header: Option<String>) -> Option<Option<String>> {
     match code {
-        "PermanentRedirect"
-        | "TemporaryRedirect"
-        | "HTTP 301"
-        | "HTTP 307"
-        | "IllegalLocationConstraintException" => Some(header),
+        "PermanentRedirect" | "TemporaryRedirect" | "IllegalLocationConstraintException" => Some(header),
         "AuthorizationHeaderMalformed" => {
             let named = message
                 .split("expecting '")
@@ -223,7 +227,6 @@ mod unit {
             ),
             ("AuthorizationHeaderMalformed", "odd", None, Some(None)),
             ("PermanentRedirect", "", header(), Some(Some("eu-central-1"))),
-            ("HTTP 301", "", header(), Some(Some("eu-central-1"))),
             ("InvalidRequest", message, header(), None),
         ] {
             let expected = expected.map(|region| region.map(str::to_owned));

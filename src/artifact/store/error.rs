@@ -205,6 +205,8 @@ fn call_hints(call: &CallError) -> Vec<String> {
         | Sorted::NoCredentials
         | Sorted::Missing { .. }
         | Sorted::Refused { .. }
+        | Sorted::Garbled
+        | Sorted::Foreign { .. }
         | Sorted::Unreachable => call.hint().into_iter().collect(),
     }
 }

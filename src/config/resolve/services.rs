@@ -11,7 +11,9 @@ use std::collections::BTreeMap;
 /// Every service to deploy; there must be one.
 pub fn services(reader: &mut Reader<'_>) -> Vec<ServiceSettings> {
     let names = reader.names("service");
-    if names.is_empty() {
+    // `--service` named none of the file's, and that was told.
+    let misnamed = reader.problems.iter().any(|problem| problem.key == "service");
+    if names.is_empty() && !misnamed {
         reader.missing(
             "service",
             "nothing to deploy to: write `[service.NAME]` in slipway.toml, or give `--service`",

@@ -114,7 +114,10 @@ pub(super) async fn list_tasks(
     let mut arns: Vec<String> = Vec::new();
     while let Some(page) = pages.next().await {
         let page = page.map_err(CallError::of(LIST_TASKS))?;
-        arns.extend(page.task_arns.unwrap_or_default());
+        arns.extend(
+            page.task_arns
+                .ok_or_else(CallError::lacking(LIST_TASKS, "taskArns"))?,
+        );
     }
     Ok(json!({ "taskArns": arns }))
 }
@@ -129,7 +132,10 @@ pub(super) async fn list_tasks_of_cluster(
     let page = call.desired_status(listed.status()).send().await;
     let page = page.map_err(CallError::of(LIST_TASKS))?;
     let whole = page.next_token.is_none();
-    Ok(whole.then(|| json!({ "taskArns": page.task_arns.unwrap_or_default() })))
+    let arns = page
+        .task_arns
+        .ok_or_else(CallError::lacking(LIST_TASKS, "taskArns"))?;
+    Ok(whole.then(|| json!({ "taskArns": arns })))
 }
 
 /// DescribeTasks of at most [`TASKS_PER_CALL`] tasks of one cluster.
@@ -142,7 +148,12 @@ pub(super) async fn describe_tasks(aws: &Aws, cluster: &str, tasks: &[String]) -
 pub(super) async fn describe_target_health(aws: &Aws, group: &str) -> Result<Value, CallError> {
     let call = aws.elb.describe_target_health().target_group_arn(group);
     let answer = call.send().await.map_err(CallError::of(DESCRIBE_TARGET_HEALTH))?;
-    let targets: Vec<Value> = answer.target_health_descriptions().iter().map(target).collect();
+    let targets = answer.target_health_descriptions;
+    let targets = targets.ok_or_else(CallError::lacking(
+        DESCRIBE_TARGET_HEALTH,
+        "TargetHealthDescriptions",
+    ))?;
+    let targets: Vec<Value> = targets.iter().map(target).collect();
     Ok(json!({ "TargetHealthDescriptions": targets }))
 }
 
@@ -185,7 +196,11 @@ fn why(error: &CallError) -> BlindReason {
     match error.sorted {
         Sorted::Denied => BlindReason::Denied,
         Sorted::ExpiredCredentials | Sorted::NoCredentials => BlindReason::NoCredentials,
-        Sorted::Transient | Sorted::Throttled | Sorted::Unreachable => BlindReason::Transient,
+        Sorted::Transient
+        | Sorted::Throttled
+        | Sorted::Unreachable
+        | Sorted::Garbled
+        | Sorted::Foreign { .. } => BlindReason::Transient,
         Sorted::Missing { .. } | Sorted::Refused { .. } => BlindReason::Unsupported,
     }
 }

@@ -57,15 +57,21 @@ impl Ecs {
     /// # Errors
     /// [`ServiceError`] when the call failed.
     pub async fn stop_and_roll_back(&self, service_deployment: &str) -> Result<(), ServiceError> {
-        self.aws
+        const ACTION: &str = "ecs:StopServiceDeployment";
+        let answer = self
+            .aws
             .ecs
             .stop_service_deployment()
             .service_deployment_arn(service_deployment)
             .stop_type(StopServiceDeploymentStopType::Rollback)
             .send()
             .await
-            .map_err(CallError::of("ecs:StopServiceDeployment"))?;
-        Ok(())
+            .map_err(CallError::of(ACTION))?;
+        let stopped = answer.service_deployment_arn;
+        stopped.map(drop).ok_or(ServiceError::Incomplete {
+            action: ACTION,
+            lacks: "service deployment",
+        })
     }
 }
 

@@ -235,7 +235,7 @@ impl ServiceError {
     #[must_use]
     pub fn is_in_doubt(&self) -> bool {
         match self {
-            Self::Call(error) => matches!(error.sorted, Sorted::Unreachable | Sorted::Transient),
+            Self::Call(error) => error.sorted.is_in_doubt(),
             Self::Incomplete { .. } => true,
             Self::NoService | Self::TaskDefinition(_) => false,
         }

@@ -3,7 +3,7 @@
 use super::ask;
 use super::{Ecs, ServiceError};
 use crate::aws::sort::CallError;
-use crate::ecs::answers::{DESCRIBE_TASKS, read};
+use crate::ecs::answers::{DESCRIBE_TASKS, LIST_TASKS, read};
 use crate::ecs::observation::{Blind, BlindReason};
 use crate::ecs::oneoff::{Overrides, Sight};
 use aws_sdk_ecs::types as sdk;
@@ -47,13 +47,28 @@ pub enum NotRun {
     #[error(transparent)]
     Call(#[from] ServiceError),
     /// RunTask answered with status 200 and a failure: there is no room, or no such capacity.
-    #[error("{reason}{}", .detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default())]
+    #[error("{reason}{}{}", meaning(.reason), .detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default())]
     NoRoom {
         /// ECS's code: `RESOURCE:MEMORY`, `AGENT`, or words.
         reason: String,
         /// More words, where there are any.
         detail: Option<String>,
     },
+}
+
+/// What a code of RunTask's failures means, after the code: the guide's "API failure reasons".
+fn meaning(reason: &str) -> String {
+    let lacks = match reason.split_once(':') {
+        Some(("RESOURCE", "CPU")) => "CPU units",
+        Some(("RESOURCE", "MEMORY")) => "memory",
+        Some(("RESOURCE", "GPU")) => "GPUs",
+        Some(("RESOURCE", "ENI")) => "network interfaces",
+        _ if reason == "AGENT" => {
+            return " (the container agent of every instance that would do is disconnected)".to_owned();
+        }
+        _ => return String::new(),
+    };
+    format!(" (no container instance has enough {lacks} free)")
 }
 
 impl Placement {
@@ -140,8 +155,11 @@ impl Ecs {
             .started_by(started_by)
             .send()
             .await
-            .map_err(CallError::of("ecs:ListTasks"))?;
-        Ok(answer.task_arns().first().map(|arn| id_of(arn)))
+            .map_err(CallError::of(LIST_TASKS))?;
+        let arns = answer
+            .task_arns
+            .ok_or_else(CallError::lacking(LIST_TASKS, "taskArns"))?;
+        Ok(arns.first().map(|arn| id_of(arn)))
     }
 
     /// Looks once at a task. Never fails: why it could not be seen is a [`Sight`] too.
@@ -192,4 +210,36 @@ fn overrides(from: &Overrides) -> sdk::TaskOverride {
         .set_cpu(from.cpu.map(|units| units.to_string()))
         .set_memory(from.memory.map(|mebibytes| mebibytes.to_string()))
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::NotRun;
+
+    #[test]
+    fn a_task_without_room_says_what_is_short() {
+        for (reason, detail, expected) in [
+            (
+                "RESOURCE:MEMORY",
+                None,
+                "RESOURCE:MEMORY (no container instance has enough memory free)",
+            ),
+            (
+                "AGENT",
+                Some("i-1"),
+                "AGENT (the container agent of every instance that would do is disconnected): i-1",
+            ),
+            (
+                "Capacity is unavailable at this time",
+                None,
+                "Capacity is unavailable at this time",
+            ),
+        ] {
+            let error = NotRun::NoRoom {
+                reason: reason.to_owned(),
+                detail: detail.map(str::to_owned),
+            };
+            assert_eq!(error.to_string(), expected);
+        }
+    }
 }

@@ -1,16 +1,15 @@
 //! The one renderer of failures: what, why, the evidence, where, what is left, and what to do.
 
+use super::others;
 use super::short::target_groups;
 use super::text::{Style, clean, wrap};
 use crate::failure::Failure;
 use crate::failure::room::{COLUMNS, INDENT, MOST_OF_A_FIELD, MOST_OF_HINTS, MOST_ROWS, rows_of, share};
 
-/// Rows that all lines of other services may take together.
+/// Rows that all lines of other services may take together. Where all of a failure is long they keep their names: who
+/// failed too is known from nowhere else, while a log can be looked up, and of several hints the first helps most. So the
+/// evidence goes first, then hints, then what is said of other services, and their names last.
 const MOST_OF_OTHERS: usize = 2 * MOST_OF_A_FIELD;
-
-/// Rows that they keep where all of a failure is long: who failed too is known from nowhere else, while a log can be
-/// looked up, and of several hints the first helps most. So the evidence goes first, then hints, then other services.
-const LEAST_OF_OTHERS: usize = 4;
 
 /// How a failure is broken into rows.
 #[derive(Debug, Clone, Copy)]
@@ -52,19 +51,25 @@ pub fn render(failure: &Failure, width: Option<usize>, style: Style) -> String {
         format!(" {label} slipway deploy {}", tokens.join(" "))
     });
     let taken = rows(&head) + rows(&tail) + usize::from(resume.is_some());
-    let others: Vec<String> = failure
+    let told: Vec<String> = failure
         .others
         .iter()
-        .flat_map(|other| page.field("others", other))
+        .map(|other| page.whole_names(other))
         .collect();
+    let rows_of_other = |other: &str| rows(&page.other(other));
+    let rows_of_others = |others: &[String]| others.iter().map(|other| rows_of_other(other)).sum::<usize>();
+    let names: Vec<String> = failure.others.iter().map(|other| others::brief(other)).collect();
+    let names = rows_of_others(&names);
     let wishes = [
-        (rows(&others).min(MOST_OF_OTHERS), LEAST_OF_OTHERS),
+        (rows_of_others(&told).min(MOST_OF_OTHERS).max(names), names),
         (
             rows(&hints.concat()).min(MOST_OF_HINTS),
             hints.first().map_or(0, |first| rows(first)),
         ),
     ];
     let shares = share(MOST_ROWS.saturating_sub(taken), &wishes);
+    let others = others::fitting(&told, shares[0], rows_of_other);
+    let others = others.iter().flat_map(|other| page.other(other)).collect();
     let others = page.shorten(others, shares[0]);
     let hints = fitting(hints, shares[1], rows);
     let taken = taken + rows(&others) + rows(&hints);
@@ -101,13 +106,19 @@ fn fitting(hints: Vec<Vec<String>>, room: usize, rows: impl Fn(&[String]) -> usi
 impl Page {
     /// `  cause: text`, following lines below the text.
     fn field(self, label: &str, text: &str) -> Vec<String> {
+        let lines = self.lines(label, text, |line| self.elide(&clean(line)));
+        self.shorten(lines, MOST_OF_A_FIELD)
+    }
+
+    /// The same, however long it is.
+    fn lines(self, label: &str, text: &str, shown: impl Fn(&str) -> String) -> Vec<String> {
         let room = self
             .width
             .map_or(usize::MAX, |width| width.saturating_sub(INDENT).max(20));
         let lines = text
             .trim_end()
             .lines()
-            .map(|line| self.elide(&clean(line)))
+            .map(shown)
             .flat_map(|line| wrap(&line, room));
         let style = self.style;
         let (label, painted, indent) = match label {
@@ -123,7 +134,33 @@ impl Page {
                 format!("{rest}{line}")
             }
         });
-        self.shorten(lines.collect(), MOST_OF_A_FIELD)
+        lines.collect()
+    }
+
+    /// A line of several services that would lose its middle has their names instead.
+    fn whole_names(self, text: &str) -> String {
+        let rows: usize = self
+            .lines("others", text, clean)
+            .iter()
+            .map(|line| self.rows(line))
+            .sum();
+        let brief = others::brief(text);
+        let is_several = brief.contains("; ");
+        if is_several && rows >= MOST_OF_A_FIELD {
+            brief
+        } else {
+            text.to_owned()
+        }
+    }
+
+    /// A line of other services, which is long only where its names are: they are never cut.
+    fn other(self, text: &str) -> Vec<String> {
+        let whole = others::brief(text) == text;
+        if whole {
+            self.lines("others", text, clean)
+        } else {
+            self.field("others", text)
+        }
     }
 
     /// A line that alone takes more rows than a field may loses its middle: what was done is said first, and what went
@@ -314,6 +351,37 @@ error: slow
             assert!(text.contains(kept), "{kept}\n{text}");
         }
         assert!(!text.contains("third"), "{text}");
+    }
+
+    #[test]
+    fn the_names_of_other_services_are_never_cut() {
+        let long = |what: &str, times: usize| format!("{what} {}", "x".repeat(times));
+        let name = |n: usize| format!("{}-{n}", "shop".repeat(5));
+        let mut failure = Failure::new(Kind::RolloutFailed, long("error", 300))
+            .cause(long("cause", 300))
+            .left(long("left", 300))
+            .hint(long("hint", 200))
+            .evidence((1..=40).map(|number| long(&format!("{number}"), 150)));
+        for n in 0..5 {
+            let cause = long("cause", 400);
+            failure.others.push(format!(
+                "also failed: tasks of service `{}` cannot start: {cause}",
+                name(n)
+            ));
+        }
+        let listed: Vec<String> = (5..12).map(|n| format!("`{}`", name(n))).collect();
+        failure.others.push(format!("also failed: {}", listed.join(", ")));
+        let doing: Vec<String> = (12..20)
+            .map(|n| format!("`{}` ({})", name(n), long("y", 90)))
+            .collect();
+        failure
+            .others
+            .push(format!("goes on unwatched: {}", doing.join("; ")));
+        let text = plain(&failure);
+        assert!(on_screen(&text) <= MOST_ROWS, "{text}");
+        for n in 0..20 {
+            assert!(text.contains(&format!("`{}`", name(n))), "{n}: {text}");
+        }
     }
 
     #[test]

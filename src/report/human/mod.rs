@@ -2,6 +2,7 @@
 
 mod failure;
 mod lines;
+mod others;
 mod short;
 mod text;
 

@@ -21,6 +21,10 @@ pub fn change(mut reply: Reply, change: &Change) -> Reply {
         reply.cut = true;
         return reply;
     }
+    if let Change::OtherBody(body) = change {
+        reply.content = Content::Bytes(body.clone().into());
+        return reply;
+    }
     let kind = reply
         .headers
         .get("content-type")

@@ -4,7 +4,6 @@ use super::destination::Destination;
 use crate::artifact::outputs::ImageRecord;
 use crate::artifact::store::StoreError;
 use crate::artifact::write::WriteError;
-use crate::aws::sort::Sorted;
 use crate::config::settings::ImageSettings;
 use crate::failure::{Failure, Kind};
 use crate::image::daemon::EngineError;
@@ -92,7 +91,7 @@ pub(super) fn of_write(what: &str, error: WriteError) -> Failure {
 pub(super) fn of_artifact(error: StoreError, left: &str) -> Failure {
     let maybe_there = match &error {
         StoreError::NotAsWritten { .. } | StoreError::Call { act: "verify", .. } => true,
-        StoreError::Call { source, .. } => source.sorted == Sorted::Unreachable,
+        StoreError::Call { source, .. } => source.sorted.is_in_doubt(),
         _ => false,
     };
     let mut failure = error.into_failure();

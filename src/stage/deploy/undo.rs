@@ -88,12 +88,12 @@ pub(super) async fn bring_back(
         revision: name.clone(),
     });
     // It names our deployment, so it cannot hit another one.
-    let asked = match service_deployment {
-        Some(arn) => prepared.ecs.stop_and_roll_back(arn).await.is_ok(),
-        None => false,
-    };
-    if asked {
-        return watch_back(tools, prepared, begun, &previous).await;
+    let mut doubt = false;
+    if let Some(arn) = service_deployment {
+        match prepared.ecs.stop_and_roll_back(arn).await {
+            Ok(()) => return watch_back(tools, prepared, begun, &previous).await,
+            Err(error) => doubt = error.is_in_doubt(),
+        }
     }
     let ours = begun.ours.deployment.as_str();
     match prepared.ecs.describe().await {
@@ -107,12 +107,13 @@ pub(super) async fn bring_back(
             }
             Some(_) | None => {}
         },
+        Err(error) if doubt => return Undone::Unknown(name, Some(error)),
         Err(error) => return Undone::Refused(Some(error)),
     }
     match point_back(run, prepared, &previous, ours).await {
         Ok(target) => watch_back(tools, prepared, begun, &target).await,
-        Err(Unpointed { error, doubt: true }) => Undone::Unknown(name, error),
-        Err(Unpointed { error, doubt: false }) => Undone::Refused(error),
+        Err(unpointed) if doubt || unpointed.doubt => Undone::Unknown(name, unpointed.error),
+        Err(unpointed) => Undone::Refused(unpointed.error),
     }
 }
 

@@ -87,6 +87,8 @@ pub enum Change {
     DropMember(Path),
     /// `cut-body`: half of the body is sent, then the connection ends.
     CutBody,
+    /// `other-body`: the status stays, and the body is another text, as of a proxy that rewrites answers.
+    OtherBody(String),
 }
 
 /// The end of a member's path: `rolloutState`, `deployments.status`; the items of a list are no step of it.

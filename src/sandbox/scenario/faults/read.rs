@@ -19,9 +19,10 @@ const KEYS: &[&str] = &[
     "ms",
     "member",
     "word",
+    "body",
 ];
 const ACTIONS: &str = "throttle, error, http, lost-answer, refuse, slow, stale, access-denied, expired-token, extra-members, unknown-word, \
-     drop-member or cut-body";
+     drop-member, cut-body or other-body";
 
 /// Reads one `[[fault]]`, noting what is wrong.
 pub struct Reader<'a> {
@@ -101,6 +102,13 @@ impl<'a> Reader<'a> {
             "expired-token" => Some(Action::ExpiredToken),
             "extra-members" => Some(Action::Change(Change::ExtraMembers)),
             "cut-body" => Some(Action::Change(Change::CutBody)),
+            "other-body" => {
+                let body = self.text("body");
+                if body.is_none() {
+                    self.wrong("body", "expected the text that is sent instead");
+                }
+                body.map(|body| Action::Change(Change::OtherBody(body)))
+            }
             "drop-member" => self
                 .member()
                 .map(|member| Action::Change(Change::DropMember(member))),

@@ -66,6 +66,10 @@ fn every_action_can_be_written() {
         ("action = \"extra-members\"", Action::Change(Change::ExtraMembers)),
         ("action = \"cut-body\"", Action::Change(Change::CutBody)),
         (
+            "action = \"other-body\"\nbody = \"<html>\"",
+            Action::Change(Change::OtherBody("<html>".to_owned())),
+        ),
+        (
             "action = \"drop-member\"\nmember = \"deployments.status\"",
             Action::Change(Change::DropMember(Path::parse("deployments.status").unwrap())),
         ),
