@@ -29,7 +29,6 @@ impl Lost {
             gathered = self.look_closer(tools, prepared, &comparison) => gathered,
             _ = tools.shutdown.reached(Urgency::WindDown) => None,
         };
-        let secrets = prepared.wanted.secret_values();
         let old_events = prepared.baseline().events;
         let account = Account {
             loss: &self.loss,
@@ -42,7 +41,7 @@ impl Lost {
             last_seen: self.last_seen.as_ref(),
             old_events: &old_events,
             comparison: &comparison,
-            secrets: &secrets,
+            secrets: prepared.hidden.values(),
             gathered: gathered.as_ref(),
         };
         if deploy.on_failure == OnFailure::Leave || !self.loss.leaves_new_revision() {
@@ -73,7 +72,7 @@ impl Lost {
             last_seen: self.last_seen.as_ref(),
             old_events: &prepared.baseline().events,
             comparison: &comparison,
-            secrets: &prepared.wanted.secret_values(),
+            secrets: prepared.hidden.values(),
             gathered: gathered.as_ref(),
         }
         .failure(None)

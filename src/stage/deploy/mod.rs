@@ -9,6 +9,7 @@ pub(in crate::stage) mod account;
 mod begin;
 mod close;
 mod definitions;
+pub(in crate::stage) mod hidden;
 mod loss;
 mod outcome;
 pub(in crate::stage) mod prepare;
@@ -30,6 +31,7 @@ use crate::name::ServiceName;
 use crate::shutdown::Urgency;
 use begin::Registrations;
 use definitions::Images;
+use hidden::Hidden;
 use roll::roll;
 
 /// What to deploy.
@@ -78,7 +80,7 @@ async fn deploy_all(tools: &Tools, plan: &DeployPlan) -> Result<Vec<Deployed>, F
         definitions::all_taken(&definitions, &taken)?;
         Ok((prepared, tasks.due))
     };
-    let (prepared, tasks) = tokio::select! {
+    let (mut prepared, tasks) = tokio::select! {
         biased;
         kind = tools.shutdown.reached(Urgency::WindDown) => return Err(stopped(kind)),
         prepared = prepare => prepared.map_err(|failure: Failure| match failure.left {
@@ -89,8 +91,16 @@ async fn deploy_all(tools: &Tools, plan: &DeployPlan) -> Result<Vec<Deployed>, F
     if let (_, Some(kind)) = tools.shutdown.asked() {
         return Err(stopped(kind));
     }
-    let registrations = Registrations::default();
-    let before = task::run_all(tools, &registrations, &prepared, &tasks).await?;
-    let rolled = roll(tools, &plan.deploy, &prepared, &registrations, &before.revisions).await;
-    rolled.map_err(|failure| before.told_in(failure))
+    let hidden = Hidden::of(&prepared, &tasks);
+    let tools = &hidden.in_all_of(tools);
+    for service in &mut prepared {
+        service.hidden = hidden.clone();
+    }
+    let change = async {
+        let registrations = Registrations::default();
+        let before = task::run_all(tools, &registrations, &prepared, &tasks).await?;
+        let rolled = roll(tools, &plan.deploy, &prepared, &registrations, &before.revisions).await;
+        rolled.map_err(|failure| before.told_in(failure))
+    };
+    change.await.map_err(|failure| hidden.failure(failure))
 }

@@ -27,8 +27,8 @@ pub(in crate::stage::deploy) struct PreparedTask {
     /// The place of its service among the prepared ones.
     pub(super) service: usize,
     /// What to register for it alone; none if it runs the service's revision.
-    pub(super) own: Option<TaskDefinition>,
-    pub(super) overrides: Overrides,
+    pub(in crate::stage::deploy) own: Option<TaskDefinition>,
+    pub(in crate::stage::deploy) overrides: Overrides,
     pub(super) policy: Policy,
     pub(super) started_by: String,
 }
