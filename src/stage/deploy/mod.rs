@@ -12,6 +12,7 @@ mod definitions;
 pub(in crate::stage) mod hidden;
 mod loss;
 mod outcome;
+mod pin;
 pub(in crate::stage) mod prepare;
 pub(in crate::stage) mod record;
 mod resume;
@@ -73,6 +74,7 @@ async fn deploy_all(tools: &Tools, plan: &DeployPlan) -> Result<Vec<Deployed>, F
         |kind| Failure::new(kind, "stopped before any service was changed").left("nothing was changed");
     let prepare = async {
         let definitions = definitions::read(tools, &plan.deploy.source).await?;
+        let definitions = pin::all(tools, definitions).await?;
         let prepared = prepare::all(tools, plan, &definitions).await?;
         let tasks = task::prepare::all(tools, plan, &definitions, &prepared).await?;
         let services = prepared.iter().map(|prepared| &prepared.images);

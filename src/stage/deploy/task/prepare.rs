@@ -104,16 +104,7 @@ async fn task(
     }
     let expected = match (&own, images.get(&container)) {
         (None, _) => service.expected.get(&container).cloned(),
-        (Some(_), Some(image)) => {
-            let expected = service.ecs.expected(image).await;
-            if expected.is_none() {
-                tools.tell.tell(Event::Warning(format!(
-                    "task `{}`: `{image}` has no digest, so what runs cannot be proven",
-                    settings.name
-                )));
-            }
-            expected
-        }
+        (Some(_), Some(image)) => service.ecs.expected(image).await,
         (Some(_), None) => None,
     };
     let essential = essential(definition)
