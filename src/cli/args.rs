@@ -257,8 +257,9 @@ pub struct ServiceArgs {
 pub struct RecordArgs {
     /// Keep what is seen in a new file, so that `slipway explain FILE` can judge it again without AWS.
     ///
-    /// It holds answers of AWS and the last log lines of a container that failed; never a value of an environment, a
-    /// credential or a token. Only its owner may read it. A file that is there already is refused.
+    /// It holds answers of AWS and the last log lines of a container that failed. No environment, credential or token is
+    /// in it; in log lines, values of variables and what looks like a credential are masked, but for values that are short
+    /// or ordinary words. Only its owner may read it. A file that is there already is refused.
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
 }

@@ -93,16 +93,22 @@ impl Recorder {
         self.0.is_some()
     }
 
-    /// The watch of a service begins. From here on no line shows `secrets`, nor events that were there before.
-    pub fn service(&self, head: Head, old_events: &BTreeSet<String>, secrets: Vec<Secret<String>>) {
+    /// From here on no line shows these values.
+    pub fn hide(&self, values: Vec<Secret<String>>) {
         self.with(|inner| {
-            inner.scrub.old_events.extend(old_events.iter().cloned());
-            inner.scrub.secrets.extend(secrets);
+            inner.scrub.secrets.extend(values);
             // A value may be a part of another one.
             inner
                 .scrub
                 .secrets
                 .sort_by_key(|value| Reverse(value.expose().len()));
+        });
+    }
+
+    /// The watch of a service begins. From here on no line shows events that were there before.
+    pub fn service(&self, head: Head, old_events: &BTreeSet<String>) {
+        self.with(|inner| {
+            inner.scrub.old_events.extend(old_events.iter().cloned());
             inner.line(&Line::Service(Box::new(head)));
         });
     }

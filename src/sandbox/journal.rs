@@ -1,16 +1,15 @@
-//! The journal: one JSON object per request, flushed line by line, with every credential removed.
+//! The journal: one JSON object per request, flushed line by line, without credentials and values of environments.
 //!
 //! Independent referees read it, so a removed value stays a text: `[removed]`.
 
+use crate::secret::Secret;
+use crate::secret::redact::{REMOVED, environment_values, hide, unless_public};
 use http::HeaderMap;
 use serde_json::{Map, Value, json};
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
-
-/// What stands for a credential.
-const REMOVED: &str = "[removed]";
 
 /// Headers that carry credentials.
 const SECRET_HEADERS: &[&str] = &[
@@ -45,8 +44,13 @@ const TEXT_LIMIT: usize = 1024 * 1024;
 
 /// A file that gets one line per request.
 #[derive(Debug)]
-pub struct Journal {
-    file: Mutex<File>,
+pub struct Journal(Mutex<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    file: File,
+    /// Values of environments that went by: a container may write one to its log.
+    values: Vec<Secret<String>>,
 }
 
 /// A body as the journal shows it.
@@ -92,14 +96,31 @@ pub struct Entry<'a> {
 }
 
 impl Journal {
-    /// Creates the file, or empties it.
+    /// Creates the file, which only its owner may read, or empties it.
     ///
     /// # Errors
     /// Those of creating a file.
     pub fn create(path: &Path) -> io::Result<Self> {
-        File::create(path).map(|file| Self {
-            file: Mutex::new(file),
-        })
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::OpenOptionsExt;
+            options.mode(0o600);
+        }
+        let file = options.open(path)?;
+        // One that was there keeps its mode.
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            if file.metadata()?.is_file() {
+                file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+            }
+        }
+        Ok(Self(Mutex::new(Inner {
+            file,
+            values: Vec::new(),
+        })))
     }
 
     /// Appends a request.
@@ -107,11 +128,40 @@ impl Journal {
     /// # Errors
     /// Those of writing a file.
     pub fn write(&self, entry: &Entry<'_>) -> io::Result<()> {
-        let mut line = shown(entry).to_string();
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let documents = [entry.request_body, entry.body].map(document);
+        for document in documents.iter().flatten() {
+            inner.learn(document);
+        }
+        let [request, answer] = documents;
+        let request = show_body(entry.request_body, request, &inner.values);
+        let answer = show_body(entry.body, answer, &inner.values);
+        let mut line = shown(entry, request, answer).to_string();
         line.push('\n');
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        file.write_all(line.as_bytes())?;
-        file.flush()
+        inner.file.write_all(line.as_bytes())?;
+        inner.file.flush()
+    }
+}
+
+impl Inner {
+    /// Keeps the values of the environments in a document.
+    fn learn(&mut self, document: &Value) {
+        match document {
+            Value::Object(members) => {
+                let variables = members.get("environment").and_then(Value::as_array);
+                let pairs = variables.into_iter().flatten().filter_map(|variable| {
+                    Some((variable.get("name")?.as_str()?, variable.get("value")?.as_str()?))
+                });
+                let found = environment_values(pairs);
+                if !found.is_empty() {
+                    self.values.extend(found);
+                    self.values = unless_public(std::mem::take(&mut self.values), &[]);
+                }
+                members.values().for_each(|member| self.learn(member));
+            }
+            Value::Array(items) => items.iter().for_each(|item| self.learn(item)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
     }
 }
 
@@ -134,7 +184,7 @@ impl Body {
     }
 }
 
-fn shown(entry: &Entry<'_>) -> Value {
+fn shown(entry: &Entry<'_>, request: Value, answer: Value) -> Value {
     json!({
         "time": entry.time,
         "service": entry.service,
@@ -143,12 +193,12 @@ fn shown(entry: &Entry<'_>) -> Value {
             "method": entry.method,
             "path": without_secrets(entry.path),
             "headers": show_headers(entry.request_headers),
-            "body": show_body(entry.request_body),
+            "body": request,
         },
         "status": entry.status,
         "response": {
             "headers": show_headers(entry.headers),
-            "body": show_body(entry.body),
+            "body": answer,
         },
     })
 }
@@ -168,43 +218,61 @@ fn show_headers(headers: &HeaderMap) -> Value {
     Value::Object(shown)
 }
 
-fn show_body(body: &Body) -> Value {
+/// A body as JSON, if it is a document.
+fn document(body: &Body) -> Option<Value> {
     match body {
-        Body::Empty => Value::String(String::new()),
-        Body::Text(text) if text.starts_with("Action=") => Value::String(without_secret_parameters(text)),
-        Body::Text(text) => Value::String(clean(text)),
-        Body::Binary { bytes, sha256 } => json!({ "bytes": bytes, "sha256": sha256 }),
+        Body::Text(text) if text.starts_with(['{', '[']) => serde_json::from_str(text).ok(),
+        Body::Text(_) | Body::Empty | Body::Binary { .. } => None,
     }
 }
 
-/// The text, with the secret members of a JSON document removed.
-fn clean(text: &str) -> String {
-    let suspicious = SECRET_MEMBERS.iter().any(|member| text.contains(member));
-    if !suspicious {
-        return text.to_owned();
-    }
-    match serde_json::from_str::<Value>(text) {
-        Ok(mut json) => {
-            remove_members(&mut json);
-            json.to_string()
+/// A document that nothing is removed from stays as it came, to the letter.
+fn show_body(body: &Body, document: Option<Value>, values: &[Secret<String>]) -> Value {
+    match (body, document) {
+        (Body::Empty, _) => Value::String(String::new()),
+        (Body::Text(text), Some(json)) => {
+            let mut cleaned = json.clone();
+            clean(&mut cleaned, values);
+            Value::String(if cleaned == json {
+                text.clone()
+            } else {
+                cleaned.to_string()
+            })
         }
-        Err(_) => text.to_owned(),
+        (Body::Text(text), None) if text.starts_with("Action=") => {
+            Value::String(without_secret_parameters(text))
+        }
+        (Body::Text(text), None) => {
+            let mut text = text.clone();
+            hide(&mut text, values);
+            Value::String(text)
+        }
+        (Body::Binary { bytes, sha256 }, _) => json!({ "bytes": bytes, "sha256": sha256 }),
     }
 }
 
-fn remove_members(json: &mut Value) {
+/// Removes credentials and values of environments; what was a text stays one.
+fn clean(json: &mut Value, values: &[Secret<String>]) {
     match json {
         Value::Object(members) => {
             for (name, value) in members {
                 if SECRET_MEMBERS.contains(&name.as_str()) && value.is_string() {
                     *value = Value::from(REMOVED);
-                } else {
-                    remove_members(value);
+                    continue;
                 }
+                if let ("environment", Value::Array(variables)) = (name.as_str(), &mut *value) {
+                    variables
+                        .iter_mut()
+                        .filter_map(|one| one.get_mut("value"))
+                        .filter(|value| value.as_str().is_some_and(|text| !text.is_empty()))
+                        .for_each(|value| *value = Value::from(REMOVED));
+                }
+                clean(value, values);
             }
         }
-        Value::Array(items) => items.iter_mut().for_each(remove_members),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        Value::Array(items) => items.iter_mut().for_each(|item| clean(item, values)),
+        Value::String(text) => hide(text, values),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
@@ -270,10 +338,54 @@ mod tests {
     }
 
     #[test]
+    fn no_value_of_an_environment_reaches_the_journal_and_only_its_owner_may_read_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.jsonl");
+        std::fs::write(&path, "old").unwrap();
+        let journal = Journal::create(&path).unwrap();
+        let registered = r#"{"family":"shop","containerDefinitions":[{"name":"web","environment":
+            [{"name":"DB_PASSWORD","value":"canary"},{"name":"MODE","value":"canary-mode"},{"name":"N","value":"5canary5A"}]}]}"#;
+        let logged = r#"{"events":[{"message":"no access for canary, 5canary5A"}]}"#;
+        let text = "not JSON: canary";
+        for (request, answer) in [(registered, registered), ("{}", logged), (text, text)] {
+            journal
+                .write(&Entry {
+                    time: 1.5,
+                    service: "ecs",
+                    operation: "RegisterTaskDefinition",
+                    method: "POST",
+                    path: "/",
+                    request_headers: &HeaderMap::new(),
+                    request_body: &Body::of(request.as_bytes()),
+                    status: Some(200),
+                    headers: &HeaderMap::new(),
+                    body: &Body::of(answer.as_bytes()),
+                })
+                .unwrap();
+        }
+        let all = std::fs::read_to_string(&path).unwrap();
+        assert!(!all.contains("canary"), "{all}");
+        let first: Value = serde_json::from_str(all.lines().next().unwrap()).unwrap();
+        let body: Value = serde_json::from_str(first["request"]["body"].as_str().unwrap()).unwrap();
+        let variables = &body["containerDefinitions"][0]["environment"];
+        assert_eq!(
+            (&variables[0]["name"], &variables[0]["value"]),
+            (&"DB_PASSWORD".into(), &"[removed]".into())
+        );
+        assert!(all.contains("no access for [secret], [secret]"), "{all}");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
+    }
+
+    #[test]
     fn a_form_keeps_all_but_its_credentials() {
         let form = "Action=AssumeRoleWithWebIdentity&WebIdentityToken=canary&RoleArn=r";
         assert_eq!(
-            show_body(&Body::of(form.as_bytes())),
+            show_body(&Body::of(form.as_bytes()), None, &[]),
             "Action=AssumeRoleWithWebIdentity&WebIdentityToken=[removed]&RoleArn=r"
         );
     }

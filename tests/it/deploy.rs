@@ -232,9 +232,14 @@ async fn a_new_image_is_registered_deployed_watched_and_proven() {
 #[tokio::test]
 async fn nothing_is_deployed_when_nothing_differs_and_it_is_still_proven() {
     let run = run(
-        &[("web", "registry.test/shop/web:old")],
+        &[("web", &image())],
         |_| false,
-        |operation, input, asked| play(operation, input, asked, |_| before()),
+        |operation, input, asked| match operation {
+            "DescribeTaskDefinition" => ok(json!({ "taskDefinition": {
+                "family": "web", "revision": 7, "taskDefinitionArn": OLD,
+                "containerDefinitions": [{ "name": "web", "image": image() }] } })),
+            _ => play(operation, input, asked, |_| before()),
+        },
     )
     .await;
     assert_eq!(run.changed(), 0);
@@ -674,4 +679,52 @@ async fn everything_that_is_wrong_before_the_change_has_its_own_words_and_change
         failure.what,
         "imagedefinitions.json names `wep`; service `web` has `web`"
     );
+}
+
+const TAGGED: &str = "000000000000.dkr.ecr.eu-west-1.amazonaws.com/shop/web:v2";
+
+#[tokio::test]
+async fn a_tag_of_ecr_is_deployed_as_the_digest_that_it_stands_for() {
+    let run = run(
+        &[("web", TAGGED)],
+        |_| false,
+        |operation, input, asked| match operation {
+            "BatchGetImage" if input["imageIds"][0]["imageTag"] == "v2" => ok(json!({ "images": [
+                { "imageId": { "imageDigest": DIGEST, "imageTag": "v2" }, "imageManifest": "{}" }] })),
+            _ => play(operation, input, asked, |_| rolling("IN_PROGRESS", 1)),
+        },
+    )
+    .await;
+    let pinned = format!("{}@{DIGEST}", TAGGED.trim_end_matches(":v2"));
+    assert_eq!(run.result.as_ref().unwrap()[0].images, [pinned.clone()]);
+    let note = format!("container `web`: `{TAGGED}` is now `{pinned}`, which is deployed");
+    assert!(run.events.contains(&Event::Note(note)), "{:?}", run.events);
+}
+
+#[tokio::test]
+async fn an_image_whose_digest_nobody_can_say_is_refused_before_anything_changes() {
+    let nothing = json!({ "images": [], "failures": [{ "failureCode": "ImageNotFound" }] });
+    for (image, answer, says) in [
+        ("registry.test/shop/web:v2", nothing.clone(), "ECR alone"),
+        ("registry.test/shop/web", nothing.clone(), "ECR alone"),
+        (TAGGED, nothing, "has no tag `v2`"),
+    ] {
+        let run = run(
+            &[("web", image)],
+            |_| false,
+            move |operation, input, asked| match operation {
+                "BatchGetImage" => ok(answer.clone()),
+                _ => play(operation, input, asked, |_| before()),
+            },
+        )
+        .await;
+        assert_eq!(run.changed(), 0);
+        let failure = run.failure();
+        assert_eq!(
+            (failure.kind, failure.left.as_deref()),
+            (Kind::Registry, Some("nothing was changed"))
+        );
+        assert!(failure.root_cause().unwrap().contains(says), "{failure:?}");
+        assert_eq!(failure.hints.len(), 1, "{failure:?}");
+    }
 }

@@ -417,7 +417,7 @@ async fn a_capture_holds_no_value_of_an_environment_not_even_in_a_log_line() {
         text.contains(r#"{"name":"GREETING","value":"[removed]"}"#),
         "{text}"
     );
-    assert!(text.contains("connecting as shop:[removed]"), "{text}");
+    assert!(text.contains("connecting as shop:[secret]"), "{text}");
 }
 
 /// The real binary on a live service, as a user sees it; its own keys sign the requests.

@@ -299,3 +299,55 @@ async fn a_run_with_tasks_is_explained_with_what_they_left() {
         assert_same(&outcome, &explained[0]);
     }
 }
+
+/// Everything that can be masked, in the words of containers.
+const TELLS: &str = r#"lines = ["Authorization: Bearer abcdefghijklmnop", "{\"token\": \"canary-one\"}",
+    "connect postgres://app:canary-two@db/shop", "cannot connect as app/hunter2CANARY", "password=hunter2CANARY, secret"]
+"#;
+
+#[tokio::test]
+async fn what_is_masked_is_explained_to_the_letter_wherever_the_value_comes_from() {
+    let service = format!(
+        "[[fate]]\nfamily = \"shop\"\nrevision = 2\n{TELLS}crash = {{ after-seconds = 1, exit-code = 3 }}\n"
+    );
+    let migrate = format!(
+        "[[fate]]\ngroup = \"task:migrate\"\n{TELLS}crash = {{ after-seconds = 2, exit-code = 1 }}\n"
+    );
+    for (scenario, tasks) in [(service, &[][..]), (migrate, &["migrate"][..])] {
+        let bench = Bench::with_service(&scenario, Setup::default()).await;
+        let mut plan = oneoff::plan(&bench, tasks);
+        let variables = [("NOTE", "hunter2CANARY"), ("DB_PASSWORD", "secret")];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned().into()));
+        let env = std::collections::BTreeMap::from([("web".parse().unwrap(), variables.into())]);
+        match plan.tasks.first_mut() {
+            Some(task) => task.env = env,
+            None => plan.services[0].env = env,
+        }
+        let (tools, path) = recording(&bench, "masked.jsonl");
+        let outcome = deploy::deploy(&tools, &plan).await;
+        let told = told(outcome.as_ref().unwrap_err());
+        let kept = std::fs::read_to_string(&path).unwrap();
+        let heard = format!("{:?}", bench.events.lock().unwrap());
+        for text in [&told, &kept, &heard] {
+            assert!(!text.contains("CANARY") && !text.contains("canary"), "{text}");
+        }
+        assert!(told.contains("cannot connect as app/[secret]"), "{told}");
+        assert!(!told.contains("[[") && !told.contains("][secret]"), "{told}");
+        assert_same(&outcome, &recorded(&capture(&path), &[]).unwrap()[0]);
+    }
+}
+
+#[tokio::test]
+async fn what_a_task_says_that_works_is_shown_without_values() {
+    let works = format!(
+        "[[fate]]\ngroup = \"task:migrate\"\n{TELLS}crash = {{ after-seconds = 2, exit-code = 0 }}\n"
+    );
+    let bench = Bench::with_service(&works, Setup::default()).await;
+    let mut plan = oneoff::plan(&bench, &["migrate"]);
+    let note = [("NOTE".to_owned(), "hunter2CANARY".to_owned().into())];
+    plan.tasks[0].env = std::collections::BTreeMap::from([("web".parse().unwrap(), note.into())]);
+    bench.deploy(&plan).await.unwrap();
+    let heard = format!("{:?}", bench.events.lock().unwrap());
+    assert!(heard.contains("cannot connect as app/[secret]"), "{heard}");
+    assert!(!heard.contains("CANARY") && !heard.contains("canary"), "{heard}");
+}

@@ -1,6 +1,7 @@
 //! Reading a capture: whole lines only, whatever the file is.
 
-use super::{Aftermath, Closing, End, FORMAT, Head, Header, Line, Look, Told, VERSION, time};
+use super::asked::time;
+use super::{Aftermath, Closing, End, FORMAT, Head, Header, Line, Look, Told, VERSION};
 use crate::ecs::answers::Answer;
 use serde_json::Value;
 use std::time::Duration;

@@ -2,12 +2,9 @@
 
 use super::Line;
 use crate::secret::Secret;
-use crate::secret::redact::redact;
+use crate::secret::redact::{REMOVED, mask};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
-
-/// What stands for a value that was left out.
-const REMOVED: &str = "[removed]";
 
 /// Parts of members' names whose texts are secret, whatever they look like.
 const SECRET_MEMBERS: [&str; 7] = [
@@ -66,7 +63,7 @@ impl Scrub {
 
     fn value(&self, value: &mut Value) {
         match value {
-            Value::String(text) => *text = self.text(text),
+            Value::String(text) => *text = mask(text, &self.secrets),
             Value::Array(list) => list.iter_mut().for_each(|each| self.value(each)),
             Value::Object(object) => self.object(object),
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
@@ -87,16 +84,6 @@ impl Scrub {
                 self.value(value);
             }
         }
-    }
-
-    fn text(&self, text: &str) -> String {
-        let mut shown = redact(text);
-        for secret in &self.secrets {
-            if shown.contains(secret.expose()) {
-                shown = shown.replace(secret.expose(), REMOVED);
-            }
-        }
-        shown
     }
 }
 
@@ -181,7 +168,7 @@ mod tests {
             "secrets": [{ "name": "DB", "valueFrom": "arn:aws:secretsmanager:r:0:secret:db" }],
             "repositoryCredentials": { "credentialsParameter": "arn:aws:secretsmanager:r:0:secret:hub" },
             "options": { "splunk-token": "[removed]", "awslogs-group": "/ecs/shop" },
-            "lines": ["GET https://[secret]@host/", "said [removed]!", "plain"],
+            "lines": ["GET https://[secret]@host/", "said [secret]!", "plain"],
             "unknownMember": { "kept": [1.5, null, true] },
         });
         assert_eq!(scrubbed(whole), left);

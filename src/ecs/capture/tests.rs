@@ -1,8 +1,10 @@
 use super::*;
 use crate::ecs::answers::{DESCRIBE_SERVICES, LIST_TASKS, Outcome};
 use crate::ecs::rollout::Verdict;
+use crate::failure::{Failure, Kind};
 use proptest::prelude::*;
 use serde_json::json;
+use std::time::Duration;
 
 const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 

@@ -18,7 +18,7 @@ pub use log::{LogStream, LogTail, LogWanted};
 use super::observation::{Blind, BlindReason, GroupCheck, Observation};
 use super::task_definition::Shape;
 use crate::secret::Secret;
-use crate::secret::redact::{hide, redact};
+use crate::secret::redact::mask;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -152,7 +152,7 @@ pub fn diagnose(known: Known<'_>) -> Diagnosis {
     let of_symptoms = symptoms.filter_map(|symptom| hints::of(symptom, &facts));
     let mut hints: Vec<String> = Vec::new();
     for hint in of_said.into_iter().chain(of_symptoms) {
-        let hint = masked(&hint, known.secrets);
+        let hint = mask(&hint, known.secrets);
         if !hints.contains(&hint) {
             hints.push(hint);
         }
@@ -169,12 +169,12 @@ pub fn diagnose(known: Known<'_>) -> Diagnosis {
         log::part(known, &groups, cause.as_deref().unwrap_or_default()),
     ];
     for line in parts.iter_mut().flat_map(|part| &mut part.lines) {
-        *line = clip(&masked(line, known.secrets), LONGEST_LINE);
+        *line = clip(&mask(line, known.secrets), LONGEST_LINE);
     }
     parts.retain(|part| !part.lines.is_empty());
     Diagnosis {
         is_weak: first.is_some_and(|told| told.rank == Rank::Starting),
-        cause: cause.map(|cause| clip(&masked(&cause, known.secrets), LONGEST)),
+        cause: cause.map(|cause| clip(&mask(&cause, known.secrets), LONGEST)),
         parts,
         hints,
     }
@@ -196,13 +196,6 @@ pub fn log_wanted(seen: &Observation, shape: Option<&Shape>) -> Option<LogWanted
 #[must_use]
 pub fn checks_wanted(seen: &Observation) -> Vec<String> {
     targets::checks_wanted(seen)
-}
-
-/// A text of a far end without what looks like a credential, and without the values of secrets.
-fn masked(text: &str, secrets: &[Secret<String>]) -> String {
-    let mut text = redact(text);
-    hide(&mut text, secrets);
-    text
 }
 
 /// A text that is too long loses its middle, between words: AWS says what was done first, and what went wrong last.

@@ -4,10 +4,8 @@
 
 use super::{TaskDefinition, name_of};
 use crate::secret::Secret;
-use crate::secret::redact::secret_arguments;
+use crate::secret::redact::environment_values;
 use serde_json::Value;
-use std::cmp::Reverse;
-use std::collections::BTreeMap;
 
 /// A task definition without its values.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -103,19 +101,19 @@ impl TaskDefinition {
         }
     }
 
-    /// The values of environment variables whose names say that they are secret, for whoever shows texts of tasks.
+    /// The values of environment variables that no text may show, for whoever shows texts of tasks; the longest first.
     #[must_use]
     pub fn secret_values(&self) -> Vec<Secret<String>> {
-        let of_container = |definition| {
-            let variables: BTreeMap<String, String> = list(definition, "environment")
-                .filter_map(|variable| Some((name_of(variable)?.to_owned(), text(variable, "value")?)))
-                .collect();
-            secret_arguments(&variables)
-        };
-        let mut values: Vec<Secret<String>> = self.definitions().flat_map(of_container).collect();
-        // A value may be a part of another one.
-        values.sort_by_key(|value| Reverse(value.expose().len()));
-        values
+        let variables: Vec<(String, String)> = self
+            .definitions()
+            .flat_map(|definition| list(definition, "environment"))
+            .filter_map(|variable| Some((name_of(variable)?.to_owned(), text(variable, "value")?)))
+            .collect();
+        environment_values(
+            variables
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.as_str())),
+        )
     }
 
     fn container(&self, definition: &Value) -> Option<ContainerShape> {

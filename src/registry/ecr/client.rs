@@ -59,6 +59,23 @@ pub enum TagMutability {
     Unrecognised(String),
 }
 
+impl EcrRepository {
+    /// The repository that an image's reference names, which nobody has looked at.
+    #[must_use]
+    pub fn unseen(image: &ImageRef, account: &str) -> Self {
+        Self {
+            name: image.repository.clone(),
+            account: Some(account.to_owned()),
+            uri: ImageRef {
+                tag: None,
+                digest: None,
+                ..image.clone()
+            },
+            mutability: TagMutability::Unrecognised("unknown".to_owned()),
+        }
+    }
+}
+
 /// What to do about a repository that does not exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IfMissing {

@@ -13,7 +13,6 @@ use crate::ecs::observation::Observation;
 use crate::ecs::rollout::{Doubt, Loss};
 use crate::ecs::service::ServiceError;
 use crate::failure::{Failure, chain};
-use crate::secret::Secret;
 use crate::shutdown::Urgency;
 use crate::stage::Tools;
 use std::collections::BTreeSet;
@@ -30,12 +29,12 @@ impl Lost {
         let comparison = prepared.comparison(Some(&begun.revision));
         let gathered = self.look_closer(tools, prepared, &comparison).await;
         let deployed = Some((begun.ours.deployment.as_str(), begun.revision.as_str()));
-        let (secrets, old_events) = (prepared.wanted.secret_values(), begun.baseline().events);
+        let old_events = begun.baseline().events;
         let account = Account {
             deployed,
             service_deployment: self.watched.service_deployment(),
             gathered: gathered.as_ref(),
-            ..self.account(prepared, &comparison, &secrets, &old_events)
+            ..self.account(prepared, &comparison, &old_events)
         };
         if run.deploy.on_failure == OnFailure::Leave || !self.loss.leaves_new_revision() {
             return account.failure(None);
@@ -55,10 +54,10 @@ impl Lost {
     ) -> Failure {
         let comparison = prepared.comparison(None);
         let gathered = self.look_closer(tools, prepared, &comparison).await;
-        let (secrets, old_events) = (prepared.wanted.secret_values(), begun.baseline().events);
+        let old_events = begun.baseline().events;
         let account = Account {
             gathered: gathered.as_ref(),
-            ..self.account(prepared, &comparison, &secrets, &old_events)
+            ..self.account(prepared, &comparison, &old_events)
         };
         account.failure(None)
     }
@@ -68,7 +67,6 @@ impl Lost {
         &'a self,
         prepared: &'a Prepared,
         comparison: &'a Comparison,
-        secrets: &'a [Secret<String>],
         old_events: &'a BTreeSet<String>,
     ) -> Account<'a> {
         Account {
@@ -82,7 +80,7 @@ impl Lost {
             last_seen: self.last_seen.as_ref(),
             old_events,
             comparison,
-            secrets,
+            secrets: prepared.hidden.values(),
             gathered: None,
         }
     }

@@ -10,8 +10,10 @@ mod back;
 mod begin;
 mod close;
 mod definitions;
+pub(in crate::stage) mod hidden;
 mod loss;
 mod outcome;
+mod pin;
 pub(in crate::stage) mod prepare;
 pub(in crate::stage) mod record;
 mod registrations;
@@ -31,6 +33,7 @@ use crate::failure::Failure;
 use crate::name::ServiceName;
 use crate::shutdown::Urgency;
 use definitions::Images;
+use hidden::Hidden;
 use registrations::Registrations;
 use roll::roll;
 
@@ -73,6 +76,7 @@ async fn deploy_all(tools: &Tools, plan: &DeployPlan) -> Result<Vec<Deployed>, F
         |kind| Failure::new(kind, "stopped before any service was changed").left("nothing was changed");
     let prepare = async {
         let definitions = definitions::read(tools, &plan.deploy.source).await?;
+        let definitions = pin::all(tools, definitions).await?;
         let prepared = prepare::all(tools, plan, &definitions).await?;
         let tasks = task::prepare::all(tools, plan, &definitions, &prepared).await?;
         let services = prepared.iter().map(|prepared| &prepared.images);
@@ -80,7 +84,7 @@ async fn deploy_all(tools: &Tools, plan: &DeployPlan) -> Result<Vec<Deployed>, F
         definitions::all_taken(&definitions, &taken)?;
         Ok((prepared, tasks.due))
     };
-    let (prepared, tasks) = tokio::select! {
+    let (mut prepared, tasks) = tokio::select! {
         biased;
         kind = tools.shutdown.reached(Urgency::WindDown) => return Err(stopped(kind)),
         prepared = prepare => prepared.map_err(|failure: Failure| match failure.left {
@@ -91,8 +95,16 @@ async fn deploy_all(tools: &Tools, plan: &DeployPlan) -> Result<Vec<Deployed>, F
     if let (_, Some(kind)) = tools.shutdown.asked() {
         return Err(stopped(kind));
     }
-    let registrations = Registrations::default();
-    let before = task::run_all(tools, &registrations, &prepared, &tasks).await?;
-    let rolled = roll(tools, &plan.deploy, &prepared, &registrations, &before.revisions).await;
-    rolled.map_err(|failure| before.told_in(failure))
+    let hidden = Hidden::of(&prepared, &tasks);
+    let tools = &hidden.in_all_of(tools);
+    for service in &mut prepared {
+        service.hidden = hidden.clone();
+    }
+    let change = async {
+        let registrations = Registrations::default();
+        let before = task::run_all(tools, &registrations, &prepared, &tasks).await?;
+        let rolled = roll(tools, &plan.deploy, &prepared, &registrations, &before.revisions).await;
+        rolled.map_err(|failure| before.told_in(failure))
+    };
+    change.await.map_err(|failure| hidden.failure(failure))
 }

@@ -2,6 +2,7 @@
 
 use super::DeployPlan;
 use super::definitions::{Images, choose};
+use super::hidden::Hidden;
 use crate::aws::sort::Sorted;
 use crate::config::settings::{DeploySettings, ServiceSettings, Until};
 use crate::ecs::diagnosis::{Comparison, Revision};
@@ -44,6 +45,8 @@ pub(super) struct Prepared {
     pub(super) images: Images,
     /// The digests that prove each image that has one.
     pub(super) expected: BTreeMap<ContainerName, Expected>,
+    /// What no text of the deploy may show, once all of it is prepared.
+    pub(super) hidden: Hidden,
 }
 
 /// Prepares every service, or says what is wrong with the first.
@@ -114,10 +117,6 @@ async fn prepare(
         for (container, image) in &images {
             if let Some(digests) = ecs.expected(image).await {
                 expected.insert(container.clone(), digests);
-            } else {
-                tools.tell.tell(Event::Warning(format!(
-                    "container `{container}`: `{image}` has no digest, so what runs cannot be proven"
-                )));
             }
         }
         let diff = running.diff(&wanted);
@@ -134,6 +133,7 @@ async fn prepare(
             diff,
             images,
             expected,
+            hidden: Hidden::default(),
         })
     };
     before

@@ -49,12 +49,7 @@ pub(super) fn began(tools: &Tools, deploy: &DeploySettings, watch: &Watch<'_>) {
         task_definition: document(told_of),
         previous_task_definition: previous.and_then(document),
     };
-    let secrets = [&prepared.wanted, &prepared.running];
-    let secrets = secrets
-        .into_iter()
-        .flat_map(TaskDefinition::secret_values)
-        .collect();
-    tools.record.service(head, &baseline.events, secrets);
+    tools.record.service(head, &baseline.events);
 }
 
 /// Records what became of a service. One that another's failure took with it has no exit code, whatever it was before.

@@ -3,6 +3,7 @@
 
 use super::Deployed;
 use super::definitions::Images;
+use super::hidden::Hidden;
 use super::prepare::{Prepared, cannot_ask};
 use super::roll::take_up;
 use crate::config::settings::{DeploySettings, OnFailure, OnFirstFailure, Until};
@@ -46,7 +47,7 @@ async fn resume_all(
         ..failure.left(GOES_ON)
     };
     let each = resume.services.iter().map(|earlier| prepare(tools, earlier));
-    let prepared = tokio::select! {
+    let mut prepared = tokio::select! {
         biased;
         kind = tools.shutdown.reached(Urgency::WindDown) => {
             return Err(again(Failure::new(kind, "stopped before the watch was taken up")));
@@ -54,7 +55,13 @@ async fn resume_all(
         prepared = try_join_all(each) => prepared.map_err(again)?,
     };
     let deploy = wished(deploy, &resume.wishes);
-    take_up(tools, &deploy, &prepared, &resume.services).await
+    let hidden = Hidden::of(&prepared, &[]);
+    for service in &mut prepared {
+        service.hidden = hidden.clone();
+    }
+    let tools = &hidden.in_all_of(tools);
+    let outcome = take_up(tools, &deploy, &prepared, &resume.services).await;
+    outcome.map_err(|failure| hidden.failure(failure))
 }
 
 /// The settings that a token carries.
@@ -145,6 +152,7 @@ async fn prepare(tools: &Tools, earlier: &UnderWay) -> Result<Prepared, Failure>
             diff: Diff::default(),
             images,
             expected,
+            hidden: Hidden::default(),
         })
     };
     found.await.map_err(|failure: Failure| failure.place(place))

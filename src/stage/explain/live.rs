@@ -1,8 +1,8 @@
 //! A live service's last deployment: looked at with read-only calls, recorded, and judged as any capture.
 
-use super::{Explained, From, explain};
+use super::{Explained, From, Standing, explain};
 use crate::ecs::answers::last::{Last, last};
-use crate::ecs::capture::{Asked, Capture, Closing, End, Head, Header, Recorded, Told, replay};
+use crate::ecs::capture::{Asked, Capture, Change, Closing, End, Head, Header, Recorded, Step, Told, replay};
 use crate::ecs::diagnosis::could_not_look;
 use crate::ecs::observation::revision_name;
 use crate::ecs::rollout::{Goal, Policy, Verdict, WaitingOn};
@@ -11,8 +11,11 @@ use crate::ecs::task_definition::TaskDefinition;
 use crate::failure::{Failure, Kind};
 use crate::name::{ImageRef, ServiceName};
 use crate::report::event::Event;
+use crate::secret::Secret;
+use crate::secret::redact::{mask, unless_public};
 use crate::shutdown::Urgency;
 use crate::stage::Tools;
+use crate::stage::deploy::hidden::masked;
 use crate::stage::deploy::prepare::cannot_ask;
 use crate::stage::deploy::record::document;
 use std::collections::{BTreeMap, BTreeSet};
@@ -56,7 +59,7 @@ pub async fn live(tools: &Tools, plans: &[LivePlan]) -> Result<Vec<Explained>, F
 }
 
 async fn one(tools: &Tools, plan: &LivePlan) -> Result<Vec<Explained>, Failure> {
-    let recorded = look(tools, plan).await?;
+    let (recorded, hidden) = look(tools, plan).await?;
     let capture = Capture {
         header: Header::current(),
         services: vec![recorded],
@@ -67,7 +70,10 @@ async fn one(tools: &Tools, plan: &LivePlan) -> Result<Vec<Explained>, Failure> 
         cut: false,
         unknown: 0,
     };
-    let explained = explain(&capture, &[], From::Live)?;
+    let explained: Vec<Explained> = explain(&capture, &[], From::Live)?
+        .into_iter()
+        .map(|found| without(found, &hidden))
+        .collect();
     for found in &explained {
         if let Some(exit_code) = found.exit_code() {
             tools.record.told(|| Told {
@@ -79,7 +85,33 @@ async fn one(tools: &Tools, plan: &LivePlan) -> Result<Vec<Explained>, Failure> 
     Ok(explained)
 }
 
-async fn look(tools: &Tools, plan: &LivePlan) -> Result<Recorded, Failure> {
+/// What is told without the values of the environment.
+fn without(found: Explained, values: &[Secret<String>]) -> Explained {
+    let standing = match found.standing {
+        Standing::Lost(word, failure) => Standing::Lost(word, masked(failure, values)),
+        Standing::Waiting { on, trouble, left } => Standing::Waiting {
+            on,
+            trouble: trouble.map(|failure| masked(failure, values)),
+            left,
+        },
+        other @ (Standing::Healthy(_) | Standing::Ended(_) | Standing::GivenUp(_)) => other,
+    };
+    let step = |step: Step| match step.change {
+        Change::News(text) => Step {
+            change: Change::News(mask(&text, values)),
+            ..step
+        },
+        Change::Waiting(_) | Change::Blind(_) => step,
+    };
+    Explained {
+        standing,
+        steps: found.steps.into_iter().map(step).collect(),
+        ..found
+    }
+}
+
+/// What was seen of a service, and the values that no text may show.
+async fn look(tools: &Tools, plan: &LivePlan) -> Result<(Recorded, Vec<Secret<String>>), Failure> {
     let aws = tools.aws.get().await?;
     let name = &plan.service;
     let ecs = Ecs::new(aws.clone(), &plan.cluster, name.as_str());
@@ -111,11 +143,18 @@ async fn look(tools: &Tools, plan: &LivePlan) -> Result<Recorded, Failure> {
     };
     let definition = definition(tools, &ecs, name, &last).await;
     let head = head(plan, &last, definition.as_ref(), &ecs).await;
-    let secrets = definition
+    let values = definition
         .iter()
         .flat_map(|(_, one)| one.secret_values())
         .collect();
-    tools.record.service(head.clone(), &last.old_events, secrets);
+    let named = Head {
+        task_definition: None,
+        ..head.clone()
+    };
+    let public = [serde_json::to_string(&named).unwrap_or_default()];
+    let hidden = unless_public(values, &public);
+    tools.record.hide(hidden.clone());
+    tools.record.service(head.clone(), &last.old_events);
     let mut recorded = Recorded {
         head: Head {
             old_events: last.old_events.clone(),
@@ -155,7 +194,7 @@ async fn look(tools: &Tools, plan: &LivePlan) -> Result<Recorded, Failure> {
                     gathered,
                 });
             }
-            return Ok(recorded);
+            return Ok((recorded, hidden));
         }
         let _ = tools.clock.pause(BETWEEN_LOOKS, &tools.shutdown).await;
     }

@@ -296,8 +296,8 @@ async fn diagnosis(tools: &Tools, running: &Running<'_>, seen: Option<&Task>) ->
         ours: Some(Revision { name, shape }),
         previous: None,
     };
-    let secrets = definition.secret_values();
-    diagnose(gathered.known(&seen, &BTreeSet::new(), &comparison, &secrets))
+    let secrets = running.service.hidden.values();
+    diagnose(gathered.known(&seen, &BTreeSet::new(), &comparison, secrets))
 }
 
 fn place(running: &Running<'_>) -> String {

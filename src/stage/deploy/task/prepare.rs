@@ -27,8 +27,8 @@ pub(in crate::stage::deploy) struct PreparedTask {
     /// The place of its service among the prepared ones.
     pub(super) service: usize,
     /// What to register for it alone; none if it runs the service's revision.
-    pub(super) own: Option<TaskDefinition>,
-    pub(super) overrides: Overrides,
+    pub(in crate::stage::deploy) own: Option<TaskDefinition>,
+    pub(in crate::stage::deploy) overrides: Overrides,
     pub(super) policy: Policy,
     pub(super) started_by: String,
 }
@@ -104,16 +104,7 @@ async fn task(
     }
     let expected = match (&own, images.get(&container)) {
         (None, _) => service.expected.get(&container).cloned(),
-        (Some(_), Some(image)) => {
-            let expected = service.ecs.expected(image).await;
-            if expected.is_none() {
-                tools.tell.tell(Event::Warning(format!(
-                    "task `{}`: `{image}` has no digest, so what runs cannot be proven",
-                    settings.name
-                )));
-            }
-            expected
-        }
+        (Some(_), Some(image)) => service.ecs.expected(image).await,
         (Some(_), None) => None,
     };
     let essential = essential(definition)
