@@ -136,7 +136,7 @@ impl Journal {
         let [request, answer] = documents;
         let request = show_body(entry.request_body, request, &inner.values);
         let answer = show_body(entry.body, answer, &inner.values);
-        let mut line = shown(entry, request, answer).to_string();
+        let mut line = shown(entry, &request, &answer).to_string();
         line.push('\n');
         inner.file.write_all(line.as_bytes())?;
         inner.file.flush()
@@ -184,7 +184,7 @@ impl Body {
     }
 }
 
-fn shown(entry: &Entry<'_>, request: Value, answer: Value) -> Value {
+fn shown(entry: &Entry<'_>, request: &Value, answer: &Value) -> Value {
     json!({
         "time": entry.time,
         "service": entry.service,

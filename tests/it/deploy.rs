@@ -696,7 +696,10 @@ async fn a_tag_of_ecr_is_deployed_as_the_digest_that_it_stands_for() {
     )
     .await;
     let pinned = format!("{}@{DIGEST}", TAGGED.trim_end_matches(":v2"));
-    assert_eq!(run.result.as_ref().unwrap()[0].images, [pinned.clone()]);
+    assert_eq!(
+        run.result.as_ref().unwrap()[0].images,
+        std::slice::from_ref(&pinned)
+    );
     let note = format!("container `web`: `{TAGGED}` is now `{pinned}`, which is deployed");
     assert!(run.events.contains(&Event::Note(note)), "{:?}", run.events);
 }

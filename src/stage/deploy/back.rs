@@ -231,7 +231,7 @@ impl Way<'_> {
     fn under_way(&self, failures: Option<String>) -> Undone {
         Undone::UnderWay {
             revision: self.revision.clone(),
-            service: self.last.clone(),
+            service: self.last.clone().map(Box::new),
             failures,
         }
     }

@@ -2,6 +2,7 @@
 
 use super::prepare::Prepared;
 use super::task::prepare::PreparedTask;
+use crate::ecs::task_definition::TaskDefinition;
 use crate::failure::Failure;
 use crate::report::event::{Event, Tell};
 use crate::secret::Secret;
@@ -22,7 +23,7 @@ impl Hidden {
             values.extend(
                 [&service.wanted, &service.running]
                     .into_iter()
-                    .flat_map(|one| one.secret_values()),
+                    .flat_map(TaskDefinition::secret_values),
             );
             public.extend([
                 service.name.to_string(),
@@ -32,7 +33,7 @@ impl Hidden {
             public.extend(service.images.values().map(ToString::to_string));
         }
         for task in tasks {
-            values.extend(task.own.iter().flat_map(|own| own.secret_values()));
+            values.extend(task.own.iter().flat_map(TaskDefinition::secret_values));
             let variables = task
                 .overrides
                 .containers

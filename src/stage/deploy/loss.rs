@@ -143,7 +143,7 @@ fn aftermath(prepared: &Prepared, left: String, undone: Undone, revision: &str) 
             service,
             failures,
         } => {
-            let left = service.as_ref().map_or(left, running);
+            let left = service.as_deref().map_or(left, running);
             let left = format!(
                 "{left}; ECS was asked to bring `{revision}` back and was still at it when last seen"
             );

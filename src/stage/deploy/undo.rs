@@ -25,7 +25,7 @@ pub(super) enum Undone {
         /// `family:revision` that comes back.
         revision: String,
         /// The last look, if there was one.
-        service: Option<Service>,
+        service: Option<Box<Service>>,
         /// What keeps its own tasks from running, if they fail, too.
         failures: Option<String>,
     },

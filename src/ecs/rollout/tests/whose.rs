@@ -99,7 +99,7 @@ fn what_was_there_before_ours_comes_back_and_supersedes_nobody() {
     assert!(matches!(judge(&seen), Verdict::Lost(Loss::RollingBack { .. })));
     // One that nobody knows is ECS's if an event says so.
     edit(&mut seen, |service| {
-        service.deployments[0].id = "ecs-svc/5".to_owned()
+        service.deployments[0].id = "ecs-svc/5".to_owned();
     });
     assert!(matches!(judge(&seen), Verdict::Lost(Loss::Superseded { .. })));
     edit(&mut seen, |service| {
@@ -130,7 +130,7 @@ fn a_failure_that_is_over_leaves_a_slow_rollout_a_slow_one() {
     };
     let mut bakes = crashed(3);
     edit(&mut bakes, |service| {
-        service.configuration.bake = Some(Duration::from_secs(600))
+        service.configuration.bake = Some(Duration::from_secs(600));
     });
     assert!(
         matches!(
