@@ -91,7 +91,7 @@ impl Kind {
             Self::Usage => "usage or configuration: nothing was done",
             Self::Input => "an input is missing or unreadable (artifact, imagedefinitions.json, Dockerfile)",
             Self::Build => "the image did not build",
-            Self::Registry => "the registry refused, or the digest did not match",
+            Self::Registry => "the registry refused, or the digest did not match or could not be had",
             Self::Refused => "AWS refused the change: nothing changed",
             Self::RolloutFailed => {
                 "the rollout failed and the new revision is still there (no rollback happened)"

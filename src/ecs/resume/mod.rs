@@ -1,7 +1,7 @@
 //! The token that a rollout under way is taken up again by: all that a later process needs to go on watching it, and to
 //! come to the verdict that the first would have come to. It holds names, ids and prints of ids, and no secret.
 //!
-//! `sw1.PAYLOAD.CHECK`: the version, what [`packed`] makes of the run in base64url, and the first digits of its SHA-256.
+//! `sw1.PAYLOAD.CHECK`: the version, what `packed` makes of the run in base64url, and the first digits of its SHA-256.
 
 use super::observation::{Deployment, DeploymentStatus, RolloutState, Service, ServiceEvent, revision_name};
 use super::rollout::Goal;
