@@ -35,6 +35,10 @@ impl Failures {
                 signature: signature(task),
                 nature: nature::of_task(task),
             };
+            // A look that leaves out the containers says less than an earlier one did.
+            if task.containers.is_empty() && self.by_task.contains_key(&task.id) {
+                continue;
+            }
             let lasts = reason.nature != Nature::Passing;
             if self.by_task.insert(task.id.clone(), reason).is_none() && lasts {
                 self.newest = self.newest.max(at);

@@ -34,11 +34,9 @@ impl Rollout {
         }
     }
 
-    /// Remembers what later looks may miss.
-    fn note(&mut self, ours: Option<&Deployment>, service: &Service, seen: &Observation) {
-        self.memory.appeared |= ours.is_some();
-        self.memory.service_deployments_seen |= self.our_service_deployment(seen).is_some();
-        // Refused for good, it is not asked again: what it said once must not be waited for.
+    /// Remembers that service deployments may not be seen, also of a look whose service is from the past. Refused for
+    /// good, they are not asked for again: what they said once must not be waited for.
+    pub(super) fn note_refusal(&mut self, seen: &Observation) {
         let refused = |blind: &Blind| {
             blind.action.ends_with("ServiceDeployments")
                 && matches!(blind.why, BlindReason::Denied | BlindReason::Unsupported)
@@ -46,6 +44,13 @@ impl Rollout {
         if seen.blind.iter().any(refused) {
             self.memory.service_deployments_seen = false;
         }
+    }
+
+    /// Remembers what later looks may miss.
+    fn note(&mut self, ours: Option<&Deployment>, service: &Service, seen: &Observation) {
+        self.memory.appeared |= ours.is_some();
+        self.memory.service_deployments_seen |= self.our_service_deployment(seen).is_some();
+        self.note_refusal(seen);
         if ours.is_some_and(|ours| ours.status == DeploymentStatus::Primary) {
             self.memory.vanished = 0;
             let others = service.deployments.iter().map(|other| &other.id);

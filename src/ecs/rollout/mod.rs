@@ -257,6 +257,7 @@ impl Rollout {
             ServiceStatus::Unrecognised(value) => return unknown("service status", Some(value)),
         }
         if self.memory.freshness.is_past(service) {
+            self.note_refusal(seen);
             return Verdict::Wait(WaitingOn::SecondLook);
         }
         let service = &*self.memory.caution.heed(service);

@@ -84,6 +84,8 @@ const LASTING: &[&str] = &[
 #[must_use]
 pub fn of_task(task: &Task) -> Nature {
     match &task.stop_code {
+        // Which container it was, and how it ended, is not told: tasks that say no more are not known to be alike.
+        Some(StopCode::EssentialContainerExited) if task.containers.is_empty() => Nature::Unclear,
         Some(StopCode::EssentialContainerExited) if task.ran_for.is_none_or(|ran| ran <= SHORT_LIFE) => {
             Nature::Lasting
         }

@@ -108,7 +108,7 @@ fn unseen(seen: &Observation, vouched: Vouched) -> Result<(), Verdict> {
 }
 
 /// Whether a load balancer calls a task's target healthy; none if it was not seen, is not checked, or says
-/// nothing that is understood.
+/// nothing that is understood. A task is registered after it started, so one that is not listed may be yet.
 pub(super) fn serves(attachment: &Attachment, task: &Task, seen: &Observation) -> Option<bool> {
     let groups = groups(attachment, seen);
     if groups.is_empty() || task.address.is_none() {
@@ -129,10 +129,11 @@ pub(super) fn serves(attachment: &Attachment, task: &Task, seen: &Observation) -
         .any(|group| is_healthy_target(group, attachment, task))
     {
         Some(true)
-    } else if targets.any(unknown) {
+    } else if targets.clone().any(unknown) {
         None
     } else {
-        Some(false)
+        let listed = targets.any(|target| task.address.as_ref() == Some(&target.id));
+        listed.then_some(false)
     }
 }
 

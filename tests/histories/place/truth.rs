@@ -91,8 +91,17 @@ impl Place {
         self.learn_origins();
         let right = self.right();
         for (id, job) in &self.runner.jobs {
+            let state = || {
+                let target = TargetId {
+                    id: job.address.to_string(),
+                    port: PORT,
+                };
+                let health = self.world.elb.health(self.target_group.as_ref()?, &target);
+                Some(health?.state)
+            };
             if self.started_by.get(id) != Some(&self.ours) {
-                truth.old += u64::from(job.ended.is_none() && meant.contains(id));
+                let drains = state().is_some_and(|state| state == "draining");
+                truth.old += u64::from(job.ended.is_none() && meant.contains(id) || drains);
                 continue;
             }
             if !job.runs() || !meant.contains(id) {
@@ -104,14 +113,7 @@ impl Place {
                 Some(_) => {}
             }
             let checked = self.script.check.is_none() || job.passes == Some(true);
-            let served = self.target_group.as_ref().is_none_or(|group| {
-                let target = TargetId {
-                    id: job.address.to_string(),
-                    port: PORT,
-                };
-                let health = self.world.elb.health(group, &target);
-                health.is_some_and(|health| health.state == "healthy")
-            });
+            let served = self.target_group.is_none() || state().is_some_and(|state| state == "healthy");
             let ran_for = |time: Duration| job.started.is_some_and(|started| self.now >= started + time);
             let is_checked = self.script.check.is_some() || self.target_group.is_some();
             let stayed = (completed && job.started <= self.completed) || is_checked || ran_for(STAYS);

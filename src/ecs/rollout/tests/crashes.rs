@@ -189,6 +189,40 @@ fn a_task_whose_health_is_not_told_keeps_the_wait_alive() {
             "{state:?}: {verdict:?}"
         );
     }
+    balanced.target_groups = vec![TargetGroup {
+        arn: GROUP.to_owned(),
+        targets: vec![target("8", "unhealthy")],
+    }];
+    let verdict = judge(policy(), &balanced);
+    assert!(
+        matches!(verdict, Verdict::Wait(_)),
+        "its target is not listed yet: {verdict:?}"
+    );
+}
+
+#[test]
+fn failures_whose_containers_are_left_out_are_not_taken_for_the_same_one() {
+    let crashed = |codes: &[i32], told: bool| {
+        let mut seen = unbroken(|_| {});
+        let tasks = codes.iter().zip(1..).map(|(code, at)| {
+            let mut task = exited(&format!("t{at}"), *code);
+            if !told {
+                task.containers.clear();
+            }
+            task
+        });
+        seen.tasks = Some(tasks.collect());
+        seen
+    };
+    let codes = [1, 137, 3];
+    for looks in [
+        vec![crashed(&codes[..2], true), crashed(&codes, false)],
+        vec![crashed(&codes, false)],
+    ] {
+        assert!(matches!(waits(&looks), WaitingOn::FailingTasks { failed: 3, .. }));
+    }
+    let looks = [crashed(&[1, 1], true), crashed(&[1, 1, 1], true)];
+    assert!(matches!(lost(&looks), Loss::CannotStart { times: 3, .. }));
 }
 
 #[test]

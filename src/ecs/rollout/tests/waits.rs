@@ -175,6 +175,41 @@ fn traffic_must_have_moved_and_its_share_is_told() {
 }
 
 #[test]
+fn a_refusal_counts_though_the_service_of_its_look_is_from_the_past() {
+    let at = |told: bool| {
+        let mut seen = done();
+        edit(&mut seen, |service| {
+            service.strategy = Strategy::BlueGreen;
+            service.events = vec![event(
+                "e1",
+                "(service web) has started 2 tasks: (task a) (task b).",
+            )];
+            service.deployments[0].rollout = Some(if told {
+                RolloutState::InProgress
+            } else {
+                RolloutState::Completed
+            });
+        });
+        if told {
+            theirs(&mut seen, "IN_PROGRESS", |_| {});
+        }
+        seen
+    };
+    let mut refused = look(before(2));
+    refused.blind.push(Blind {
+        action: "ecs:ListServiceDeployments".to_owned(),
+        why: BlindReason::Unsupported,
+    });
+    let looks = [at(true), refused, at(false)];
+    assert_eq!(waits(&looks[..2]), WaitingOn::SecondLook);
+    assert_eq!(
+        last(policy(), &looks),
+        Verdict::Healthy,
+        "what cannot be asked again is not waited for"
+    );
+}
+
+#[test]
 fn a_strategy_that_only_the_service_deployment_knows_counts() {
     let of = settled(|seen| {
         theirs(seen, "IN_PROGRESS", |theirs| {
