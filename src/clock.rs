@@ -29,6 +29,8 @@ struct Face {
     /// When each pause ends, and its number.
     sleepers: BTreeSet<(Duration, u64)>,
     pauses: u64,
+    /// Whether [`Clock::reaches`] ends once pauses have moved the clock so far.
+    punctual: bool,
 }
 
 impl VirtualClock {
@@ -40,8 +42,19 @@ impl VirtualClock {
                 now,
                 sleepers: BTreeSet::new(),
                 pauses: 0,
+                punctual: false,
             }),
         })
+    }
+
+    /// From now on [`Clock::reaches`] ends as on the machine's clock: when a pause beside it ends at the same instant, both
+    /// end, and what follows the pause comes too late.
+    pub fn be_punctual(&self) {
+        self.face().punctual = true;
+    }
+
+    fn is_punctual(&self) -> bool {
+        self.face().punctual
     }
 
     /// The instant, counted from the Unix epoch.
@@ -111,11 +124,16 @@ impl Clock {
         }
     }
 
-    /// Waits until the clock shows `instant`, beside something that may take too long. A virtual clock never gets there:
-    /// it stands still while something else is awaited.
+    /// Waits until the clock shows `instant`, beside something that may take too long. A virtual clock does not get there
+    /// unless it is punctual: it stands still while something else is awaited.
     pub async fn reaches(&self, instant: Duration) {
         match self {
             Self::System => tokio::time::sleep(instant.saturating_sub(self.now())).await,
+            Self::Virtual(clock) if clock.is_punctual() => {
+                while clock.now() < instant {
+                    tokio::task::yield_now().await;
+                }
+            }
             Self::Virtual(_) => std::future::pending().await,
         }
     }
@@ -168,6 +186,29 @@ mod tests {
             Pause::Passed
         );
         assert_eq!(clock.now(), Duration::from_secs(670));
+    }
+
+    #[tokio::test]
+    async fn only_a_punctual_clock_reaches_an_instant_and_not_before_a_pause_moves_it() {
+        let instant = Duration::from_secs(20);
+        for punctual in [true, false] {
+            let shared = VirtualClock::starting_at(Duration::ZERO);
+            if punctual {
+                shared.be_punctual();
+            }
+            let clock = Clock::Virtual(shared);
+            let never = Shutdown::never();
+            let ended = tokio::select! {
+                biased;
+                () = clock.reaches(instant) => clock.now(),
+                () = async {
+                    let _ = clock.pause(instant, &never).await;
+                    let _ = clock.pause(instant, &never).await;
+                } => clock.now(),
+            };
+            assert_eq!(ended < instant * 2, punctual);
+            assert!(ended >= instant);
+        }
     }
 
     #[tokio::test]

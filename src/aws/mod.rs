@@ -2,6 +2,7 @@
 //!
 //! Leaves to others what a refusal means for a story; [`sort`] only says of which sort it is.
 
+mod head;
 pub mod patience;
 pub mod sort;
 

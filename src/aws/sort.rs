@@ -6,7 +6,7 @@ use crate::failure::{Failure, Kind};
 use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_runtime_api::http::Response;
-use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_smithy_types::error::metadata::{ErrorMetadata, ProvideErrorMetadata};
 use aws_types::request_id::RequestId;
 use std::error::Error;
 
@@ -169,9 +169,9 @@ impl Sorted {
 /// An answer that has a status, and nothing of AWS's that could be read.
 #[derive(Debug, thiserror::Error)]
 #[error("HTTP {status}, {}", if is_success(*status) { "and the answer cannot be read" } else { "in an answer that is not AWS's" })]
-struct Unreadable {
-    status: u16,
-    source: Box<dyn Error + Send + Sync>,
+pub(super) struct Unreadable {
+    pub(super) status: u16,
+    pub(super) source: Option<Box<dyn Error + Send + Sync>>,
 }
 
 /// An answer that can be read, and lacks what the operation always answers with.
@@ -220,7 +220,7 @@ impl CallError {
                 (Some(answer), _) => answer.into(),
                 (None, Symptom::Answer { status, .. }) if status > 0 => Box::new(Unreadable {
                     status,
-                    source: error.into_source().unwrap_or_else(Into::into),
+                    source: unread(error),
                 }),
                 // The SDK's wrapper says only "dispatch failure"; what it wraps says more.
                 (None, _) => error.into_source().unwrap_or_else(Into::into),
@@ -292,6 +292,21 @@ fn answer<E: ProvideErrorMetadata>(error: &SdkError<E, Response>) -> Option<Stri
     } else {
         format!("{code}: {message}")
     })
+}
+
+/// Why an answer is of no use. Of one that it can read, the SDK has only a Rust value to show, and perhaps a message in it.
+fn unread<E>(error: SdkError<E, Response>) -> Option<Box<dyn Error + Send + Sync>>
+where
+    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+{
+    let mut next = Some(&error as &(dyn Error + 'static));
+    while let Some(cause) = next {
+        match cause.downcast_ref::<ErrorMetadata>() {
+            Some(read) => return read.message().map(Into::into),
+            None => next = cause.source(),
+        }
+    }
+    Some(error.into_source().unwrap_or_else(Into::into))
 }
 
 fn symptom<E: ProvideErrorMetadata + Error + 'static>(error: &SdkError<E, Response>) -> Symptom<'_> {

@@ -83,6 +83,10 @@ const REGION: &str = "eu-west-1";
 /// What a dry run leaves, however it ends.
 const NOTHING_LEFT: &str = "nothing: the sandbox and its containers are removed";
 
+/// Why a dry run cannot say what a tag stands for.
+const NO_TAGS: &str =
+    "a dry run asks no real registry: it knows the tags of ECR in its own region, with `--simulated`";
+
 /// How many times faster than Fargate the sandbox's ECS is with real containers: a laptop's user waits for it.
 const SPEED: f64 = 10.0;
 
@@ -315,7 +319,11 @@ impl Inside<'_> {
             services: settings.services.clone(),
             tasks: settings.tasks.clone(),
         };
-        let deployed = deploy::deploy(tools, &plan).await?;
+        let deployed = deploy::deploy(tools, &plan).await;
+        let deployed = deployed.map_err(|failure| match failure.kind {
+            Kind::Registry => failure.hint(NO_TAGS),
+            _ => failure,
+        })?;
         Ok(DryRun { built, deployed })
     }
 

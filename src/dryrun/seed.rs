@@ -1,7 +1,9 @@
 //! Fills an empty sandbox with what a run expects to find: cluster, log groups, repositories, load balancer, service.
 
 use crate::aws::Aws;
-use crate::name::{ImageRef, ServiceName};
+use crate::name::{ImageRef, ServiceName, Tag};
+use aws_sdk_ecr::operation::create_repository::CreateRepositoryError;
+use aws_sdk_ecr::operation::put_image::PutImageError;
 use aws_sdk_ecs::types::{
     AssignPublicIp, AwsVpcConfiguration, DeploymentCircuitBreaker, DeploymentConfiguration, LaunchType,
     LoadBalancer, NetworkConfiguration,
@@ -74,6 +76,48 @@ pub async fn cluster(aws: &Aws, name: &str) -> Result<(), SeedError> {
         .await
         .map_err(call("CreateCluster"))?;
     Ok(())
+}
+
+/// Puts an image by tag where a look-up of ECR finds it: an index without images, since nobody pulls it, whose digest
+/// belongs to this reference alone.
+///
+/// # Errors
+/// [`SeedError`] of `CreateRepository` or `PutImage`.
+pub async fn tagged_image(aws: &Aws, image: &ImageRef) -> Result<(), SeedError> {
+    let repository = image.repository.to_string();
+    let created = aws.ecr.create_repository().repository_name(&repository);
+    match created.send().await {
+        Ok(_) => {}
+        Err(error)
+            if error
+                .as_service_error()
+                .is_some_and(CreateRepositoryError::is_repository_already_exists_exception) => {}
+        Err(error) => return Err(call("CreateRepository")(error)),
+    }
+    let index = json!({
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.index.v1+json",
+        "manifests": [],
+        "annotations": { "org.opencontainers.image.ref.name": image.to_string() },
+    });
+    let put = aws.ecr.put_image().repository_name(&repository);
+    let put = put.image_manifest(index.to_string());
+    match put
+        .image_tag(image.tag.as_ref().map_or("latest", Tag::as_str))
+        .send()
+        .await
+    {
+        Ok(_) => Ok(()),
+        // Two containers may have the same image.
+        Err(error)
+            if error
+                .as_service_error()
+                .is_some_and(PutImageError::is_image_already_exists_exception) =>
+        {
+            Ok(())
+        }
+        Err(error) => Err(call("PutImage")(error)),
+    }
 }
 
 /// Creates the log groups that the containers of a task definition write to.

@@ -1,6 +1,7 @@
 //! Puts version 1 in place: the service that the dry run rolls over.
 
 use super::{DryRunRequest, DryRunVerb, NOTHING_LEFT, cluster_of, seed, services_of};
+use crate::artifact::imagedefinitions::Definitions;
 use crate::artifact::store::{self, StoreError};
 use crate::aws::Aws;
 use crate::clock::Pause;
@@ -10,7 +11,7 @@ use crate::ecs::observation::revision_name;
 use crate::ecs::service::{Case, Ecs, Watched};
 use crate::ecs::task_definition::TaskDefinition;
 use crate::failure::{Failure, Kind};
-use crate::name::{Digest, ImageRef};
+use crate::name::{Digest, ImageRef, RegistryHost};
 use crate::report::event::{Event, Phase, Tell};
 use crate::stage::Tools;
 use crate::stage::build::{self, BuildPlan};
@@ -180,6 +181,9 @@ async fn images_before(
     let definitions = store::read_definitions(&tools.aws.get().await?.s3, &settings.deploy.source)
         .await
         .map_err(StoreError::into_failure)?;
+    if request.simulated {
+        put_tagged(tools.aws.get().await?, &definitions).await?;
+    }
     let images = definitions
         .entries()
         .iter()
@@ -195,6 +199,22 @@ async fn images_before(
         })
         .collect();
     Ok((images, !request.simulated))
+}
+
+/// Puts the images by tag of ECR into the sandbox's, which is empty, so that the deploy finds what they stand for. One of
+/// another region is not found all the same: the sandbox is one region, and refuses what is signed for another.
+async fn put_tagged(aws: &Aws, definitions: &Definitions) -> Result<(), Failure> {
+    for image in definitions.entries().iter().map(|definition| &definition.image) {
+        let of_ecr = image
+            .registry
+            .as_ref()
+            .and_then(RegistryHost::ecr_parts)
+            .is_some();
+        if of_ecr && image.digest.is_none() {
+            seed::tagged_image(aws, image).await.map_err(not_seeded)?;
+        }
+    }
+    Ok(())
 }
 
 async fn put_service(

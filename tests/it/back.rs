@@ -2,6 +2,7 @@
 
 use crate::support::{Bench, CLUSTER, SERVICE, Setup, image, task_definition};
 use serde_json::json;
+use slipway::clock::Clock;
 use slipway::config::settings::{OnFailure, OnFirstFailure};
 use slipway::failure::{Failure, Kind};
 use slipway::report::event::{Event, Tell};
@@ -258,6 +259,106 @@ async fn a_revision_that_is_registered_again_to_go_back_waits_for_its_turn() {
     let (outcome, ()) = tokio::join!(deploy(&tools, &plan), somebody);
     let (failure, text) = failed(outcome);
     assert!(failure.left.unwrap().starts_with("`shop:3` is back"), "{text}");
+}
+
+/// A deploy that fails, and is asked to stop on its way back: as it says so, or once the journal shows so many of a call.
+async fn stopped_on_the_way_back(
+    scenario: &str,
+    after: Option<(&str, usize)>,
+    inactive: bool,
+) -> (String, Duration) {
+    let scenario = format!(
+        "[[fate]]\nfamily = \"shop\"\nrevision = 2\ncrash = {{ after-seconds = 1, exit-code = 3 }}\n{scenario}"
+    );
+    let bench = Bench::with_service(&scenario, without_breaker()).await;
+    let (hand, view) = slipway::shutdown::switch();
+    let (send, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let tools = doing(&bench, move |event| {
+        if matches!(event, Event::RollingBack { .. }) {
+            let _ = send.send(());
+        }
+    });
+    let tools = Tools {
+        shutdown: view,
+        ..tools
+    };
+    let plan = bench.version_two();
+    let somebody = async {
+        heard.recv().await.unwrap();
+        if inactive {
+            bench.ask("DeregisterTaskDefinition", &json!({ "taskDefinition": "shop:1" }));
+        }
+        if let Some((call, times)) = after {
+            while bench.journal().iter().filter(|asked| *asked == call).count() < times {
+                tokio::task::yield_now().await;
+            }
+        }
+        hand.raise(Kind::Terminated);
+        bench.tools.clock.now()
+    };
+    let (outcome, asked) = tokio::join!(deploy(&tools, &plan), somebody);
+    let (_, text) = failed(outcome);
+    (text, bench.tools.clock.now().saturating_sub(asked))
+}
+
+#[tokio::test]
+async fn a_stop_ends_the_way_back_within_seconds_whatever_is_silent() {
+    let fault = |operation: &str, rest: &str| {
+        format!("[[fault]]\nservice = \"ecs\"\noperation = \"{operation}\"\n{rest}\n")
+    };
+    const SILENT: &str = "action = \"slow\"\nms = 9000000";
+    let denied = fault("StopServiceDeployment", "action = \"access-denied\"");
+    let unknown = "unknown whether the service wants `shop:2` still or `shop:1` again";
+    let refused = "the rollback was refused, so the service still wants `shop:2`";
+    for (scenario, after, inactive, says) in [
+        (fault("StopServiceDeployment", SILENT), None, false, unknown),
+        (
+            format!(
+                "{denied}{}",
+                fault("DescribeTaskDefinition", &format!("from = 4\n{SILENT}"))
+            ),
+            Some(("ecs:UpdateService", 2)),
+            true,
+            refused,
+        ),
+        (
+            format!(
+                "{denied}{}",
+                fault("RegisterTaskDefinition", &format!("from = 3\n{SILENT}"))
+            ),
+            Some(("ecs:UpdateService", 2)),
+            true,
+            refused,
+        ),
+    ] {
+        let (text, took) = stopped_on_the_way_back(&scenario, after, inactive).await;
+        assert!(text.contains(says), "{scenario}{text}");
+        assert!(took < Duration::from_secs(60), "{took:?}: {scenario}{text}");
+    }
+}
+
+#[tokio::test]
+async fn the_last_look_of_the_way_back_is_not_cut_off_by_its_end() {
+    let scenario = "[[fate]]\nfamily = \"shop\"\nrevision = 1\ntasks = 2\n\
+        [[fate]]\nfamily = \"shop\"\nrevision = 1\ntasks = 1\ncrash = { after-seconds = 1, exit-code = 9 }\n\
+        [[fate]]\nfamily = \"shop\"\nrevision = 1\nnever-starts = true\n\
+        [[fate]]\nfamily = \"shop\"\nrevision = 2\ncrash = { after-seconds = 1, exit-code = 3 }\n";
+    let setup = Setup {
+        percent: Some((0, 100)),
+        ..without_breaker()
+    };
+    let bench = Bench::with_service(scenario, setup).await;
+    let Clock::Virtual(shared) = bench.tools.clock.clone() else {
+        panic!("benches have virtual clocks");
+    };
+    let tools = doing(&bench, move |event| {
+        if matches!(event, Event::RollingBack { .. }) {
+            shared.be_punctual();
+        }
+    });
+    let (_, text) = failed(deploy(&tools, &bench.version_two()).await);
+    assert!(text.contains("was still at it when last seen"), "{text}");
+    assert!(text.contains("tasks of `shop:1` failed, too"), "{text}");
 }
 
 #[tokio::test]

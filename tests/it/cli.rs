@@ -323,6 +323,46 @@ fn with_a_record_the_hint_to_run_again_names_another_file() {
 }
 
 #[test]
+fn a_dry_run_knows_the_tags_of_ecr_and_says_so_of_others() {
+    let line = "dry-run deploy --simulated --region eu-west-1 --cluster c --service s";
+    let ecr = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/shop/web";
+    let entry = |name: &str, image: &str| format!(r#"{{"name": "{name}", "imageUri": "{image}"}}"#);
+    let known = [
+        format!("[{}]", entry("web", &format!("{ecr}:v42"))),
+        format!(
+            "[{}, {}]",
+            entry("web", &format!("{ecr}:v42")),
+            entry("side", &format!("{ecr}:v42"))
+        ),
+        format!(
+            "[{}, {}]",
+            entry("web", ecr),
+            entry("side", &format!("{ecr}:v42"))
+        ),
+    ];
+    for definitions in known {
+        let output = Bench::new().file("imagedefinitions.json", &definitions).run(line);
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(0), "{definitions}: {text}");
+        assert!(
+            text.contains(&format!("is now `{ecr}@sha256:")),
+            "{definitions}: {text}"
+        );
+    }
+    let elsewhere = ecr.replace("eu-west-1", "us-east-1");
+    for image in ["nginx:1.27", &format!("{elsewhere}:v42")] {
+        let definitions = format!("[{}]", entry("web", image));
+        let output = Bench::new().file("imagedefinitions.json", &definitions).run(line);
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(11), "{image}: {text}");
+        assert!(
+            text.contains("a dry run asks no real registry"),
+            "{image}: {text}"
+        );
+    }
+}
+
+#[test]
 fn a_build_for_a_registry_outside_aws_needs_neither_region_nor_credentials() {
     let bench = Bench::new()
         .file("Dockerfile", "FROM scratch")

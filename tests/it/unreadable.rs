@@ -28,7 +28,7 @@ const BODIES: [(&str, &[u8]); 7] = [
 const READABLE: [&str; 3] = ["empty", "an empty object", "another object"];
 
 /// The operations, and whether their answers are JSON.
-const OPERATIONS: [(&str, bool); 8] = [
+const OPERATIONS: [(&str, bool); 9] = [
     ("ecs:DescribeServices", true),
     ("ecs:RegisterTaskDefinition", true),
     ("ecs:RunTask", true),
@@ -37,6 +37,7 @@ const OPERATIONS: [(&str, bool); 8] = [
     ("logs:GetLogEvents", true),
     ("elasticloadbalancing:DescribeTargetHealth", false),
     ("sts:GetCallerIdentity", false),
+    ("s3:HeadObject", false),
 ];
 
 fn sorted<T, E>(answer: Result<T, SdkError<E, Response>>) -> Option<CallError>
@@ -75,6 +76,10 @@ async fn asked(operation: &str, status: u16, body: &'static [u8]) -> (Option<Cal
                 .send()
                 .await,
         ),
+        "s3:HeadObject" => {
+            let call = aws.s3.head_object().bucket("artifacts").key("out.zip");
+            sorted(call.send().await).map(CallError::of_head)
+        }
         "sts:GetCallerIdentity" => sorted(aws.sts.get_caller_identity().send().await),
         other => panic!("{other}"),
     };
@@ -86,7 +91,7 @@ async fn check(operation: &'static str, json: bool, name: &'static str, body: &'
     let case = format!("{operation}: {status} with {name}");
     let (error, asked) = asked(operation, status, body).await;
     let expected = match status {
-        200 if json && READABLE.contains(&name) => None,
+        200 if operation == "s3:HeadObject" || json && READABLE.contains(&name) => None,
         200 => Some((Sorted::Garbled, true)),
         429 => Some((Sorted::Throttled, false)),
         500.. => Some((Sorted::Transient, true)),
@@ -103,6 +108,7 @@ async fn check(operation: &'static str, json: bool, name: &'static str, body: &'
     assert_eq!(error.sorted.is_in_doubt(), status != 429, "{case}");
     let text = chain(&error);
     assert!(text.contains(&format!("HTTP {status}, ")), "{case}: {text}");
+    assert!(!text.contains("Error {"), "{case}: a Rust value is shown: {text}");
     let failure = error.into_failure("x");
     let kind = failure.kind;
     assert!(matches!(kind, Kind::FarEnd | Kind::Unclear), "{case}: {kind:?}");

@@ -21,6 +21,9 @@ use std::path::Path;
 /// The longest artifact of CodePipeline: 5 GB from an S3 source.
 const LONGEST: u64 = 5 * 1024 * 1024 * 1024;
 
+/// The act of looking at what was written, by a HEAD.
+const VERIFY: &str = "verify";
+
 /// Reads and checks imagedefinitions.json: a file, an entry of a zip, or either of them as an S3 object. An object is
 /// spooled to a temporary file, never held in memory.
 ///
@@ -119,7 +122,7 @@ pub async fn put_artifact(
         .checksum_mode(ChecksumMode::Enabled)
         .send()
         .await
-        .map_err(|error| refuse("verify", "s3:GetObject", &place, error))?;
+        .map_err(|error| refuse(VERIFY, "s3:GetObject", &place, error))?;
     match difference(&held, length, written.e_tag(), &checksum) {
         None => Ok(place),
         Some(difference) => Err(StoreError::NotAsWritten { place, difference }),
@@ -163,7 +166,12 @@ where
         .raw_response()
         .and_then(|response| response.headers().get("x-amz-bucket-region"))
         .map(str::to_owned);
-    let source = Box::new(CallError::of(action)(error));
+    let call = CallError::of(action)(error);
+    let source = Box::new(if act == VERIFY {
+        call.of_head()
+    } else {
+        call.of_aws()
+    });
     let place = place.to_owned();
     match &source.sorted {
         Sorted::Missing { code } if code == "NoSuchBucket" => StoreError::NoBucket { place, source },

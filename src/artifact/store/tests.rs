@@ -275,3 +275,31 @@ async fn a_write_that_is_denied_names_the_action_and_the_key() {
         "{hints}"
     );
 }
+
+#[tokio::test]
+async fn a_look_at_what_was_written_that_is_denied_is_told_from_a_proxy_s_word() {
+    let id = || vec![("x-amz-request-id", "4442587FB7D0A2F9".to_owned())];
+    for (status, headers, kind, cause, hint) in [
+        (403, id(), Kind::Refused, "HTTP 403; ", "allow `s3:GetObject`"),
+        (403, Vec::new(), Kind::FarEnd, "not AWS's", "check any proxy"),
+        (404, id(), Kind::Input, "NotFound", "check the key"),
+        (404, Vec::new(), Kind::FarEnd, "not AWS's", "check any proxy"),
+        (400, id(), Kind::Refused, "HTTP 400; ", ""),
+    ] {
+        let refused = (Method::HEAD, (status, headers, Vec::new()));
+        let (s3, _) = s3(vec![put("1"), refused]).await;
+        let written = put_artifact(&s3, &target(None), b"zip".to_vec()).await;
+        let failure = written.unwrap_err().into_failure();
+        let causes = failure.root_cause().unwrap_or_default();
+        assert_eq!(failure.kind, kind, "{status}: {causes}");
+        assert!(
+            causes.contains(cause) && !causes.contains("Error {"),
+            "{status}: {causes}"
+        );
+        assert!(
+            failure.hints.join("\n").contains(hint),
+            "{status}: {:?}",
+            failure.hints
+        );
+    }
+}

@@ -18,6 +18,9 @@ use std::time::Duration;
 /// seconds in most cases; with them gone it takes as long as a rollout.
 const WATCHED_FOR: Duration = Duration::from_secs(300);
 
+/// How much longer the look at the end of the watch may take.
+const LAST_LOOK: Duration = Duration::from_secs(30);
+
 /// Between two looks until the service wants the revision of before again.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(5);
 
@@ -44,7 +47,7 @@ pub(super) async fn watch_back(
         undone = way.follow() => Some(undone),
         _ = tools.shutdown.reached(Urgency::WindDown) => None,
         // A call that hangs must not outlast the watch by all its retries.
-        () = tools.clock.reaches(end) => None,
+        () = tools.clock.reaches(end + LAST_LOOK) => None,
     };
     undone.unwrap_or_else(|| way.under_way(None))
 }

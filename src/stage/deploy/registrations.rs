@@ -45,7 +45,7 @@ impl Registrations {
             bucket.take(tools.clock.now())
         };
         if !wait.is_zero() {
-            // A stop ends the registration, whatever the pause says.
+            // A caller that goes on after a stop has seconds only, so it asks at once; ECS refuses what is too much.
             let _ = tools.clock.pause(wait, &tools.shutdown).await;
         }
     }

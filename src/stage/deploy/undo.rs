@@ -1,7 +1,7 @@
 //! Bringing the last good revision back, when ECS does not do it by itself.
 
 use super::back::watch_back;
-use super::begin::{Beginning, Unpointed, point};
+use super::begin::{Beginning, Unpointed, patience, point};
 use super::prepare::Prepared;
 use super::registrations::register_definition;
 use super::roll::Run;
@@ -9,6 +9,7 @@ use super::watch::Lost;
 use crate::ecs::observation::{RolloutState, Service, revision_name};
 use crate::ecs::service::ServiceError;
 use crate::report::event::Event;
+use crate::stage::Tools;
 
 /// What came of the request to roll back.
 #[derive(Debug)]
@@ -90,14 +91,16 @@ pub(super) async fn bring_back(
     // It names our deployment, so it cannot hit another one.
     let mut doubt = false;
     if let Some(arn) = service_deployment {
-        match prepared.ecs.stop_and_roll_back(arn).await {
-            Ok(()) => return watch_back(tools, prepared, begun, &previous).await,
-            Err(error) => doubt = error.is_in_doubt(),
+        match in_time(tools, prepared.ecs.stop_and_roll_back(arn)).await {
+            Some(Ok(())) => return watch_back(tools, prepared, begun, &previous).await,
+            Some(Err(error)) => doubt = error.is_in_doubt(),
+            None => return Undone::Unknown(name, None),
         }
     }
     let ours = begun.ours.deployment.as_str();
-    match prepared.ecs.describe().await {
-        Ok(service) => match service.primary() {
+    match in_time(tools, prepared.ecs.describe()).await {
+        None => return Undone::Unknown(name, None),
+        Some(Ok(service)) => match service.primary() {
             Some(primary) if primary.id != ours && primary.task_definition != previous => {
                 return Undone::NotOurs(primary.id.clone());
             }
@@ -107,8 +110,8 @@ pub(super) async fn bring_back(
             }
             Some(_) | None => {}
         },
-        Err(error) if doubt => return Undone::Unknown(name, Some(error)),
-        Err(error) => return Undone::Refused(Some(error)),
+        Some(Err(error)) if doubt => return Undone::Unknown(name, Some(error)),
+        Some(Err(error)) => return Undone::Refused(Some(error)),
     }
     match point_back(run, prepared, &previous, ours).await {
         Ok(target) => watch_back(tools, prepared, begun, &target).await,
@@ -138,8 +141,14 @@ async fn point_back(
         error: Some(error),
         doubt: false,
     };
-    let document = ecs.task_definition(previous).await.map_err(refused)?;
-    let again = register_definition(tools, run.registrations, ecs, &document, || false).await;
+    let registering = async {
+        let document = ecs.task_definition(previous).await?;
+        register_definition(tools, run.registrations, ecs, &document, || false).await
+    };
+    // A stop that leaves no time for it leaves the refusal as the last word.
+    let Some(again) = in_time(tools, registering).await else {
+        return Err(unpointed);
+    };
     let Some(again) = again.map_err(refused)? else {
         return Err(unpointed);
     };
@@ -149,6 +158,15 @@ async fn point_back(
     });
     point(tools, ecs, &again, false, Some(ours)).await?;
     Ok(again)
+}
+
+/// What a call answers; none if it is still silent when a stop has waited long enough.
+async fn in_time<T>(tools: &Tools, call: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        answer = call => Some(answer),
+        () = patience(tools) => None,
+    }
 }
 
 /// What had completed before our update.
