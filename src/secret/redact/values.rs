@@ -29,8 +29,8 @@ pub fn secret_arguments(arguments: &BTreeMap<String, String>) -> Vec<Secret<Stri
     longest_first(secret.map(|(_, value)| value.clone()).collect())
 }
 
-/// The values of environment variables that no text may show, the longest first: those that are secrets by their names,
-/// and all others but short ones and ordinary words, which stand by chance in too many texts (`production`, `eu-west-1`,
+/// The values of environment variables that no text may show, the longest first: those that are secrets by their names
+/// (a word of `TOKEN_STORE` is none), and all others but short ones and ordinary words, which stand by chance in too many texts (`production`, `eu-west-1`,
 /// `/var/log/shop`, `db.internal:5432`). Of a URL with a password the password is one too, and of a text of several lines
 /// each.
 pub fn environment_values<'a>(
