@@ -55,7 +55,7 @@ fn capture(path: &PathBuf) -> Capture {
     read(&std::fs::read(path).unwrap()).unwrap()
 }
 
-fn only(explained: Vec<Explained>) -> Explained {
+pub fn only(explained: Vec<Explained>) -> Explained {
     let [one] = <[Explained; 1]>::try_from(explained).unwrap();
     one
 }
@@ -204,7 +204,7 @@ async fn a_capture_that_is_cut_at_any_byte_never_claims_success() {
 }
 
 /// Explains the live service; nothing but reads may be asked for.
-async fn explain_live(bench: &Bench, tools: &Tools) -> Result<Explained, Failure> {
+pub async fn explain_live(bench: &Bench, tools: &Tools) -> Result<Explained, Failure> {
     let before = bench.journal().len();
     let plan = LivePlan {
         cluster: CLUSTER.to_owned(),

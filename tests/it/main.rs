@@ -20,6 +20,7 @@ mod explain;
 mod faults;
 mod fleet;
 mod golden;
+mod hidden;
 mod journals;
 mod matrix;
 mod names;

@@ -19,7 +19,7 @@ use std::time::Duration;
 const CRASH: &str = "[[fate]]\nfamily = \"shop\"\nrevision = 2\nlines = [\"panic: no DATABASE_URL\"]\n\
     crash = { after-seconds = 1, exit-code = 3 }\n";
 
-fn recording(bench: &Bench, name: &str) -> (Tools, PathBuf) {
+pub fn recording(bench: &Bench, name: &str) -> (Tools, PathBuf) {
     let path = bench.folder.path().join(name);
     let tools = Tools {
         record: Recorder::create(&path, bench.tools.tell.clone()).unwrap(),
@@ -28,7 +28,7 @@ fn recording(bench: &Bench, name: &str) -> (Tools, PathBuf) {
     (tools, path)
 }
 
-fn capture(path: &PathBuf) -> Capture {
+pub fn capture(path: &PathBuf) -> Capture {
     read(&std::fs::read(path).unwrap()).unwrap()
 }
 
@@ -62,7 +62,7 @@ pub fn told(failure: &Failure) -> String {
     })
 }
 
-fn assert_same(outcome: &Result<Vec<Deployed>, Failure>, explained: &Explained) {
+pub fn assert_same(outcome: &Result<Vec<Deployed>, Failure>, explained: &Explained) {
     assert_eq!(
         explained.failure().map(told),
         outcome.as_ref().err().map(told),
@@ -191,7 +191,7 @@ async fn a_resumed_run_is_recorded_from_the_update_of_the_run_before() {
     }
 }
 
-async fn several(scenario: &str, count: usize) -> (Bench, DeployPlan) {
+pub async fn several(scenario: &str, count: usize) -> (Bench, DeployPlan) {
     let names: Vec<String> = (0..count).map(|at| format!("service-{at:02}")).collect();
     let services: Vec<(&str, Setup)> = names
         .iter()

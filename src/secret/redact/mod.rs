@@ -43,7 +43,7 @@ pub fn mask(text: &str, values: &[Secret<String>]) -> String {
     text
 }
 
-/// Replaces every one of these values by `[secret]`, but never a part of a mask.
+/// Replaces every one of these values by `[secret]`, but never a part of a mask or of a larger number.
 pub fn hide(text: &mut String, values: &[Secret<String>]) {
     hides(text, values);
 }
@@ -62,14 +62,30 @@ fn hides(text: &mut String, values: &[Secret<String>]) -> bool {
             .chain(std::iter::once(text.len()..text.len()))
         {
             let between = &text[from..kept.start];
-            found |= between.contains(value.as_str());
-            shown.push_str(&between.replace(value.as_str(), MASK));
+            let mut rest = 0;
+            for (at, _) in between.match_indices(value.as_str()) {
+                if is_part_of_a_number(between, at..at + value.len()) {
+                    continue;
+                }
+                found = true;
+                shown.push_str(&between[rest..at]);
+                shown.push_str(MASK);
+                rest = at + value.len();
+            }
+            shown.push_str(&between[rest..]);
             shown.push_str(&text[kept.clone()]);
             from = kept.end;
         }
         *text = shown;
     }
     found
+}
+
+/// Whether these digits go on to the left or to the right: a short number stands by chance in ids and in accounts.
+fn is_part_of_a_number(text: &str, digits: Range<usize>) -> bool {
+    let is_digit = |letter: Option<char>| letter.is_some_and(|letter| letter.is_ascii_digit());
+    text[digits.clone()].bytes().all(|letter| letter.is_ascii_digit())
+        && (is_digit(text[..digits.start].chars().next_back()) || is_digit(text[digits.end..].chars().next()))
 }
 
 /// Where masks stand in a text.

@@ -20,10 +20,11 @@ enum Sort {
 }
 
 /// Words that stand after a name in a sentence.
-const ORDINARY: [&str; 52] = [
+const ORDINARY: [&str; 60] = [
     "a",
     "an",
     "and",
+    "argument",
     "as",
     "authentication",
     "bad",
@@ -33,13 +34,16 @@ const ORDINARY: [&str; 52] = [
     "disabled",
     "empty",
     "enabled",
+    "eof",
     "expected",
     "expired",
     "failed",
     "false",
     "file",
+    "flag",
     "for",
     "from",
+    "given",
     "if",
     "in",
     "incorrect",
@@ -49,16 +53,19 @@ const ORDINARY: [&str; 52] = [
     "mismatch",
     "missing",
     "must",
+    "needs",
     "nil",
     "no",
     "none",
     "not",
     "null",
     "ok",
+    "option",
     "optional",
     "or",
     "rejected",
     "required",
+    "requires",
     "reset",
     "set",
     "the",
@@ -69,6 +76,7 @@ const ORDINARY: [&str; 52] = [
     "unknown",
     "unset",
     "use",
+    "value",
     "was",
     "with",
     "wrong",
@@ -181,6 +189,7 @@ fn value_of(text: &str, name: &Range<usize>, sort: Sort) -> Option<Range<usize>>
         Sort::Authorization => authorization(text, value, quoted),
         Sort::Cookie => cookie(text, value, link),
         Sort::Strong | Sort::Weak if is_no_secret(shown, &text[name.clone()]) => None,
+        Sort::Strong | Sort::Weak if !quoted && tells_of_itself(shown, &text[name.clone()]) => None,
         Sort::Strong => match link {
             Link::Equals | Link::Member | Link::Flag => Some(value),
             Link::Colon => (quoted || is_last(text, value.end) || looks_secret(shown)).then_some(value),
@@ -282,10 +291,13 @@ fn closing(text: &str, quote: &str) -> Option<usize> {
     found.filter(|at| !escaped(at)).min()
 }
 
-/// `Basic abc` without `abc`; a sentence has nothing that looks random.
+/// `Basic abc` without `abc`, and the same of any scheme whose second word looks random; a sentence has none that does.
 fn authorization(text: &str, value: Range<usize>, quoted: bool) -> Option<Range<usize>> {
     let shown = &text[value.clone()];
     let (first, rest) = shown.split_once(' ').unwrap_or((shown, ""));
+    if first.eq_ignore_ascii_case("digest") {
+        return digest(text, value.start + first.len(), quoted.then_some(value.end));
+    }
     if quoted {
         let is_whole = !is_scheme(first) || rest.trim().is_empty();
         let start = if is_whole {
@@ -297,15 +309,34 @@ fn authorization(text: &str, value: Range<usize>, quoted: bool) -> Option<Range<
         let is_random = !is_whole || looks_random(hidden);
         return (is_random && hidden != MASK && hidden != REMOVED).then_some(start..value.end);
     }
-    if !is_scheme(first) {
-        return looks_random(first)
-            .then_some(value)
-            .filter(|_| !first.starts_with("AWS4-"));
+    if first.starts_with("AWS4-") {
+        return None;
+    }
+    if looks_random(first) {
+        return Some(value);
     }
     let next = skip_blanks(text.as_bytes(), value.end);
     let (value, _) = value_at(text, next);
     let shown = &text[value.clone()];
-    (next > 0 && !shown.is_empty() && shown != MASK && shown != REMOVED).then_some(value)
+    let is_sent = is_scheme(first) || (looks_random(shown) && is_no_name(shown));
+    (is_sent && !shown.is_empty() && shown != MASK && shown != REMOVED).then_some(value)
+}
+
+/// All that a Digest says, to the end of its quotes or of the line: the answer to a challenge is one of many pairs.
+fn digest(text: &str, at: usize, end: Option<usize>) -> Option<Range<usize>> {
+    let start = skip_blanks(text.as_bytes(), at);
+    let end = end.or_else(|| Some(start + text[start..].find(['\n', '\r'])?));
+    let end = end.unwrap_or(text.len()).max(start);
+    let hidden = text[start..end].trim_end();
+    hidden.contains('=').then_some(start..start + hidden.len())
+}
+
+/// No account, ARN, path or address, which a sentence about a permission names.
+fn is_no_name(word: &str) -> bool {
+    word.bytes().any(|letter| letter.is_ascii_alphabetic())
+        && !word.starts_with("arn:")
+        && !word.starts_with('/')
+        && !word.contains("://")
 }
 
 /// All pairs up to the end of the line or of the quotes.
@@ -337,6 +368,16 @@ fn is_no_secret(value: &str, name: &str) -> bool {
             .all(|letter| matches!(letter, b'*' | b'x' | b'.' | b'-' | b'=' | b':'))
         || (name.to_ascii_lowercase().ends_with("pwd") && value.starts_with('/'))
         || (value.starts_with('-') && value.contains("--"))
+}
+
+/// A count of tests that passed, or the name of a table.
+fn tells_of_itself(value: &str, name: &str) -> bool {
+    let is_snake = value.contains('_')
+        && value
+            .bytes()
+            .all(|letter| letter.is_ascii_lowercase() || letter == b'_');
+    (name.eq_ignore_ascii_case("pass") && is_small_number(value))
+        || (name.eq_ignore_ascii_case("session") && is_snake)
 }
 
 fn is_small_number(value: &str) -> bool {

@@ -1,4 +1,4 @@
-use super::{environment_values, hides, mask, redact};
+use super::{environment_values, hides, mask, redact, unless_public};
 use crate::secret::Secret;
 use proptest::prelude::*;
 
@@ -89,6 +89,24 @@ fn credentials_are_replaced() {
             "-----BEGIN RSA PRIVATE KEY-----[secret]-----END RSA PRIVATE KEY-----",
         ),
         (
+            "Authorization: Token 9944b09199c62bcf9418ad846dd0e4bb, retried",
+            "Authorization: Token [secret], retried",
+        ),
+        (
+            "authorization: ApiKey Zm9vYmFyYmF6cXV4MTIzNA==",
+            "authorization: ApiKey [secret]",
+        ),
+        (
+            "Authorization: Digest username=\"app\", nonce=\"x\", response=\"6629fae49393\"\nnext",
+            "Authorization: Digest [secret]\nnext",
+        ),
+        (
+            r#"{"Authorization": "Digest username=\"app\", response=\"6629fae49393\""}"#,
+            r#"{"Authorization": "Digest [secret]"}"#,
+        ),
+        ("pass: hunter2, fail: 3", "pass: [secret], fail: 3"),
+        ("session=3fa9c1d27b", "session=[secret]"),
+        (
             "MIIEpAIBAAKCAQEA0Z3VS5JJcds3xfn/ygWyF8PbnGy0AHB7MhgwMbRvI0MBZhpJ",
             "[secret]",
         ),
@@ -125,6 +143,16 @@ fn ordinary_texts_stay_as_they_are() {
         "parser::Token::Identifier at src/token.rs:12:34",
         "set --token to what `slipway` printed",
         "--password is required; use --password-stdin",
+        "error: --password requires a value",
+        "error: the --auth-token option was not given",
+        "the --password flag needs an argument",
+        "checks: pass: 12, fail: 3",
+        "token=EOF at line 3: unexpected token: '}'",
+        "no such table: session (SQLSTATE 42P01) session=unknown_table",
+        "authorization: failed: no such user 123456789012",
+        "authorization: account 123456789012 may not assume it",
+        "authorization: role arn:aws:iam::123456789012:role/shop was denied",
+        "authorization: Digest authentication is required",
         "PWD=/srv/shop OLDPWD=/",
         "DB_PASSWORD=$DB_PASSWORD TOKEN=%s password=******",
         "shop@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 of \
@@ -156,6 +184,9 @@ fn values_of_variables_are_hidden_unless_they_are_short_or_ordinary() {
         ("LEVEL", "info"),
         ("SHORT", "a1B2c3"),
         ("API_KEY", "abc"),
+        ("TOKEN_STORE", "memory"),
+        ("KEYCLOAK_CLIENT", "backend"),
+        ("AUTH_MODE", "anonymous"),
         ("PWD", "/srv/shop"),
         ("ROLE", "arn:aws:iam::000000000000:role/shop1A2b"),
     ] {
@@ -165,12 +196,18 @@ fn values_of_variables_are_hidden_unless_they_are_short_or_ordinary() {
         values(&[
             ("DSN", "postgres://app:canary/1@db/shop"),
             ("DB_PASSWORD", "canary"),
-            ("NOTE", "hunter2CANARY")
+            ("NOTE", "hunter2CANARY"),
+            ("API_KEY", "canary7"),
+            ("SECRET_KEY", "onlyletters"),
+            ("AUTH", "qwertzuiopasdfghjklyxcvbnm")
         ]),
         [
             "postgres://app:canary/1@db/shop",
+            "qwertzuiopasdfghjklyxcvbnm",
             "hunter2CANARY",
+            "onlyletters",
             "canary/1",
+            "canary7",
             "canary"
         ]
     );
@@ -183,6 +220,47 @@ fn values_of_variables_are_hidden_unless_they_are_short_or_ordinary() {
             "-----BEGIN KEY-----",
             "-----END KEY-----"
         ]
+    );
+}
+
+#[test]
+fn what_everybody_may_see_is_known_by_whole_words() {
+    let values = |all: &[&str]| -> Vec<Secret<String>> {
+        all.iter().map(|value| Secret::new((*value).to_owned())).collect()
+    };
+    let public = [
+        "arn:aws:ecs:eu-west-1:000000000000:service/prod/webshop-api",
+        "registry.example/shop/web@sha256:22",
+        "backend",
+    ]
+    .map(str::to_owned);
+    let hidden = ["webshop9", "000000", "backen", "web@sha256:2", "ackend", ""];
+    let shown = [
+        "webshop",
+        "webshop-api",
+        "backend",
+        "registry.example/shop/web",
+        "eu-west-1",
+    ];
+    let all = values(&[&hidden[..], &shown].concat());
+    let mut kept: Vec<String> = hidden.map(str::to_owned).into();
+    let mut found: Vec<String> = unless_public(all, &public)
+        .iter()
+        .map(|value| value.expose().clone())
+        .collect();
+    kept.sort();
+    found.sort();
+    assert_eq!(found, kept);
+}
+
+#[test]
+fn a_number_is_no_part_of_a_larger_number() {
+    let values = [Secret::new("000000".to_owned())];
+    let account = "arn:aws:ecs:eu-west-1:000000000000:service/prod/shop";
+    assert_eq!(mask(account, &values), account);
+    assert_eq!(
+        mask("pin 000000, 0000001 and x000000", &values),
+        "pin [secret], 0000001 and x[secret]"
     );
 }
 
@@ -210,6 +288,8 @@ fn text() -> impl Strategy<Value = String> {
         "api_key",
         "Basic",
         "Bearer",
+        "Digest ",
+        "Token ",
         "=",
         ":",
         ": ",

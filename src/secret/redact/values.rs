@@ -5,17 +5,13 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 /// Parts of names whose values are secrets, whatever they look like.
-const SECRET_NAMES: [&str; 9] = [
-    "TOKEN",
-    "SECRET",
-    "PASSWORD",
-    "PASSWD",
-    "PASSPHRASE",
-    "KEY",
-    "CREDENTIAL",
-    "AUTH",
-    "PWD",
-];
+const SECRET_NAMES: [&str; 6] = ["SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIAL", "PWD"];
+
+/// Likewise, but words of an environment are none: `TOKEN_STORE=memory`, `KEYCLOAK_CLIENT=backend`.
+const WEAK_NAMES: [&str; 3] = ["TOKEN", "KEY", "AUTH"];
+
+/// No word has as many letters without a break.
+const LEAST_RANDOM: usize = 16;
 
 /// A shorter value stands by chance in too many texts.
 const LEAST_SECRET: usize = 6;
@@ -33,8 +29,8 @@ pub fn secret_arguments(arguments: &BTreeMap<String, String>) -> Vec<Secret<Stri
     longest_first(secret.map(|(_, value)| value.clone()).collect())
 }
 
-/// The values of environment variables that no text may show, the longest first: those that are secrets by their names,
-/// and all others but short ones and ordinary words, which stand by chance in too many texts (`production`, `eu-west-1`,
+/// The values of environment variables that no text may show, the longest first: those that are secrets by their names
+/// (a word of `TOKEN_STORE` is none), and all others but short ones and ordinary words, which stand by chance in too many texts (`production`, `eu-west-1`,
 /// `/var/log/shop`, `db.internal:5432`). Of a URL with a password the password is one too, and of a text of several lines
 /// each.
 pub fn environment_values<'a>(
@@ -42,7 +38,9 @@ pub fn environment_values<'a>(
 ) -> Vec<Secret<String>> {
     let mut values = Vec::new();
     for (name, value) in variables {
-        if is_secret(name, value) || (value.len() >= LEAST_VALUE && !is_ordinary(value)) {
+        if (is_secret(name, value) && !is_word_of_weak_name(name, value))
+            || (value.len() >= LEAST_VALUE && !is_ordinary(value))
+        {
             values.push(value.to_owned());
             let lines = value
                 .lines()
@@ -56,10 +54,11 @@ pub fn environment_values<'a>(
     longest_first(values)
 }
 
-/// Those of the values that do not stand in texts which everybody may see, like the names of clusters.
+/// Those of the values that are not named in texts which everybody may see, like the names of clusters: in whole words, so
+/// that `shop` of `shop-api` is public, and neither `sho` nor a part of an account's number.
 #[must_use]
 pub fn unless_public(mut values: Vec<Secret<String>>, texts: &[String]) -> Vec<Secret<String>> {
-    values.retain(|value| !texts.iter().any(|text| text.contains(value.expose().as_str())));
+    values.retain(|value| !texts.iter().any(|text| is_named(text, value.expose())));
     values.sort_by(|one, other| {
         let key = |value: &Secret<String>| (Reverse(value.expose().len()), value.expose().clone());
         key(one).cmp(&key(other))
@@ -68,11 +67,31 @@ pub fn unless_public(mut values: Vec<Secret<String>>, texts: &[String]) -> Vec<S
     values
 }
 
+/// Whether the value stands in the text and no letter or digit touches it.
+fn is_named(text: &str, value: &str) -> bool {
+    let is_of_word = |letter: Option<char>| letter.is_some_and(char::is_alphanumeric);
+    let mut found = text.match_indices(value).filter(|_| !value.is_empty());
+    found.any(|(at, value)| {
+        !is_of_word(text[..at].chars().next_back()) && !is_of_word(text[at + value.len()..].chars().next())
+    })
+}
+
 fn is_secret(name: &str, value: &str) -> bool {
     let name = name.to_ascii_uppercase();
-    let named = SECRET_NAMES.iter().any(|part| name.contains(part));
+    let named = SECRET_NAMES
+        .iter()
+        .chain(&WEAK_NAMES)
+        .any(|part| name.contains(part));
     // A working directory is none.
     named && value.len() >= LEAST_SECRET && !(name.ends_with("PWD") && value.starts_with('/'))
+}
+
+/// A word that is no secret because of its name: `TOKEN_STORE=memory`.
+fn is_word_of_weak_name(name: &str, value: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    !SECRET_NAMES.iter().any(|part| name.contains(part))
+        && value.len() < LEAST_RANDOM
+        && value.bytes().all(|letter| letter.is_ascii_lowercase())
 }
 
 /// Made of words, small numbers and what joins them.

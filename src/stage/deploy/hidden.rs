@@ -8,6 +8,7 @@ use crate::report::event::{Event, Tell};
 use crate::secret::Secret;
 use crate::secret::redact::{environment_values, mask, unless_public};
 use crate::stage::Tools;
+use serde_json::Value;
 use std::sync::Arc;
 
 /// Values that no text may show, the longest first; a cheap handle.
@@ -15,7 +16,8 @@ use std::sync::Arc;
 pub(super) struct Hidden(Arc<[Secret<String>]>);
 
 impl Hidden {
-    /// Those of both revisions of every service and of every task. What ECS says of a service anyway is none.
+    /// Those of both revisions of every service and of every task. What ECS says of a service anyway is none, nor is a name
+    /// of a container, of a family or of a task.
     pub(super) fn of(prepared: &[Prepared], tasks: &[PreparedTask]) -> Self {
         let mut values: Vec<Secret<String>> = Vec::new();
         let mut public: Vec<String> = Vec::new();
@@ -25,15 +27,15 @@ impl Hidden {
                     .into_iter()
                     .flat_map(TaskDefinition::secret_values),
             );
-            public.extend([
-                service.name.to_string(),
-                service.cluster.clone(),
-                service.said.to_string(),
-            ]);
+            public.extend([service.name.to_string(), service.cluster.clone()]);
+            public.extend(texts(&service.said));
+            public.extend(names(&service.wanted).chain(names(&service.running)));
             public.extend(service.images.values().map(ToString::to_string));
         }
         for task in tasks {
             values.extend(task.own.iter().flat_map(TaskDefinition::secret_values));
+            public.push(task.name.to_string());
+            public.extend(task.own.iter().flat_map(names));
             let variables = task
                 .overrides
                 .containers
@@ -74,10 +76,47 @@ impl Hidden {
             | Event::TaskLine { line: text, .. }
             | Event::TaskWaiting { what_for: text, .. }
             | Event::Waiting { what_for: text, .. }
-            | Event::ServiceEvent { message: text, .. } => *text = mask(text, &self.0),
-            _ => {}
+            | Event::ServiceEvent { message: text, .. }
+            | Event::Lost { what: text, .. }
+            | Event::Unwatched { doing: text, .. }
+            | Event::Retold { what: text, .. } => *text = mask(text, &self.0),
+            // Names, numbers and digests, or what a build says, which knows no environment.
+            Event::PhaseStarted { .. }
+            | Event::PhaseFinished { .. }
+            | Event::ContextSent { .. }
+            | Event::BuildStep { .. }
+            | Event::BuildLine { .. }
+            | Event::LayerProgress { .. }
+            | Event::Pushed { .. }
+            | Event::Wrote { .. }
+            | Event::ImageChange { .. }
+            | Event::Registered { .. }
+            | Event::TaskStarted { .. }
+            | Event::TaskDone { .. }
+            | Event::DeploymentStarted { .. }
+            | Event::DigestProven { .. }
+            | Event::Healthy { .. }
+            | Event::RollingBack { .. }
+            | Event::Unchanged { .. } => {}
         }
         event
+    }
+}
+
+/// The names that everybody may see of a task definition: its family and its containers.
+pub(in crate::stage) fn names(definition: &TaskDefinition) -> impl Iterator<Item = String> {
+    std::iter::once(definition.family())
+        .chain(definition.containers())
+        .map(str::to_owned)
+}
+
+/// The texts of a document, without the names of its members.
+pub(in crate::stage) fn texts(document: &Value) -> Vec<String> {
+    match document {
+        Value::String(text) => vec![text.clone()],
+        Value::Array(items) => items.iter().flat_map(texts).collect(),
+        Value::Object(members) => members.values().flat_map(texts).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => Vec::new(),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::secret::Secret;
 use crate::secret::redact::{mask, unless_public};
 use crate::shutdown::Urgency;
 use crate::stage::Tools;
-use crate::stage::deploy::hidden::masked;
+use crate::stage::deploy::hidden::{masked, names, texts};
 use crate::stage::deploy::prepare::cannot_ask;
 use crate::stage::deploy::record::document;
 use std::collections::{BTreeMap, BTreeSet};
@@ -90,18 +90,21 @@ fn without(found: Explained, values: &[Secret<String>]) -> Explained {
     let standing = match found.standing {
         Standing::Lost(word, failure) => Standing::Lost(word, masked(failure, values)),
         Standing::Waiting { on, trouble, left } => Standing::Waiting {
-            on,
+            on: mask(&on, values),
             trouble: trouble.map(|failure| masked(failure, values)),
-            left,
+            left: left.map(|left| mask(&left, values)),
         },
-        other @ (Standing::Healthy(_) | Standing::Ended(_) | Standing::GivenUp(_)) => other,
+        Standing::Ended(failure) => Standing::Ended(masked(failure, values)),
+        Standing::GivenUp(left) => Standing::GivenUp(mask(&left, values)),
+        Standing::Healthy(proofs) => Standing::Healthy(proofs),
     };
-    let step = |step: Step| match step.change {
-        Change::News(text) => Step {
-            change: Change::News(mask(&text, values)),
-            ..step
+    let step = |step: Step| Step {
+        change: match step.change {
+            Change::News(text) => Change::News(mask(&text, values)),
+            Change::Waiting(text) => Change::Waiting(mask(&text, values)),
+            Change::Blind(text) => Change::Blind(mask(&text, values)),
         },
-        Change::Waiting(_) | Change::Blind(_) => step,
+        ..step
     };
     Explained {
         standing,
@@ -151,7 +154,15 @@ async fn look(tools: &Tools, plan: &LivePlan) -> Result<(Recorded, Vec<Secret<St
         task_definition: None,
         ..head.clone()
     };
-    let public = [serde_json::to_string(&named).unwrap_or_default()];
+    let mut public = texts(&serde_json::to_value(&named).unwrap_or_default());
+    if let Some((arn, definition)) = &definition {
+        public.push(arn.clone());
+        public.extend(names(definition));
+        let images = definition
+            .containers()
+            .filter_map(|container| definition.image(container));
+        public.extend(images.map(str::to_owned));
+    }
     let hidden = unless_public(values, &public);
     tools.record.hide(hidden.clone());
     tools.record.service(head.clone(), &last.old_events);

@@ -23,7 +23,7 @@ pub(in crate::stage::deploy) struct Tasks {
 /// A task that can be run.
 #[derive(Debug)]
 pub(in crate::stage::deploy) struct PreparedTask {
-    pub(super) name: TaskName,
+    pub(in crate::stage::deploy) name: TaskName,
     /// The place of its service among the prepared ones.
     pub(super) service: usize,
     /// What to register for it alone; none if it runs the service's revision.
