@@ -1,6 +1,6 @@
 //! Holds a verdict against the world: what was said must be so, by definitions that share nothing with the judge.
 
-use crate::place::{GRAIN, Truth, text};
+use crate::place::{GRAIN, STAYS, Truth, text};
 use crate::play::Ended;
 use crate::script::{Digests, Script};
 use slipway::ecs::observation::BlindReason;
@@ -31,6 +31,18 @@ fn evidence(ended: &Ended) -> impl Iterator<Item = &Truth> {
     ended.truths.iter().filter(|truth| truth.at >= ended.wire.oldest)
 }
 
+/// The tasks that are good, as far as a client can tell: it counts by its own clock how long they have run, and an answer
+/// from the past is older than it knows.
+fn good_by_the_clients_clock(ended: &Ended, truth: &Truth) -> u64 {
+    if !ended.wire.harmed_lately() {
+        return truth.good;
+    }
+    let now = ended.truths.last().map(|last| last.at).unwrap_or_default();
+    let age = now.saturating_sub(ended.wire.oldest);
+    let stayed = truth.ran.iter().filter(|ran| **ran + age >= STAYS);
+    truth.good.max(stayed.count() as u64)
+}
+
 fn success(script: &Script, ended: &Ended) -> Result<(), String> {
     let ours = ended.place.ours.as_str();
     let zero = |truth: &Truth| {
@@ -52,7 +64,8 @@ fn success(script: &Script, ended: &Ended) -> Result<(), String> {
         .filter(|desired| *desired > 0)
         .min()
         .unwrap_or_default();
-    let good = evidence(ended).map(|truth| truth.good).max().unwrap_or_default();
+    let good = evidence(ended).map(|truth| good_by_the_clients_clock(ended, truth));
+    let good = good.max().unwrap_or_default();
     if desired == 0 || good < desired || evidence(ended).all(|truth| truth.wrong > 0) {
         return Err("false success: the world was not healthy".to_owned());
     }
@@ -106,7 +119,15 @@ fn lost(script: &Script, ended: &mut Ended, loss: &Loss) -> Result<(), String> {
         }
         // An alarm that went off is the first sign of a rollback that nothing keeps back any more.
         Loss::RollingBack { .. } => claim(rolled || alarmed, "nothing was rolled back"),
-        Loss::RolledBack { .. } => claim(status == "ROLLBACK_SUCCESSFUL", "it was not rolled back"),
+        // Somebody's deployment that came and went between two looks leaves what was there before; while service
+        // deployments do not answer, nothing tells who brought it back.
+        Loss::RolledBack { .. } => claim(
+            status == "ROLLBACK_SUCCESSFUL"
+                || (!ended.place.foreign.is_empty()
+                    && text(&ended.place.before["deployments"][0]["id"]) == last.primary
+                    && ended.wire.harmed_lately()),
+            "it was not rolled back",
+        ),
         Loss::RollbackFailed { .. } => claim(status == "ROLLBACK_FAILED", "no rollback failed"),
         Loss::Superseded { by, .. } => claim(
             // A rollback of somebody's deployment may have an id of its own.

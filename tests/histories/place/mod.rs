@@ -21,7 +21,7 @@ pub const SERVICE: &str = "shop";
 const PORT: u16 = 8080;
 const EPOCH: Duration = Duration::from_secs(1_767_225_600);
 /// How long a task that nothing checks must run to count as healthy (UpdateService, `minimumHealthyPercent`).
-const STAYS: Duration = Duration::from_secs(40);
+pub const STAYS: Duration = Duration::from_secs(40);
 
 pub struct Place {
     world: World,

@@ -30,6 +30,8 @@ pub struct Truth {
     pub unproven: u64,
     /// Tasks of others that are not gone, and targets that drain.
     pub old: u64,
+    /// How long each of our tasks has run whose checks pass.
+    pub ran: Vec<Duration>,
 }
 
 impl Truth {
@@ -69,6 +71,7 @@ impl Place {
             wrong: 0,
             unproven: 0,
             old: 0,
+            ran: Vec::new(),
         };
         if truth.is_completed() {
             self.completed.get_or_insert(self.now);
@@ -118,6 +121,10 @@ impl Place {
             let is_checked = self.script.check.is_some() || self.target_group.is_some();
             let stayed = (completed && job.started <= self.completed) || is_checked || ran_for(STAYS);
             truth.good += u64::from(checked && served && stayed);
+            if checked && served {
+                let ran = job.started.map(|started| self.now.saturating_sub(started));
+                truth.ran.push(ran.unwrap_or_default());
+            }
             truth.lasting += u64::from(checked && served && (is_checked || ran_for(STAYS + GRAIN)));
         }
     }
