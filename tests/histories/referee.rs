@@ -134,7 +134,7 @@ fn lost(script: &Script, ended: &mut Ended, loss: &Loss) -> Result<(), String> {
             !ended.place.foreign.is_empty()
                 && ended.place.primaries.contains(by)
                 && *by != ended.place.ours
-                && ended.place.before != by.as_str(),
+                && text(&ended.place.before["deployments"][0]["id"]) != *by,
             "nobody's deployment took its place",
         ),
         Loss::Stopped { .. } => claim(
