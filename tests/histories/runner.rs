@@ -229,7 +229,8 @@ impl Runner {
     }
 
     fn stop(&mut self, now: Duration, task: &str) {
-        self.agenda.retain(|_, fact| task_of(fact) != Some(task));
+        self.agenda
+            .retain(|_, fact| fact.task().is_none_or(|of| of != task));
         let mut gone = now + self.timings.answer;
         if self.jobs.get(task).is_some_and(Job::runs) {
             gone = now + self.timings.exit;
@@ -274,7 +275,7 @@ impl Runner {
 
     /// Writes a fact into the books.
     fn note(&mut self, now: Duration, fact: &Fact) {
-        let Some(job) = task_of(fact).and_then(|task| self.jobs.get_mut(task)) else {
+        let Some(job) = fact.task().and_then(|task| self.jobs.get_mut(task)) else {
             return;
         };
         match fact {
@@ -324,22 +325,5 @@ pub fn drive(world: &mut World, runner: &mut Runner, from: Duration, until: Dura
 fn pass_orders(world: &mut World, runner: &mut Runner, at: Duration) {
     for order in world.take_orders() {
         runner.obey(at, order);
-    }
-}
-
-fn task_of(fact: &Fact) -> Option<&str> {
-    match fact {
-        Fact::Address { task, .. }
-        | Fact::PullStarted { task }
-        | Fact::PullStopped { task, .. }
-        | Fact::ContainerStarted { task, .. }
-        | Fact::ContainerRefused { task, .. }
-        | Fact::TaskRefused { task, .. }
-        | Fact::Interrupted { task, .. }
-        | Fact::ContainerHealth { task, .. }
-        | Fact::ContainerExited { task, .. }
-        | Fact::TaskGone { task }
-        | Fact::LogLine { task, .. } => Some(task),
-        Fact::TargetChecked { .. } => None,
     }
 }

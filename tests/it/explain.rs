@@ -1,5 +1,6 @@
 //! Captures of whole deploys, judged again; and live services, explained without changing anything.
 
+use crate::rolls::{CRASH, NEVER_STARTS, NO_PULL};
 use crate::support::{Bench, CLUSTER, SERVICE, Setup, image, task_definition};
 use serde_json::json;
 use slipway::config::settings::OnFailure;
@@ -12,28 +13,6 @@ use slipway::stage::deploy::{DeployPlan, Deployed, deploy};
 use slipway::stage::explain::{Explained, LivePlan, live, recorded};
 use std::path::PathBuf;
 use std::time::Duration;
-
-const CRASH: &str = r#"
-[[fate]]
-family = "shop"
-revision = 2
-lines = ["starting", "panic: DATABASE_URL is missing"]
-crash = { after-seconds = 1, exit-code = 1 }
-"#;
-
-const NO_PULL: &str = r#"
-[[fate]]
-family = "shop"
-revision = 2
-pull-failure = "CannotPullContainerError: pull image manifest has been retried 7 time(s): failed to resolve ref registry.example/shop/web: not found"
-"#;
-
-const NEVER_STARTS: &str = r#"
-[[fate]]
-family = "shop"
-revision = 2
-never-starts = true
-"#;
 
 /// The operation is refused from the nth time on.
 fn denied(operation: &str, nth: u32) -> String {

@@ -303,7 +303,7 @@ async fn stale_looks_throttling_and_a_lost_answer_change_nothing_about_the_verdi
     }
 }
 
-const CRASH: &str = r#"
+pub const CRASH: &str = r#"
 [[fate]]
 family = "shop"
 revision = 2
@@ -311,14 +311,14 @@ lines = ["starting", "panic: DATABASE_URL is missing"]
 crash = { after-seconds = 1, exit-code = 1 }
 "#;
 
-const NO_PULL: &str = r#"
+pub const NO_PULL: &str = r#"
 [[fate]]
 family = "shop"
 revision = 2
 pull-failure = "CannotPullContainerError: pull image manifest has been retried 7 time(s): failed to resolve ref registry.example/shop/web: not found"
 "#;
 
-const NEVER_STARTS: &str = r#"
+pub const NEVER_STARTS: &str = r#"
 [[fate]]
 family = "shop"
 revision = 2

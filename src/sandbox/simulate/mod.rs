@@ -292,7 +292,7 @@ impl Simulator {
     }
 
     fn stop(&mut self, now: Duration, task: TaskId) {
-        self.agenda.retain(|_, fact| task_of(fact) != Some(&task));
+        self.agenda.retain(|_, fact| fact.task() != Some(&task));
         let Some(running) = self.tasks.get(&task) else {
             return;
         };
@@ -424,23 +424,6 @@ fn is_awaited(container: &ContainerSpec, spec: &TaskSpec) -> bool {
             let ends = dependency["condition"] == "COMPLETE" || dependency["condition"] == "SUCCESS";
             ends && dependency["containerName"] == container.name.as_str()
         })
-}
-
-fn task_of(fact: &Fact) -> Option<&TaskId> {
-    match fact {
-        Fact::Address { task, .. }
-        | Fact::PullStarted { task }
-        | Fact::PullStopped { task, .. }
-        | Fact::ContainerStarted { task, .. }
-        | Fact::ContainerRefused { task, .. }
-        | Fact::TaskRefused { task, .. }
-        | Fact::Interrupted { task, .. }
-        | Fact::ContainerHealth { task, .. }
-        | Fact::ContainerExited { task, .. }
-        | Fact::TaskGone { task }
-        | Fact::LogLine { task, .. } => Some(task),
-        Fact::TargetChecked { .. } => None,
-    }
 }
 
 #[cfg(test)]

@@ -208,3 +208,24 @@ pub enum Fact {
         outcome: CheckOutcome,
     },
 }
+
+impl Fact {
+    /// The task that it happened to; none of a target.
+    #[must_use]
+    pub fn task(&self) -> Option<&TaskId> {
+        match self {
+            Self::Address { task, .. }
+            | Self::PullStarted { task }
+            | Self::PullStopped { task, .. }
+            | Self::ContainerStarted { task, .. }
+            | Self::ContainerRefused { task, .. }
+            | Self::TaskRefused { task, .. }
+            | Self::Interrupted { task, .. }
+            | Self::ContainerHealth { task, .. }
+            | Self::ContainerExited { task, .. }
+            | Self::TaskGone { task }
+            | Self::LogLine { task, .. } => Some(task),
+            Self::TargetChecked { .. } => None,
+        }
+    }
+}

@@ -3,7 +3,7 @@
 use super::begin::Beginning;
 use super::prepare::Prepared;
 use super::undo::Undone;
-use super::watch::running;
+use super::watch::{LAST_LOOK, running};
 use crate::clock::Pause;
 use crate::ecs::observation::{Deployment, Observation, RolloutState, Service, revision_name};
 use crate::ecs::rollout::{Baseline, Goal, Loss, Ours, Policy, Rollout, Verdict, WaitingOn, signature};
@@ -17,9 +17,6 @@ use std::time::Duration;
 /// How long a rollback that slipway asked for is watched. The old tasks are stopped last, so it is a matter of
 /// seconds in most cases; with them gone it takes as long as a rollout.
 const WATCHED_FOR: Duration = Duration::from_secs(300);
-
-/// How much longer the look at the end of the watch may take.
-const LAST_LOOK: Duration = Duration::from_secs(30);
 
 /// Between two looks until the service wants the revision of before again.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(5);

@@ -216,14 +216,15 @@ pub(super) async fn point(
 ) -> Result<Begun, Unpointed> {
     let mut doubt = false;
     for attempt in 1.. {
-        let updated = tokio::select! {
-            biased;
-            updated = ecs.update(task_definition, force) => updated,
-            () = patience(tools) => return Err(Unpointed { error: None, doubt: true }),
-        };
-        let error = match updated {
-            Ok(begun) => return Ok(begun),
-            Err(error) => error,
+        let error = match in_time(tools, Box::pin(ecs.update(task_definition, force))).await {
+            Some(Ok(begun)) => return Ok(begun),
+            Some(Err(error)) => error,
+            None => {
+                return Err(Unpointed {
+                    error: None,
+                    doubt: true,
+                });
+            }
         };
         doubt |= error.is_in_doubt();
         if attempt >= ATTEMPTS || !(error.is_in_doubt() || error.is_throttled()) {
@@ -258,8 +259,17 @@ pub(super) async fn point(
     Err(Unpointed { error: None, doubt })
 }
 
+/// What a call answers; none if it is still silent when a stop has waited long enough.
+pub(super) async fn in_time<T>(tools: &Tools, call: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        answer = call => Some(answer),
+        () = patience(tools) => None,
+    }
+}
+
 /// Ends when a stop was asked for and the far end had its time to answer, or with the second signal.
-pub(super) async fn patience(tools: &Tools) {
+async fn patience(tools: &Tools) {
     tools.shutdown.reached(Urgency::WindDown).await;
     let unstopped = Shutdown::never();
     tokio::select! {

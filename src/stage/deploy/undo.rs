@@ -1,7 +1,7 @@
 //! Bringing the last good revision back, when ECS does not do it by itself.
 
 use super::back::watch_back;
-use super::begin::{Beginning, Unpointed, patience, point};
+use super::begin::{Beginning, Unpointed, in_time, point};
 use super::prepare::Prepared;
 use super::registrations::register_definition;
 use super::roll::Run;
@@ -9,7 +9,6 @@ use super::watch::Lost;
 use crate::ecs::observation::{RolloutState, Service, revision_name};
 use crate::ecs::service::ServiceError;
 use crate::report::event::Event;
-use crate::stage::Tools;
 
 /// What came of the request to roll back.
 #[derive(Debug)]
@@ -158,15 +157,6 @@ async fn point_back(
     });
     point(tools, ecs, &again, false, Some(ours)).await?;
     Ok(again)
-}
-
-/// What a call answers; none if it is still silent when a stop has waited long enough.
-async fn in_time<T>(tools: &Tools, call: impl Future<Output = T>) -> Option<T> {
-    tokio::select! {
-        biased;
-        answer = call => Some(answer),
-        () = patience(tools) => None,
-    }
 }
 
 /// What had completed before our update.

@@ -5,7 +5,7 @@ mod failures;
 pub(super) mod prepare;
 mod watch;
 
-use super::begin::{Unbegun, patience, revision_for};
+use super::begin::{Unbegun, in_time, revision_for};
 use super::prepare::Prepared;
 use super::registrations::{ATTEMPTS, Registrations, register_definition};
 use crate::clock::Pause;
@@ -183,14 +183,15 @@ async fn start(
     let mut doubt = false;
     let mut attempt = 1;
     loop {
-        let answer = tokio::select! {
-            biased;
-            answer = service.ecs.run_task(request) => answer,
-            () = patience(tools) => return Err(Unstarted { error: None, doubt: true }),
-        };
-        let error = match answer {
-            Ok(id) => return Ok(id),
-            Err(error) => error,
+        let error = match in_time(tools, Box::pin(service.ecs.run_task(request))).await {
+            Some(Ok(id)) => return Ok(id),
+            Some(Err(error)) => error,
+            None => {
+                return Err(Unstarted {
+                    error: None,
+                    doubt: true,
+                });
+            }
         };
         let (in_doubt, throttled) = match &error {
             NotRun::Call(error) => (error.is_in_doubt(), error.is_throttled()),

@@ -12,10 +12,8 @@ use crate::report::event::Event;
 use crate::shutdown::Urgency;
 use crate::stage::Tools;
 use crate::stage::deploy::prepare::Prepared;
+use crate::stage::deploy::watch::LAST_LOOK;
 use std::time::Duration;
-
-/// How long the look at the deadline may take.
-const LAST_LOOK: Duration = Duration::from_secs(30);
 
 /// A log that is still empty is asked for again: CloudWatch Logs gets a line a moment after it was written.
 const LOG_LOOKS: u32 = 3;

@@ -25,7 +25,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
 /// How long the look at a deadline may take.
-const LAST_LOOK: Duration = Duration::from_secs(30);
+pub(super) const LAST_LOOK: Duration = Duration::from_secs(30);
 
 /// What comes to the watch.
 #[derive(Debug)]
