@@ -28,13 +28,15 @@ pub const ATTEMPTS: u32 = 6;
 const LOOPBACK_BACKOFF: Duration = Duration::from_millis(20);
 
 /// The ids of the services that are talked to, as endpoints are looked up by.
-const SERVICES: [&str; 6] = [
+const SERVICES: [&str; 8] = [
     "ECS",
     "ECR",
     "S3",
     "STS",
     "Elastic Load Balancing v2",
     "CloudWatch Logs",
+    "CodePipeline",
+    "SQS",
 ];
 
 /// Which AWS to talk to.
@@ -74,6 +76,10 @@ pub struct Aws {
     pub elb: aws_sdk_elasticloadbalancingv2::Client,
     /// CloudWatch Logs.
     pub logs: aws_sdk_cloudwatchlogs::Client,
+    /// AWS CodePipeline.
+    pub codepipeline: aws_sdk_codepipeline::Client,
+    /// Amazon SQS.
+    pub sqs: aws_sdk_sqs::Client,
     region: String,
 }
 
@@ -180,6 +186,8 @@ impl Aws {
                 client!(aws_sdk_elasticloadbalancingv2).build(),
             ),
             logs: aws_sdk_cloudwatchlogs::Client::from_conf(client!(aws_sdk_cloudwatchlogs).build()),
+            codepipeline: aws_sdk_codepipeline::Client::from_conf(client!(aws_sdk_codepipeline).build()),
+            sqs: aws_sdk_sqs::Client::from_conf(client!(aws_sdk_sqs).build()),
             region,
         })
     }

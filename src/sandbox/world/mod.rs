@@ -13,6 +13,7 @@ pub mod logs;
 pub mod orders;
 pub mod quotas;
 pub mod s3;
+pub mod sessions;
 
 use orders::{Fact, Order};
 use std::time::Duration;
@@ -41,6 +42,8 @@ pub struct World {
     pub ecr: ecr::Ecr,
     /// Buckets and objects.
     pub s3: s3::S3,
+    /// Temporary credentials that were given out.
+    pub sessions: sessions::Sessions,
     /// Log groups, streams and events.
     pub logs: logs::Logs,
     /// What somebody else is going to do.
@@ -58,6 +61,7 @@ impl World {
             elb: elb::Elb::new(&config),
             ecr: ecr::Ecr::new(&config),
             s3: s3::S3::new(),
+            sessions: sessions::Sessions::default(),
             logs: logs::Logs::new(&config),
             acts: acts::Acts::default(),
             quotas: quotas::Quotas::new(config.timings.second),

@@ -1,0 +1,1 @@
+//! Artifacts from and to S3, streamed, verified, and encrypted as CodePipeline demands.

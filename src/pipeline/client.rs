@@ -1,0 +1,1 @@
+//! CodePipeline's job API, its answers turned into our own types.

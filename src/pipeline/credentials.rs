@@ -1,0 +1,1 @@
+//! The credentials that a job brings for its artifacts, renewed before they end.

@@ -1,0 +1,1 @@
+//! Registering, listing and deleting custom action types.

@@ -1,0 +1,1 @@
+//! The continuation token of a deploy: all that another worker needs to go on.

@@ -1,0 +1,1 @@
+//! A queue that says that there may be work, fed by EventBridge.

@@ -1,0 +1,1 @@
+//! The worker: polls for jobs of custom actions, does the stage of each, and reports its result.
