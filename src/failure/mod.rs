@@ -232,6 +232,35 @@ impl Failure {
     }
 }
 
+/// Two failures are the same if they say the same.
+impl PartialEq for Failure {
+    fn eq(&self, other: &Self) -> bool {
+        let Self {
+            kind,
+            what,
+            cause: _,
+            place,
+            left,
+            others,
+            hints,
+            resume,
+            evidence,
+            source: _,
+        } = self;
+        *kind == other.kind
+            && *what == other.what
+            && self.root_cause() == other.root_cause()
+            && *place == other.place
+            && *left == other.left
+            && *others == other.others
+            && *hints == other.hints
+            && *resume == other.resume
+            && *evidence == other.evidence
+    }
+}
+
+impl Eq for Failure {}
+
 /// An error and what led to it in one text, outermost first, each link once.
 #[must_use]
 pub fn chain(error: &dyn Error) -> String {

@@ -1,6 +1,8 @@
 //! Small pieces of text: colours, durations, sizes, wrapping, and far ends' words made harmless.
 
 use std::time::Duration;
+use time::OffsetDateTime;
+use time::macros::format_description;
 
 /// How text may look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -96,6 +98,16 @@ pub fn duration(time: Duration) -> String {
         60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
         _ => format!("{}h{:02}m", seconds / 3600, seconds % 3600 / 60),
     }
+}
+
+/// An instant, counted from the Unix epoch, as RFC 3339 writes it: `2026-08-06T09:41:07.250Z`.
+#[must_use]
+pub fn time_of_day(now: Duration) -> String {
+    const FORMAT: &[time::format_description::BorrowedFormatItem<'_>] =
+        format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+    let nanos = i128::try_from(now.as_nanos()).unwrap_or_default();
+    let instant = OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    instant.format(FORMAT).unwrap_or_default()
 }
 
 /// A size in powers of ten, as registries and `docker images` show it: `512 B`, `3.2 MB`.
