@@ -144,6 +144,7 @@ pub(in crate::stage) fn masked(failure: Failure, values: &[Secret<String>]) -> F
         cause: if is_same { failure.cause } else { hidden },
         source: failure.source.filter(|_| is_same),
         kind: failure.kind,
+        nature: failure.nature,
         resume: failure.resume,
     }
 }
