@@ -268,6 +268,7 @@ impl PartialEq for Failure {
     fn eq(&self, other: &Self) -> bool {
         let Self {
             kind,
+            nature: _,
             what,
             cause: _,
             place,
