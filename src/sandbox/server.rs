@@ -190,6 +190,7 @@ impl Sandbox {
         world.ecs.quirks = options.scenario.quirks.clone();
         world.ecs.troubles = options.scenario.troubles.clone();
         world.ecs.hooks = options.scenario.hooks.clone();
+        world.sts.roles = options.scenario.roles.clone();
         world.acts = Acts::new(
             options.scenario.acts.clone(),
             options.clock.now(),

@@ -41,3 +41,4 @@ mod unreadable;
 mod wire_apis;
 mod wire_registry;
 mod wire_s3;
+mod wire_sessions;

@@ -2,16 +2,18 @@
 //!
 //! `[[fault]]` tables are of the wire (throttling, 5xx, lost answers), `[[fate]]` tables are of simulated tasks (crash,
 //! hang, unhealthy), `[[act]]` tables are of what somebody else does meanwhile, `[[hook]]` tables are of the functions
-//! behind lifecycle hooks, the `[ecs]` table chooses between behaviours that ECS was seen to have.
+//! behind lifecycle hooks, `[[role]]` tables are of what roles demand of whoever assumes them, the `[ecs]` table chooses between behaviours that ECS was seen to have.
 
 pub mod acts;
 pub mod fates;
 pub mod faults;
 pub mod hooks;
 pub mod placements;
+pub mod roles;
 
 use super::world::acts::Act;
 use super::world::ecs::{HookScript, Quirks, Trouble};
+use super::world::sts::Role;
 use serde::Deserialize;
 use std::time::Duration;
 
@@ -33,6 +35,8 @@ pub struct Scenario {
     pub acts: Vec<Act>,
     /// What the functions behind lifecycle hooks answer.
     pub hooks: HookScript,
+    /// What roles demand of whoever assumes them.
+    pub roles: Vec<Role>,
     /// How ECS behaves where observations differ.
     pub quirks: Quirks,
 }
@@ -46,6 +50,7 @@ impl Default for Scenario {
             troubles: Vec::new(),
             acts: Vec::new(),
             hooks: HookScript::default(),
+            roles: Vec::new(),
             quirks: Quirks::default(),
         }
     }
@@ -83,6 +88,7 @@ struct Written {
     act: Vec<acts::Written>,
     hook: hooks::Hooks,
     placement: Vec<placements::Written>,
+    role: Vec<roles::Written>,
     ecs: WrittenQuirks,
     quotas: WrittenQuotas,
 }
@@ -136,6 +142,7 @@ impl Scenario {
             acts,
             hooks: written.hook.into(),
             quotas_enforced: written.quotas.enforce,
+            roles: written.role.into_iter().map(Role::from).collect(),
             troubles: written.placement.into_iter().map(Trouble::from).collect(),
             quirks: Quirks {
                 stale_describes: written.ecs.stale_describes,

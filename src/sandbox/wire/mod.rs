@@ -13,6 +13,7 @@ mod query;
 mod registry;
 mod route;
 mod s3;
+mod scope;
 mod service;
 mod spool;
 
@@ -21,11 +22,14 @@ use super::listener::Line;
 use super::scenario::faults::{Action, Faults};
 use super::server::Shared;
 use super::world::error::ApiError;
+use super::world::sessions::Session;
+use super::world::sts::arn_of;
 use crate::shutdown::Shutdown;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::response::Response;
 use exchange::{Content, Head, Outcome, Reply};
+use futures_util::StreamExt as _;
 use http::{HeaderMap, Method, StatusCode};
 use registry::Uploads;
 use route::{Ask, Asked};
@@ -162,6 +166,9 @@ async fn answer(site: &Site, head: &Head, ask: Ask, id: &str) -> Outcome {
     let authorized = authorize(site, head, &ask);
     let outcome = match authorized {
         Err(error) => {
+            if let Asked::S3(_, body) = ask.asked {
+                drain(body).await;
+            }
             let reply = service.refuse(&error, id);
             let realm = format!(
                 "Basic realm=\"http://{}/\",service=\"ecr.amazonaws.com\"",
@@ -174,14 +181,14 @@ async fn answer(site: &Site, head: &Head, ask: Ask, id: &str) -> Outcome {
                 reply.into()
             }
         }
-        Ok(()) if !admits(site, &ask) => Outcome {
+        Ok(_) if !admits(site, &ask) => Outcome {
             reply: Some(service.refuse(&service.throttled(), id)),
             received: match &ask.asked {
                 Asked::Json(body) => super::journal::Body::of(body),
                 _ => super::journal::Body::Empty,
             },
         },
-        Ok(()) => answer_asked(site, head, ask, id).await,
+        Ok(caller) => answer_asked(site, head, ask, caller.as_ref(), id).await,
     };
     if let (Some(memory), Some(key), Some(reply)) = (&site.memory, key, &outcome.reply)
         && reply.status.is_success()
@@ -230,21 +237,39 @@ fn admits(site: &Site, ask: &Ask) -> bool {
             .visit(|world, now| world.quotas.admits(now, &ask.operation))
 }
 
-fn authorize(site: &Site, head: &Head, ask: &Ask) -> Result<(), ApiError> {
+/// Takes the rest of a body, so that its sender can read why it is refused.
+async fn drain(body: Body) {
+    let mut body = body.into_data_stream();
+    while let Some(Ok(_)) = body.next().await {}
+}
+
+/// The session that asks, if it may; `None` for the account itself.
+fn authorize(site: &Site, head: &Head, ask: &Ask) -> Result<Option<Session>, ApiError> {
     match &ask.asked {
         Asked::Json(_) | Asked::Query(_) | Asked::S3(..) => {
-            auth::check_scope(head, ask.service, &site.region)
+            auth::check_scope(head, ask.service, &site.region)?;
+            site.shared.visit(|world, now| {
+                let session = auth::check_keys(head, ask.service, &world.sessions, now)?;
+                if let Some(session) = &session {
+                    scope::check(session, head, ask, &world.s3)?;
+                }
+                if let Asked::S3(asked, _) = &ask.asked {
+                    asked.check_policy(head, &world.s3, arn_of(session.as_ref()))?;
+                }
+                Ok(session)
+            })
         }
         Asked::Registry(..) => {
             let token = auth::registry_token(head).unwrap_or_default();
-            auth::check_admission(site.shared.visit(|world, now| world.ecr.admits(now, &token)))
+            auth::check_admission(site.shared.visit(|world, now| world.ecr.admits(now, &token)))?;
+            Ok(None)
         }
         // The signature is in the URL of a layer; a request that cannot be read is refused for that.
-        Asked::Layer(_) | Asked::Bad(_) => Ok(()),
+        Asked::Layer(_) | Asked::Bad(_) => Ok(None),
     }
 }
 
-async fn answer_asked(site: &Site, head: &Head, ask: Ask, id: &str) -> Outcome {
+async fn answer_asked(site: &Site, head: &Head, ask: Ask, caller: Option<&Session>, id: &str) -> Outcome {
     let service = ask.service;
     let result = match ask.asked {
         Asked::Json(body) => {
@@ -259,7 +284,7 @@ async fn answer_asked(site: &Site, head: &Head, ask: Ask, id: &str) -> Outcome {
         Asked::Query(params) => {
             let mut form = form_urlencoded::Serializer::new(String::new());
             let received = super::journal::Body::of(form.extend_pairs(&params).finish().as_bytes());
-            let reply = query::call(site, service, &ask.operation, &params, id);
+            let reply = query::call(site, service, &ask.operation, &params, caller, id);
             let reply = reply.unwrap_or_else(|error| service.refuse(&error, id));
             return Outcome {
                 reply: Some(reply),
@@ -279,6 +304,9 @@ fn note(site: &Site, time: f64, service: Service, operation: &str, head: &Head, 
         return;
     };
     let none = HeaderMap::new();
+    let principal = site
+        .shared
+        .visit(|world, now| auth::principal(head, &world.sessions, now));
     let body = match &outcome.reply {
         Some(reply) if head.method != Method::HEAD => reply.journal_body(),
         Some(_) | None => super::journal::Body::Empty,
@@ -287,6 +315,7 @@ fn note(site: &Site, time: f64, service: Service, operation: &str, head: &Head, 
         time,
         service: service.name(),
         operation,
+        principal: principal.as_deref(),
         method: head.method.as_str(),
         path: &head.target,
         request_headers: &head.headers,

@@ -157,6 +157,48 @@ impl Service {
         }
     }
 
+    /// How it refuses a session that does not open an action (`s3:GetObject`).
+    pub fn denied_to(self, arn: &str, action: &str, resource: Option<&str>) -> ApiError {
+        let resource = resource.map_or_else(String::new, |name| format!(" on resource: \"{name}\""));
+        let text = format!(
+            "User: {arn} is not authorized to perform: {action}{resource} because no session policy allows the {action} \
+             action"
+        );
+        match self.speech() {
+            Speech::Json => ApiError::new("AccessDeniedException", text),
+            Speech::Query(_) | Speech::Xml => ApiError::new("AccessDenied", text).status(403),
+            Speech::Distribution => ApiError::new("DENIED", text).status(403),
+        }
+    }
+
+    /// How it refuses somebody whom the policy of a resource denies an action.
+    pub fn denied_by_policy(self, arn: &str, action: &str, resource: &str) -> ApiError {
+        let text = format!(
+            "User: {arn} is not authorized to perform: {action} on resource: \"{resource}\" with an explicit deny in a \
+             resource-based policy"
+        );
+        ApiError::new("AccessDenied", text).status(403)
+    }
+
+    /// How it refuses keys that it does not know, or that came with another token than theirs.
+    pub fn unknown_keys(self, with_token: bool) -> ApiError {
+        const TEXT: &str = "The security token included in the request is invalid.";
+        match self.speech() {
+            Speech::Json => ApiError::new("UnrecognizedClientException", TEXT),
+            Speech::Query(_) => ApiError::new("InvalidClientTokenId", TEXT).status(403),
+            Speech::Xml if with_token => ApiError::new(
+                "InvalidToken",
+                "The provided token is malformed or otherwise invalid.",
+            ),
+            Speech::Xml => ApiError::new(
+                "InvalidAccessKeyId",
+                "The AWS Access Key Id you provided does not exist in our records.",
+            )
+            .status(403),
+            Speech::Distribution => ApiError::new("UNAUTHORIZED", "Not Authorized").status(401),
+        }
+    }
+
     /// How it refuses credentials that have ended.
     pub fn expired(self) -> ApiError {
         const TEXT: &str = "The security token included in the request is expired";

@@ -14,6 +14,7 @@ pub mod orders;
 pub mod quotas;
 pub mod s3;
 pub mod sessions;
+pub mod sts;
 
 use orders::{Fact, Order};
 use std::time::Duration;
@@ -44,6 +45,8 @@ pub struct World {
     pub s3: s3::S3,
     /// Temporary credentials that were given out.
     pub sessions: sessions::Sessions,
+    /// What roles demand of whoever assumes them.
+    pub sts: sts::Sts,
     /// Log groups, streams and events.
     pub logs: logs::Logs,
     /// What somebody else is going to do.
@@ -62,6 +65,7 @@ impl World {
             ecr: ecr::Ecr::new(&config),
             s3: s3::S3::new(),
             sessions: sessions::Sessions::default(),
+            sts: sts::Sts::default(),
             logs: logs::Logs::new(&config),
             acts: acts::Acts::default(),
             quotas: quotas::Quotas::new(config.timings.second),
