@@ -39,6 +39,8 @@ mod strategies;
 mod support;
 mod unreadable;
 mod wire_apis;
+mod wire_cbor;
 mod wire_registry;
 mod wire_s3;
 mod wire_sessions;
+mod wire_sqs;

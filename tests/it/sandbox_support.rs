@@ -25,6 +25,11 @@ pub async fn start(scenario: &str) -> Sandbox {
 
 /// Starts a sandbox with its journal in a certain file.
 pub async fn start_with(scenario: &str, journal: Option<PathBuf>) -> Sandbox {
+    start_on(scenario, Clock::Virtual(VirtualClock::starting_at(NOW)), journal).await
+}
+
+/// Starts a sandbox on a certain clock.
+pub async fn start_on(scenario: &str, clock: Clock, journal: Option<PathBuf>) -> Sandbox {
     Box::pin(Sandbox::start(Options {
         port: 0,
         journal,
@@ -32,7 +37,7 @@ pub async fn start_with(scenario: &str, journal: Option<PathBuf>) -> Sandbox {
         region: REGION.into(),
         tasks: Tasks::Simulated,
         timings: Timings::default(),
-        clock: Clock::Virtual(VirtualClock::starting_at(NOW)),
+        clock,
         docker_host: None,
     }))
     .await

@@ -4,6 +4,7 @@
 //! faults happen, and writes the journal.
 
 mod auth;
+mod cbor;
 mod change;
 mod checksum;
 mod exchange;
@@ -16,6 +17,7 @@ mod s3;
 mod scope;
 mod service;
 mod spool;
+mod sqs;
 
 use super::journal::{Entry, Journal};
 use super::listener::Line;
@@ -32,7 +34,7 @@ use exchange::{Content, Head, Outcome, Reply};
 use futures_util::StreamExt as _;
 use http::{HeaderMap, Method, StatusCode};
 use registry::Uploads;
-use route::{Ask, Asked};
+use route::{Ask, Asked, Encoding};
 use service::Service;
 pub use spool::Spool;
 use std::collections::BTreeMap;
@@ -94,12 +96,20 @@ pub async fn serve(
     let id = site.request_id();
     let time = site.shared.clock().now().as_secs_f64();
     let ask = route::read(&head, body).await;
-    let (service, operation) = (ask.service, ask.operation.clone());
+    let (service, operation, encoding) = (ask.service, ask.operation.clone(), ask.encoding);
     let mut outcome = Box::pin(decide_and_answer(&site, &head, ask, &id)).await;
+    let body = match &outcome.reply {
+        Some(reply) if head.method != Method::HEAD => reply.journal_body(),
+        Some(_) | None => super::journal::Body::Empty,
+    };
     if let Some(reply) = outcome.reply.take() {
+        let reply = match encoding {
+            Encoding::Native => reply,
+            Encoding::Cbor => cbor::encode(reply, service),
+        };
         outcome.reply = Some(reply.with("x-amzn-requestid", &id).with("x-amz-request-id", &id));
     }
-    note(&site, time, service, &operation, &head, &outcome);
+    note(&site, time, service, &operation, &head, &outcome, &body);
     match outcome.reply {
         Some(reply) => reply.send(head.method == Method::HEAD).await,
         None => {
@@ -229,12 +239,12 @@ fn memory_key(ask: &Ask) -> Option<Vec<u8>> {
     }
 }
 
-/// Whether the quotas of ECS allow one more request.
+/// Whether the quotas allow one more request.
 fn admits(site: &Site, ask: &Ask) -> bool {
-    ask.service != Service::Ecs
-        || site
-            .shared
-            .visit(|world, now| world.quotas.admits(now, &ask.operation))
+    ask.service.quotas().is_none_or(|api| {
+        site.shared
+            .visit(|world, now| world.quotas.admits(now, api, &ask.operation))
+    })
 }
 
 /// Takes the rest of a body, so that its sender can read why it is refused.
@@ -299,7 +309,16 @@ async fn answer_asked(site: &Site, head: &Head, ask: Ask, caller: Option<&Sessio
     result.unwrap_or_else(|error| service.refuse(&error, id)).into()
 }
 
-fn note(site: &Site, time: f64, service: Service, operation: &str, head: &Head, outcome: &Outcome) {
+/// Writes the journal; `body` is the answer's before it was encoded.
+fn note(
+    site: &Site,
+    time: f64,
+    service: Service,
+    operation: &str,
+    head: &Head,
+    outcome: &Outcome,
+    body: &super::journal::Body,
+) {
     let Some(journal) = &site.journal else {
         return;
     };
@@ -307,10 +326,6 @@ fn note(site: &Site, time: f64, service: Service, operation: &str, head: &Head, 
     let principal = site
         .shared
         .visit(|world, now| auth::principal(head, &world.sessions, now));
-    let body = match &outcome.reply {
-        Some(reply) if head.method != Method::HEAD => reply.journal_body(),
-        Some(_) | None => super::journal::Body::Empty,
-    };
     let written = journal.write(&Entry {
         time,
         service: service.name(),
@@ -322,7 +337,7 @@ fn note(site: &Site, time: f64, service: Service, operation: &str, head: &Head, 
         request_body: &outcome.received,
         status: outcome.reply.as_ref().map(|reply| reply.status.as_u16()),
         headers: outcome.reply.as_ref().map_or(&none, |reply| &reply.headers),
-        body: &body,
+        body,
     });
     if let Err(error) = written {
         tracing::error!(%error, "the sandbox's journal could not be written");

@@ -29,7 +29,13 @@ pub fn call(
                 .sts
                 .call(now, operation, params, caller, &mut world.sessions)
         })?,
-        Service::Ecs | Service::Ecr | Service::Logs | Service::S3 | Service::Registry => {
+        Service::Ecs
+        | Service::Ecr
+        | Service::Logs
+        | Service::CodePipeline
+        | Service::Sqs
+        | Service::S3
+        | Service::Registry => {
             return Err(unknown("this service", operation));
         }
     };

@@ -14,6 +14,7 @@ pub mod orders;
 pub mod quotas;
 pub mod s3;
 pub mod sessions;
+pub mod sqs;
 pub mod sts;
 
 use orders::{Fact, Order};
@@ -47,6 +48,8 @@ pub struct World {
     pub sessions: sessions::Sessions,
     /// What roles demand of whoever assumes them.
     pub sts: sts::Sts,
+    /// Queues and their messages.
+    pub sqs: sqs::Sqs,
     /// Log groups, streams and events.
     pub logs: logs::Logs,
     /// What somebody else is going to do.
@@ -66,6 +69,7 @@ impl World {
             s3: s3::S3::new(),
             sessions: sessions::Sessions::default(),
             sts: sts::Sts::default(),
+            sqs: sqs::Sqs::new(&config),
             logs: logs::Logs::new(&config),
             acts: acts::Acts::default(),
             quotas: quotas::Quotas::new(config.timings.second),
