@@ -201,6 +201,7 @@ impl Sandbox {
             timings: options.timings.clone(),
         });
         world.ecs.quirks = options.scenario.quirks.clone();
+        world.pipeline.quirks = options.scenario.codepipeline.clone();
         world.ecs.troubles = options.scenario.troubles.clone();
         world.ecs.hooks = options.scenario.hooks.clone();
         world.sts.roles = options.scenario.roles.clone();

@@ -40,6 +40,7 @@ mod support;
 mod unreadable;
 mod wire_apis;
 mod wire_cbor;
+mod wire_pipeline;
 mod wire_registry;
 mod wire_s3;
 mod wire_sessions;

@@ -2,10 +2,12 @@
 //!
 //! `[[fault]]` tables are of the wire (throttling, 5xx, lost answers), `[[fate]]` tables are of simulated tasks (crash,
 //! hang, unhealthy), `[[act]]` tables are of what somebody else does meanwhile, `[[hook]]` tables are of the functions
-//! behind lifecycle hooks, `[[role]]` tables are of what roles demand of whoever assumes them,
-//! `[[wake]]` tables are of queues that get events, `[quotas]` is of how often clients may ask, the `[ecs]` table chooses between behaviours that ECS was seen to have.
+//! behind lifecycle hooks, `[[role]]` tables are of what roles demand of whoever assumes them, `[[wake]]` tables are of
+//! queues that get events, `[quotas]` is of how often clients may ask, the `[ecs]` table chooses between behaviours that
+//! ECS was seen to have, the `[codepipeline]` table sets what AWS publishes nowhere of CodePipeline.
 
 pub mod acts;
+pub mod codepipeline;
 pub mod fates;
 pub mod faults;
 pub mod hooks;
@@ -16,6 +18,7 @@ pub mod wakes;
 
 use super::world::acts::Act;
 use super::world::ecs::{HookScript, Quirks, Trouble};
+use super::world::pipeline;
 use super::world::quotas::{Category, Rate};
 use super::world::sqs::Subscription;
 use super::world::sts::Role;
@@ -48,6 +51,8 @@ pub struct Scenario {
     pub wakes: Vec<Subscription>,
     /// How ECS behaves where observations differ.
     pub quirks: Quirks,
+    /// How CodePipeline behaves where AWS publishes nothing.
+    pub codepipeline: pipeline::Quirks,
 }
 
 impl Default for Scenario {
@@ -63,6 +68,7 @@ impl Default for Scenario {
             roles: Vec::new(),
             wakes: Vec::new(),
             quirks: Quirks::default(),
+            codepipeline: pipeline::Quirks::default(),
         }
     }
 }
@@ -102,6 +108,7 @@ struct Written {
     role: Vec<roles::Written>,
     wake: Vec<wakes::Written>,
     ecs: WrittenQuirks,
+    codepipeline: codepipeline::Written,
     quotas: quotas::Written,
 }
 
@@ -144,6 +151,7 @@ impl Scenario {
             rates: written.quotas.rates(),
             wakes: written.wake.into_iter().map(Subscription::from).collect(),
             roles: written.role.into_iter().map(Role::from).collect(),
+            codepipeline: written.codepipeline.into(),
             troubles: written.placement.into_iter().map(Trouble::from).collect(),
             quirks: Quirks {
                 stale_describes: written.ecs.stale_describes,

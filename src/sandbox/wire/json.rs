@@ -4,7 +4,6 @@ use super::exchange::Reply;
 use super::service::Service;
 use super::{Site, layers, sqs};
 use crate::sandbox::world::error::ApiError;
-use crate::sandbox::world::input::unknown_operation;
 use http::StatusCode;
 use serde_json::Value;
 
@@ -23,7 +22,11 @@ pub async fn call(site: &Site, service: Service, operation: &str, body: &[u8]) -
             Service::Ecs => world.ecs.call(now, operation, &input, &mut world.elb, &world.ecr),
             Service::Ecr => world.ecr.call(now, operation, &input),
             Service::Logs => world.logs.call(now, operation, &input),
-            Service::CodePipeline => Err(unknown_operation("CodePipeline", operation)),
+            Service::CodePipeline => {
+                world
+                    .pipeline
+                    .call(now, operation, &input, &mut world.s3, &mut world.sessions)
+            }
             Service::Sqs | Service::Sts | Service::Elb | Service::S3 | Service::Registry => Err(
                 ApiError::new("UnknownOperationException", "this service does not speak awsJson"),
             ),
