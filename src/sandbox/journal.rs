@@ -39,6 +39,9 @@ const SECRET_MEMBERS: &[&str] = &[
     "sessionToken",
 ];
 
+/// Maps of texts that may hold secret properties of CodePipeline's actions.
+const SECRET_MAPS: &[&str] = &["configuration", "resolvedConfiguration"];
+
 /// Bodies of text are written whole up to this size; larger ones by their size and hash.
 const TEXT_LIMIT: usize = 1024 * 1024;
 
@@ -260,6 +263,14 @@ fn clean(json: &mut Value, values: &[Secret<String>]) {
                     *value = Value::from(REMOVED);
                     continue;
                 }
+                if SECRET_MAPS.contains(&name.as_str())
+                    && let Value::Object(entries) = &mut *value
+                {
+                    entries
+                        .values_mut()
+                        .filter(|value| value.is_string())
+                        .for_each(|value| *value = Value::from(REMOVED));
+                }
                 if let ("environment", Value::Array(variables)) = (name.as_str(), &mut *value) {
                     variables
                         .iter_mut()
@@ -379,6 +390,27 @@ mod tests {
             let mode = std::fs::metadata(&path).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600);
         }
+    }
+
+    #[test]
+    fn no_configuration_of_an_action_and_no_key_of_its_artifacts_reaches_the_journal() {
+        let job = r#"{"jobs":[{"id":"1","data":{
+            "actionConfiguration":{"configuration":{"Fleet":"canary-1","Secrets":"canary-2"}},
+            "artifactCredentials":{"accessKeyId":"ASIA1","secretAccessKey":"canary-3","sessionToken":"canary-4"}}}]}"#;
+        let shown = show_body(&Body::of(job.as_bytes()), serde_json::from_str(job).ok(), &[]);
+        let shown = shown.as_str().unwrap();
+        assert!(!shown.contains("canary"), "{shown}");
+        assert!(
+            shown.contains(r#""Secrets":"[removed]""#) && shown.contains("ASIA1"),
+            "{shown}"
+        );
+        let cluster = r#"{"configuration":{"executeCommandConfiguration":{"logging":"DEFAULT"}}}"#;
+        let kept = show_body(
+            &Body::of(cluster.as_bytes()),
+            serde_json::from_str(cluster).ok(),
+            &[],
+        );
+        assert_eq!(kept, cluster);
     }
 
     #[test]

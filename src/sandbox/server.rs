@@ -188,6 +188,7 @@ impl Sandbox {
             timings: options.timings.clone(),
         });
         world.ecs.quirks = options.scenario.quirks.clone();
+        world.pipeline.quirks = options.scenario.codepipeline.clone();
         world.ecs.troubles = options.scenario.troubles.clone();
         world.ecs.hooks = options.scenario.hooks.clone();
         world.acts = Acts::new(

@@ -39,5 +39,6 @@ mod strategies;
 mod support;
 mod unreadable;
 mod wire_apis;
+mod wire_pipeline;
 mod wire_registry;
 mod wire_s3;

@@ -2,9 +2,11 @@
 //!
 //! `[[fault]]` tables are of the wire (throttling, 5xx, lost answers), `[[fate]]` tables are of simulated tasks (crash,
 //! hang, unhealthy), `[[act]]` tables are of what somebody else does meanwhile, `[[hook]]` tables are of the functions
-//! behind lifecycle hooks, the `[ecs]` table chooses between behaviours that ECS was seen to have.
+//! behind lifecycle hooks, the `[ecs]` table chooses between behaviours that ECS was seen to have, the `[codepipeline]`
+//! table sets what AWS publishes nowhere of CodePipeline.
 
 pub mod acts;
+pub mod codepipeline;
 pub mod fates;
 pub mod faults;
 pub mod hooks;
@@ -12,6 +14,7 @@ pub mod placements;
 
 use super::world::acts::Act;
 use super::world::ecs::{HookScript, Quirks, Trouble};
+use super::world::pipeline;
 use serde::Deserialize;
 use std::time::Duration;
 
@@ -35,6 +38,8 @@ pub struct Scenario {
     pub hooks: HookScript,
     /// How ECS behaves where observations differ.
     pub quirks: Quirks,
+    /// How CodePipeline behaves where AWS publishes nothing.
+    pub codepipeline: pipeline::Quirks,
 }
 
 impl Default for Scenario {
@@ -47,6 +52,7 @@ impl Default for Scenario {
             acts: Vec::new(),
             hooks: HookScript::default(),
             quirks: Quirks::default(),
+            codepipeline: pipeline::Quirks::default(),
         }
     }
 }
@@ -84,6 +90,7 @@ struct Written {
     hook: hooks::Hooks,
     placement: Vec<placements::Written>,
     ecs: WrittenQuirks,
+    codepipeline: codepipeline::Written,
     quotas: WrittenQuotas,
 }
 
@@ -136,6 +143,7 @@ impl Scenario {
             acts,
             hooks: written.hook.into(),
             quotas_enforced: written.quotas.enforce,
+            codepipeline: written.codepipeline.into(),
             troubles: written.placement.into_iter().map(Trouble::from).collect(),
             quirks: Quirks {
                 stale_describes: written.ecs.stale_describes,

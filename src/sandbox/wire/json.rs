@@ -1,4 +1,4 @@
-//! awsJson1.1: ECS, ECR and CloudWatch Logs.
+//! awsJson1.1: ECS, ECR, CloudWatch Logs and CodePipeline.
 
 use super::exchange::Reply;
 use super::service::Service;
@@ -21,6 +21,11 @@ pub async fn call(site: &Site, service: Service, operation: &str, body: &[u8]) -
             Service::Ecs => world.ecs.call(now, operation, &input, &mut world.elb, &world.ecr),
             Service::Ecr => world.ecr.call(now, operation, &input),
             Service::Logs => world.logs.call(now, operation, &input),
+            Service::CodePipeline => {
+                world
+                    .pipeline
+                    .call(now, operation, &input, &mut world.s3, &mut world.sessions)
+            }
             Service::Sts | Service::Elb | Service::S3 | Service::Registry => Err(ApiError::new(
                 "UnknownOperationException",
                 "this service does not speak awsJson",

@@ -24,7 +24,12 @@ pub fn call(
             .shared
             .visit(|world, now| world.elb.call(now, operation, params))?,
         Service::Sts => call_sts(operation)?,
-        Service::Ecs | Service::Ecr | Service::Logs | Service::S3 | Service::Registry => {
+        Service::Ecs
+        | Service::Ecr
+        | Service::Logs
+        | Service::CodePipeline
+        | Service::S3
+        | Service::Registry => {
             return Err(unknown("this service", operation));
         }
     };

@@ -15,6 +15,8 @@ pub enum Service {
     Ecr,
     /// CloudWatch Logs.
     Logs,
+    /// AWS CodePipeline.
+    CodePipeline,
     /// AWS STS.
     Sts,
     /// Elastic Load Balancing v2.
@@ -45,6 +47,7 @@ impl Service {
             Self::Ecs => "ecs",
             Self::Ecr => "ecr",
             Self::Logs => "logs",
+            Self::CodePipeline => "codepipeline",
             Self::Sts => "sts",
             Self::Elb => "elb",
             Self::S3 => "s3",
@@ -56,7 +59,13 @@ impl Service {
     pub fn signing_name(self) -> &'static str {
         match self {
             Self::Elb => "elasticloadbalancing",
-            Self::Ecs | Self::Ecr | Self::Logs | Self::Sts | Self::S3 | Self::Registry => self.name(),
+            Self::Ecs
+            | Self::Ecr
+            | Self::Logs
+            | Self::CodePipeline
+            | Self::Sts
+            | Self::S3
+            | Self::Registry => self.name(),
         }
     }
 
@@ -66,6 +75,7 @@ impl Service {
             "AmazonEC2ContainerServiceV20141113" => Some(Self::Ecs),
             "AmazonEC2ContainerRegistry_V20150921" => Some(Self::Ecr),
             "Logs_20140328" => Some(Self::Logs),
+            "CodePipeline_20150709" => Some(Self::CodePipeline),
             _ => None,
         }
     }
@@ -82,7 +92,7 @@ impl Service {
     /// How it speaks.
     pub fn speech(self) -> Speech {
         match self {
-            Self::Ecs | Self::Ecr | Self::Logs => Speech::Json,
+            Self::Ecs | Self::Ecr | Self::Logs | Self::CodePipeline => Speech::Json,
             Self::Sts => Speech::Query("https://sts.amazonaws.com/doc/2011-06-15/"),
             Self::Elb => Speech::Query("http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/"),
             Self::S3 => Speech::Xml,

@@ -9,6 +9,8 @@ pub struct S3 {
     buckets: BTreeMap<String, Bucket>,
     uploads: BTreeMap<String, Upload>,
     started: u64,
+    /// How many more objects than one a file is the body of: copies share it.
+    shared: BTreeMap<String, u32>,
 }
 
 /// A bucket.
@@ -153,6 +155,31 @@ impl S3 {
         self.buckets.get_mut(name)
     }
 
+    /// Puts an object whose file is another object's too; false when there is no such bucket.
+    pub fn put_copy(&mut self, bucket: &str, key: &str, object: Object) -> bool {
+        let Some(to) = self.buckets.get_mut(bucket) else {
+            return false;
+        };
+        *self.shared.entry(object.file.clone()).or_default() += 1;
+        to.objects.insert(key.to_owned(), object);
+        true
+    }
+
+    /// The file of an object that is gone, unless it is still the body of another one.
+    pub fn released(&mut self, object: Object) -> Option<String> {
+        match self.shared.get_mut(&object.file) {
+            None => Some(object.file),
+            Some(1) => {
+                self.shared.remove(&object.file);
+                None
+            }
+            Some(more) => {
+                *more -= 1;
+                None
+            }
+        }
+    }
+
     /// All buckets, by name.
     pub fn buckets(&self) -> impl Iterator<Item = (&String, &Bucket)> {
         self.buckets.iter()
@@ -284,6 +311,17 @@ mod tests {
                 next: None
             }
         );
+    }
+
+    #[test]
+    fn the_file_of_a_copy_is_released_with_the_last_object() {
+        let mut s3 = bucket(&["a"]);
+        let object = s3.bucket("bucket").unwrap().objects["a"].clone();
+        assert!(!s3.put_copy("other", "b", object.clone()));
+        assert!(s3.put_copy("bucket", "b", object.clone()));
+        assert!(s3.put_copy("bucket", "c", object.clone()));
+        let released: Vec<bool> = (0..3).map(|_| s3.released(object.clone()).is_some()).collect();
+        assert_eq!(released, [false, false, true]);
     }
 
     #[test]

@@ -140,13 +140,14 @@ pub(super) async fn complete(
     let replaced = site.shared.visit(|world, _| {
         world.s3.end(id).ok_or_else(no_such_upload)?;
         let bucket = world.s3.bucket_mut(bucket).ok_or_else(no_such_bucket)?;
-        Ok(bucket.objects.insert(key.to_owned(), object))
+        let replaced = bucket.objects.insert(key.to_owned(), object);
+        Ok(replaced.and_then(|object| world.s3.released(object)))
     })?;
     for file in upload
         .parts
         .values()
         .map(|part| &part.file)
-        .chain(replaced.iter().map(|object| &object.file))
+        .chain(replaced.iter())
     {
         site.spool.discard(file).await;
     }

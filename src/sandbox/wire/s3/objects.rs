@@ -70,9 +70,10 @@ fn place(
             checksum: Some(stored.checksum),
             parts: None,
         };
-        Ok(bucket.objects.insert(key.to_owned(), object))
+        let replaced = bucket.objects.insert(key.to_owned(), object);
+        Ok(replaced.and_then(|object| world.s3.released(object)))
     })?;
-    Ok((reply, replaced.map(|object| object.file)))
+    Ok((reply, replaced))
 }
 
 /// GET and HEAD.
@@ -110,10 +111,11 @@ pub(super) fn fetch(site: &Site, head: &Head, bucket: &str, key: &str) -> Result
 pub(super) async fn delete(site: &Site, bucket: &str, key: &str) -> Result<Reply, ApiError> {
     let removed = site.shared.visit(|world, _| {
         let bucket = world.s3.bucket_mut(bucket).ok_or_else(no_such_bucket)?;
-        Ok(bucket.objects.remove(key))
+        let removed = bucket.objects.remove(key);
+        Ok(removed.and_then(|object| world.s3.released(object)))
     })?;
-    if let Some(object) = removed {
-        site.spool.discard(&object.file).await;
+    if let Some(file) = removed {
+        site.spool.discard(&file).await;
     }
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }
