@@ -4,24 +4,26 @@
 //! lock of its folder, and the next that looks takes its entries over. Files are written and removed on threads of their
 //! own: a shared volume takes its time.
 
+mod entry;
 mod folder;
 mod record;
+mod takeover;
 #[cfg(test)]
 mod tests;
 
+pub use entry::Entry;
 pub use record::{Phase, Record};
 
 use super::job::{JobId, Offer};
-use super::result::Ending;
 use crate::report::event::{Event, Tell};
-use folder::{Folder, id_of, name_of};
-use record::Foreign;
+use folder::{Folder, name_of};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// Why the journal could not be kept; no job may be acknowledged then.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +69,9 @@ impl JournalError {
     }
 }
 
+/// Files that are written or removed at the same time.
+const AT_A_TIME: usize = 4;
+
 /// The journal of this process; a cheap handle. What no entry is held of and was not forgotten is left, and comes back as
 /// an orphan.
 #[derive(Clone)]
@@ -74,6 +79,8 @@ pub struct State(Arc<Inner>);
 
 struct Inner {
     folder: Option<Folder>,
+    /// Few at a time: each takes a thread, and hundreds of jobs may end together.
+    turns: Semaphore,
     tell: Tell,
     jobs: Mutex<Jobs>,
 }
@@ -113,6 +120,7 @@ impl State {
     fn new(folder: Option<Folder>, tell: Tell) -> Self {
         Self(Arc::new(Inner {
             folder,
+            turns: Semaphore::new(AT_A_TIME),
             tell,
             jobs: Mutex::default(),
         }))
@@ -167,36 +175,37 @@ impl State {
             left
         };
         let mut orphans: Vec<Entry> = left.into_values().map(|record| self.entry(record)).collect();
-        let inner = Arc::clone(&self.0);
-        let taken = tokio::task::spawn_blocking(move || inner.take_over()).await;
-        for record in taken.unwrap_or_default() {
-            let mut entry = self.entry(record.clone());
-            if let Err(error) = entry.write(record).await {
-                self.0.warn(&error);
-            }
-            orphans.push(entry);
-        }
+        // Entries before anything is awaited: whoever drops this look leaves them for the next.
+        let state = self.clone();
+        let entries = move |inner: &Inner| -> Vec<Entry> {
+            let records = inner.take_over();
+            records.into_iter().map(|record| state.entry(record)).collect()
+        };
+        orphans.extend(self.on_disk(entries).await.unwrap_or_default());
         orphans
     }
 
     /// Whether another worker that shares the directory has written down this job.
     pub async fn is_held_elsewhere(&self, job: &JobId) -> bool {
-        let (inner, name) = (Arc::clone(&self.0), name_of(job));
-        let look = move || {
+        let name = name_of(job);
+        let look = move |inner: &Inner| {
             inner
                 .folder
                 .as_ref()
                 .is_some_and(|folder| folder.is_elsewhere(&name))
         };
-        tokio::task::spawn_blocking(look).await.unwrap_or_default()
+        self.on_disk(look).await.unwrap_or_default()
+    }
+
+    /// Does something with files on a thread of its own; none if the runtime shuts down meanwhile.
+    async fn on_disk<T: Send + 'static>(&self, act: impl FnOnce(&Inner) -> T + Send + 'static) -> Option<T> {
+        let inner = Arc::clone(&self.0);
+        let _turn = self.0.turns.acquire().await.ok()?;
+        tokio::task::spawn_blocking(move || act(&inner)).await.ok()
     }
 
     fn entry(&self, record: Record) -> Entry {
-        Entry {
-            state: self.clone(),
-            record,
-            is_over: false,
-        }
+        Entry::new(self.clone(), record)
     }
 }
 
@@ -209,97 +218,6 @@ impl Inner {
         let text = format!("the journal: {}", crate::failure::chain(error));
         self.tell.tell(Event::Warning(text));
     }
-
-    /// Moves the entries of dead workers into our folder; each counts one more worker that left it.
-    fn take_over(&self) -> Vec<Record> {
-        let Some(folder) = &self.folder else {
-            return Vec::new();
-        };
-        let dead = folder.dead().unwrap_or_else(|error| {
-            self.warn(&error);
-            Vec::new()
-        });
-        let mut taken = Vec::new();
-        for dead in dead {
-            match self.take_from(folder, &dead) {
-                Ok(records) => taken.extend(records),
-                Err(error) => self.warn(&error),
-            }
-            dead.remove_empty();
-        }
-        taken
-    }
-
-    fn take_from(&self, folder: &Folder, dead: &Folder) -> io::Result<Vec<Record>> {
-        let mut taken = Vec::new();
-        for name in dead.names()? {
-            match self.take(folder, dead, &name) {
-                Ok(record) => taken.extend(record),
-                Err(error) => self.warn(&error),
-            }
-        }
-        Ok(taken)
-    }
-
-    fn take(&self, folder: &Folder, dead: &Folder, name: &str) -> io::Result<Option<Record>> {
-        let record = match Record::read(&dead.read(name)?) {
-            Ok(record) if name_of(&record.job) == name => record,
-            Err(Foreign::Newer(version)) => {
-                self.told_of_newer(dead.path_of(name), version);
-                return Ok(None);
-            }
-            Ok(_) | Err(Foreign::Damaged) => return self.take_damaged(folder, dead, name),
-        };
-        if !self.jobs().held.insert(record.job.clone()) {
-            // It was offered to us again meanwhile, so the other never acknowledged it.
-            dead.remove(name)?;
-            return Ok(None);
-        }
-        if let Err(error) = folder.take(dead, name) {
-            self.jobs().held.remove(&record.job);
-            return Err(error);
-        }
-        Ok(Some(left_once_more(record)))
-    }
-
-    /// What is in the file is lost, but the job may be known by the file's name.
-    fn take_damaged(&self, folder: &Folder, dead: &Folder, name: &str) -> io::Result<Option<Record>> {
-        let record = id_of(name).map(|job| left_once_more(Record::of_id(job)));
-        let record = record.filter(|record| self.jobs().held.insert(record.job.clone()));
-        // Before the other is moved away: the job is in one of the two folders at any time.
-        if let Some(record) = &record
-            && let Err(error) = folder.write(name, &record.to_json())
-        {
-            self.jobs().held.remove(&record.job);
-            self.warn(&error);
-            return Ok(None);
-        }
-        let place = dead.set_aside(name)?;
-        let known = record.as_ref().map_or_else(
-            || "it does not say of which job".to_owned(),
-            |record| format!("job {} is known by its name", record.job),
-        );
-        self.tell.tell(Event::Warning(format!(
-            "the journal had a damaged entry, which is now `{}`; {known}",
-            place.display()
-        )));
-        Ok(record)
-    }
-
-    /// A worker of that version takes it up, so it is left where it is.
-    fn told_of_newer(&self, path: PathBuf, version: u64) {
-        if self.jobs().told.insert(path.clone()) {
-            self.tell.tell(Event::Warning(format!(
-                "`{}` is of version {version} of the journal: a worker as new as the one that wrote it can close that job",
-                path.display()
-            )));
-        }
-    }
-}
-
-const fn left_once_more(mut record: Record) -> Record {
-    record.attempts = record.attempts.saturating_add(1);
-    record
 }
 
 impl Drop for Inner {
@@ -307,98 +225,5 @@ impl Drop for Inner {
         if let Some(folder) = &self.folder {
             folder.remove_empty();
         }
-    }
-}
-
-/// The entry of a job that this process holds. Dropped without having been forgotten, it is left for the next look.
-#[must_use]
-pub struct Entry {
-    state: State,
-    record: Record,
-    is_over: bool,
-}
-
-impl fmt::Debug for Entry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Entry").field(&self.record.job).finish()
-    }
-}
-
-impl Entry {
-    /// What is written down.
-    #[must_use]
-    pub const fn record(&self) -> &Record {
-        &self.record
-    }
-
-    /// Writes down that the job is ours.
-    ///
-    /// # Errors
-    /// [`JournalError`]; the entry then says what it said before, which is safe.
-    pub async fn working(&mut self) -> Result<(), JournalError> {
-        self.phase(Phase::Working).await
-    }
-
-    /// Writes down how the job ends, so that any worker can say so.
-    ///
-    /// # Errors
-    /// [`JournalError`]; the entry then says what it said before, and the next worker would do the job again.
-    pub async fn reporting(&mut self, ending: Ending) -> Result<(), JournalError> {
-        self.phase(Phase::Reporting(ending)).await
-    }
-
-    async fn phase(&mut self, phase: Phase) -> Result<(), JournalError> {
-        let record = Record {
-            phase,
-            ..self.record.clone()
-        };
-        self.write(record).await
-    }
-
-    /// What is known is kept in memory even if the disk does not take it.
-    async fn write(&mut self, record: Record) -> Result<(), JournalError> {
-        self.record = record.clone();
-        let inner = Arc::clone(&self.state.0);
-        let write = move || match &inner.folder {
-            Some(folder) => folder.write(&name_of(&record.job), &record.to_json()),
-            None => Ok(()),
-        };
-        let written = tokio::task::spawn_blocking(write).await;
-        // A runtime that shuts down writes no more.
-        written.unwrap_or(Ok(()))
-    }
-
-    /// The job is over, or never was ours: nothing is left to do.
-    pub async fn forget(mut self) {
-        let (inner, name) = (Arc::clone(&self.state.0), name_of(&self.record.job));
-        let remove = move || {
-            let removed = inner
-                .folder
-                .as_ref()
-                .map_or(Ok(()), |folder| folder.remove(&name));
-            if let Err(error) = removed
-                && error.kind() != ErrorKind::NotFound
-            {
-                inner.warn(&error);
-            }
-        };
-        let _ = tokio::task::spawn_blocking(remove).await;
-        self.let_go();
-    }
-
-    fn let_go(&mut self) {
-        self.is_over = true;
-        self.state.0.jobs().held.remove(&self.record.job);
-    }
-}
-
-impl Drop for Entry {
-    fn drop(&mut self) {
-        if self.is_over {
-            return;
-        }
-        let mut jobs = self.state.0.jobs();
-        jobs.held.remove(&self.record.job);
-        jobs.left.insert(self.record.job.clone(), self.record.clone());
     }
 }

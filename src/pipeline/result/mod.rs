@@ -15,6 +15,7 @@ pub use report::Whose;
 use fit::{fit, fit_some};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// Characters of a failure's message, at most.
 pub const LONGEST_MESSAGE: usize = 5000;
@@ -154,13 +155,24 @@ impl Details {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Variables(pub BTreeMap<String, String>);
 
-/// A job that did what it should, for now or for good.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A job that did what it should, for now or for good. Its `Debug` does not show the token.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     /// The action succeeded.
     Final(Details, Variables),
     /// The job ends, and a new one goes on with the token.
     Again(String, Details),
+}
+
+impl fmt::Debug for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Final(details, variables) => {
+                f.debug_tuple("Final").field(details).field(variables).finish()
+            }
+            Self::Again(_, details) => f.debug_tuple("Again").field(details).finish_non_exhaustive(),
+        }
+    }
 }
 
 /// How a job ends.
