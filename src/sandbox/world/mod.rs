@@ -15,6 +15,8 @@ pub mod pipeline;
 pub mod quotas;
 pub mod s3;
 pub mod sessions;
+pub mod sqs;
+pub mod sts;
 
 use orders::{Fact, Order};
 use std::time::Duration;
@@ -45,6 +47,10 @@ pub struct World {
     pub s3: s3::S3,
     /// Temporary credentials that were given out.
     pub sessions: sessions::Sessions,
+    /// What roles demand of whoever assumes them.
+    pub sts: sts::Sts,
+    /// Queues and their messages.
+    pub sqs: sqs::Sqs,
     /// Action types, pipelines, and the jobs of their actions.
     pub pipeline: pipeline::CodePipeline,
     /// Log groups, streams and events.
@@ -65,6 +71,8 @@ impl World {
             ecr: ecr::Ecr::new(&config),
             s3: s3::S3::new(),
             sessions: sessions::Sessions::default(),
+            sts: sts::Sts::default(),
+            sqs: sqs::Sqs::new(&config),
             pipeline: pipeline::CodePipeline::new(&config),
             logs: logs::Logs::new(&config),
             acts: acts::Acts::default(),

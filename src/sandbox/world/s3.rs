@@ -24,6 +24,8 @@ pub struct Bucket {
     pub policy: Option<String>,
     /// Whether the policy denies puts that are not encrypted with KMS.
     pub demands_kms: bool,
+    /// The keys of KMS of which the policy demands one, as a put must name it; empty when it demands none.
+    pub demands_key: Vec<String>,
 }
 
 /// An object.
@@ -71,6 +73,8 @@ pub struct Upload {
     pub bucket: String,
     /// Its key.
     pub key: String,
+    /// When it began.
+    pub initiated: Duration,
     /// What came with it.
     pub traits: Traits,
     /// Its parts, by number.
@@ -133,6 +137,7 @@ impl S3 {
                 objects: BTreeMap::new(),
                 policy: None,
                 demands_kms: false,
+                demands_key: Vec::new(),
             },
         );
         true
@@ -191,6 +196,19 @@ impl S3 {
         let id = format!("sandbox-upload-{:08}", self.started);
         self.uploads.insert(id.clone(), upload);
         id
+    }
+
+    /// The uploads under way of a bucket whose keys begin with `prefix`, by key and then in the order of their
+    /// beginning; each with its id.
+    #[must_use]
+    pub fn uploads(&self, bucket: &str, prefix: &str) -> Vec<(&String, &Upload)> {
+        let mut uploads: Vec<_> = self
+            .uploads
+            .iter()
+            .filter(|(_, upload)| upload.bucket == bucket && upload.key.starts_with(prefix))
+            .collect();
+        uploads.sort_by_key(|(id, upload)| (upload.key.as_str(), id.as_str()));
+        uploads
     }
 
     /// An upload of this bucket and key.
