@@ -125,7 +125,7 @@ fn pipeline() -> PipelineDeclaration {
         .unwrap()
 }
 
-async fn let_pass(sandbox: &Sandbox, seconds: u64) {
+pub async fn let_pass(sandbox: &Sandbox, seconds: u64) {
     let clock = sandbox.world().clock().clone();
     let _ = clock
         .pause(Duration::from_secs(seconds), &Shutdown::never())
@@ -145,7 +145,7 @@ async fn poll(client: &Client, category: ActionCategory) -> Vec<Job> {
 }
 
 /// A pipeline whose source has just been copied, and its first execution.
-async fn started(sandbox: &Sandbox, config: &SdkConfig) -> (Client, String) {
+pub async fn started(sandbox: &Sandbox, config: &SdkConfig) -> (Client, String) {
     let s3 = aws_sdk_s3::Client::from_conf(
         aws_sdk_s3::config::Builder::from(config)
             .force_path_style(true)

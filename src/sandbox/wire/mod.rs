@@ -221,6 +221,7 @@ async fn decide_and_answer(site: &Site, head: &Head, ask: Ask, id: &str) -> Outc
 async fn answer(site: &Site, head: &Head, ask: Ask, id: &str) -> Outcome {
     let service = ask.service;
     let key = memory_key(&ask);
+    let received = ask.asked.received();
     let authorized = authorize(site, head, &ask);
     let outcome = match authorized {
         Err(error) => {
@@ -233,18 +234,19 @@ async fn answer(site: &Site, head: &Head, ask: Ask, id: &str) -> Outcome {
                 site.registry_host
             );
             let unknown = reply.status == StatusCode::UNAUTHORIZED;
-            if unknown {
-                reply.with("www-authenticate", &realm).into()
+            let reply = if unknown {
+                reply.with("www-authenticate", &realm)
             } else {
-                reply.into()
+                reply
+            };
+            Outcome {
+                reply: Some(reply),
+                received,
             }
         }
         Ok(_) if !admits(site, &ask) => Outcome {
             reply: Some(service.refuse(&service.throttled(), id)),
-            received: match &ask.asked {
-                Asked::Json(body) => super::journal::Body::of(body),
-                _ => super::journal::Body::Empty,
-            },
+            received,
         },
         Ok(caller) => answer_asked(site, head, ask, caller.as_ref(), id).await,
     };
@@ -324,9 +326,9 @@ fn authorize(site: &Site, head: &Head, ask: &Ask) -> Result<Option<Session>, Api
 
 async fn answer_asked(site: &Site, head: &Head, ask: Ask, caller: Option<&Session>, id: &str) -> Outcome {
     let service = ask.service;
+    let received = ask.asked.received();
     let result = match ask.asked {
         Asked::Json(body) => {
-            let received = super::journal::Body::of(&body);
             let reply = json::call(site, service, &ask.operation, &body).await;
             let reply = reply.unwrap_or_else(|error| service.refuse(&error, id));
             return Outcome {
@@ -335,8 +337,6 @@ async fn answer_asked(site: &Site, head: &Head, ask: Ask, caller: Option<&Sessio
             };
         }
         Asked::Query(params) => {
-            let mut form = form_urlencoded::Serializer::new(String::new());
-            let received = super::journal::Body::of(form.extend_pairs(&params).finish().as_bytes());
             let reply = query::call(site, service, &ask.operation, &params, caller, id);
             let reply = reply.unwrap_or_else(|error| service.refuse(&error, id));
             return Outcome {

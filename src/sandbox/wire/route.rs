@@ -4,6 +4,7 @@ use super::exchange::Head;
 use super::query::unknown;
 use super::service::Service;
 use super::{cbor, registry, s3};
+use crate::sandbox::journal;
 use crate::sandbox::world::error::ApiError;
 use axum::body::Body;
 use bytes::Bytes;
@@ -62,6 +63,20 @@ pub enum Asked {
     Layer(String),
     /// A request that nobody knows.
     Bad(ApiError),
+}
+
+impl Asked {
+    /// The body that was read, as the journal shows it; empty while it is unread.
+    pub fn received(&self) -> journal::Body {
+        match self {
+            Self::Json(body) => journal::Body::of(body),
+            Self::Query(params) => {
+                let mut form = form_urlencoded::Serializer::new(String::new());
+                journal::Body::of(form.extend_pairs(params).finish().as_bytes())
+            }
+            Self::Registry(..) | Self::S3(..) | Self::Layer(_) | Self::Bad(_) => journal::Body::Empty,
+        }
+    }
 }
 
 /// Finds the service and operation; reads the body where that takes it.

@@ -63,6 +63,11 @@ impl Hidden {
         }
     }
 
+    /// A text without them.
+    pub(super) fn text(&self, text: &str) -> String {
+        mask(text, &self.0)
+    }
+
     /// The failure without them.
     pub(super) fn failure(&self, failure: Failure) -> Failure {
         masked(failure, &self.0)

@@ -13,6 +13,7 @@ const SERVICES: &[&str] = &[
     "logs",
     "sts",
     "codepipeline",
+    "sqs",
 ];
 const KEYS: &[&str] = &[
     "service",

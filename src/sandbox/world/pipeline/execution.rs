@@ -39,8 +39,6 @@ pub struct Execution {
     pub serial: u64,
     /// How it is.
     pub status: ExecutionStatus,
-    /// Why it is so, for people.
-    pub summary: Option<String>,
     /// When it was started.
     pub started: Duration,
     /// When it changed last.
