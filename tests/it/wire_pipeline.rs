@@ -126,7 +126,7 @@ fn pipeline() -> PipelineDeclaration {
         .unwrap()
 }
 
-async fn let_pass(sandbox: &Sandbox, seconds: u64) {
+pub async fn let_pass(sandbox: &Sandbox, seconds: u64) {
     let clock = sandbox.world().clock().clone();
     let _ = clock
         .pause(Duration::from_secs(seconds), &Shutdown::never())
@@ -151,7 +151,7 @@ fn bucket_client(config: &SdkConfig) -> aws_sdk_s3::Client {
 }
 
 /// A pipeline whose source has just been copied, and its first execution.
-async fn started(sandbox: &Sandbox, config: &SdkConfig) -> (Client, String) {
+pub async fn started(sandbox: &Sandbox, config: &SdkConfig) -> (Client, String) {
     let s3 = bucket_client(config);
     for bucket in ["sources", "artifacts"] {
         s3.create_bucket().bucket(bucket).send().await.unwrap();

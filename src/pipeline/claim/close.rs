@@ -65,13 +65,12 @@ impl<'a> Deadline<'a> {
 }
 
 /// Puts a result. Throttling and outages are waited out; a text that CodePipeline does not take is replaced by a lesser
-/// one, since any result is better than none.
-pub(super) async fn close(desk: Desk, mut entry: Entry, ending: Ending) -> Closed {
+/// one, since any result is better than none. `doubt` says whether somebody may have put one before.
+pub(super) async fn close(desk: Desk, mut entry: Entry, ending: Ending, mut doubt: bool) -> Closed {
     let job = entry.record().job.clone();
     let mut ending = ending.fitted();
     let mut deadline = Deadline::of(&desk);
     let mut attempts = 0;
-    let mut doubt = false;
     let mut told = false;
     write_down(&desk, &mut entry, &ending).await;
     loop {

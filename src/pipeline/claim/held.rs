@@ -105,12 +105,17 @@ impl ClaimedJob {
         self.close(Ending::Success(Outcome::Again(token, details))).await
     }
 
+    /// Whether another worker may close it, or has: then its being over says nothing of its action.
+    fn doubt(&self) -> bool {
+        self.certainty == Certainty::Maybe || self.record.attempts > 0
+    }
+
     async fn close(mut self, ending: Ending) -> Closed {
         let Some((desk, entry)) = self.held.take() else {
             return Closed::Unreported;
         };
         let reporters = desk.reporters.clone();
-        let closed = reporters.run(close(desk, entry, ending)).await;
+        let closed = reporters.run(close(desk, entry, ending, self.doubt())).await;
         // A report whose runtime is gone left its entry.
         closed.unwrap_or(Closed::Unreported)
     }
@@ -126,11 +131,9 @@ impl Drop for ClaimedJob {
             "error: slipway gave this job up without a result; cause: a bug in slipway; left: unknown, what it did is not \
              taken back; hint: retry the stage, and report the bug with the worker's log",
         );
+        let doubt = self.doubt();
+        let reporters = desk.reporters.clone();
         // Nobody waits for it but the end of the program.
-        drop(
-            desk.reporters
-                .clone()
-                .run(close(desk, entry, Ending::Failure(report))),
-        );
+        drop(reporters.run(close(desk, entry, Ending::Failure(report), doubt)));
     }
 }

@@ -3,7 +3,7 @@
 use super::close::{Deadline, close};
 use super::{ClaimedJob, Closed, Desk};
 use crate::failure::chain;
-use crate::pipeline::client::{Acknowledged, JobStatus, PipelineError};
+use crate::pipeline::client::{Acknowledged, ActionStatus, JobStatus, PipelineError};
 use crate::pipeline::credentials::JobCredentials;
 use crate::pipeline::job::Offer;
 use crate::pipeline::journal::{Entry, JournalError, Phase};
@@ -37,6 +37,8 @@ pub enum NotOurs {
     Gone,
     /// It has another status than that of a claim.
     Status(JobStatus),
+    /// Its action was abandoned, or has ended, while nobody held it.
+    ActionOver(ActionStatus),
     /// We have it already.
     Held,
     /// A stop was asked for before it was acknowledged.
@@ -99,7 +101,7 @@ pub async fn claim(desk: &Desk, offer: Offer) -> Claim {
 pub async fn adopt(desk: &Desk, entry: Entry) -> Adopted {
     if let Phase::Reporting(ending) = &entry.record().phase {
         let ending = ending.clone();
-        let reported = desk.reporters.run(close(desk.clone(), entry, ending)).await;
+        let reported = desk.reporters.run(close(desk.clone(), entry, ending, true)).await;
         return Adopted::Reported(reported.unwrap_or(Closed::Unreported));
     }
     let job = entry.record().job.clone();
@@ -115,7 +117,11 @@ pub async fn adopt(desk: &Desk, entry: Entry) -> Adopted {
     let certainty = match entry.record().phase {
         // Whoever wrote it down may have acknowledged it, and may have died before the answer.
         Phase::Acknowledging => acknowledge(desk, &entry, true).await,
-        Phase::Working | Phase::Reporting(_) => Ok(Certainty::Sure),
+        // Details are given of jobs that are over, too; where it is to be seen, their work is not done in vain.
+        Phase::Working | Phase::Reporting(_) => match desk.client.action_status(&details.context).await {
+            over @ (ActionStatus::Abandoned | ActionStatus::Ended) => Err(NotOurs::ActionOver(over)),
+            ActionStatus::Running | ActionStatus::Unknown => Ok(Certainty::Sure),
+        },
     };
     let offer = Offer {
         job: details,
@@ -196,6 +202,8 @@ impl NotOurs {
             Self::Taken => "another worker has it".to_owned(),
             Self::Gone => "it is gone".to_owned(),
             Self::Status(status) => format!("its status is {}", status.word()),
+            Self::ActionOver(ActionStatus::Abandoned) => "its action was abandoned".to_owned(),
+            Self::ActionOver(_) => "its action is over".to_owned(),
             Self::Held => "it is held already".to_owned(),
             Self::Stopping => "a stop was asked for".to_owned(),
             Self::Refused(error) | Self::InDoubt(error) => chain(error),

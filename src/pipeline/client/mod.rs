@@ -111,7 +111,8 @@ pub enum JobOver {
     Ended,
     /// It is gone.
     Gone,
-    /// It has ended, perhaps by our own result: the answer to an earlier attempt of it was lost.
+    /// It has ended, perhaps by this very result: the answer to an earlier attempt was lost, or another worker held the
+    /// job too. It does not say that anybody stopped the action.
     Unclear,
 }
 
