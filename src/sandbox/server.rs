@@ -148,12 +148,12 @@ impl Shared {
     /// Lets time pass for as long as somebody polls it: wakes whenever something is due, or somebody visited.
     async fn keep_time(self) {
         loop {
-            let (now, due) = self.look(|_, now| now);
+            let ((), due) = self.look(|_, _| ());
             let changed = self.changed.notified();
             match due {
                 Some(due) => {
                     tokio::select! {
-                        () = tokio::time::sleep(due.saturating_sub(now)) => {}
+                        () = self.clock.reaches(due) => {}
                         () = changed => {}
                     }
                 }
@@ -218,7 +218,7 @@ impl Sandbox {
             world.sqs.subscribe(wake.clone());
         }
         let (shared, mut helpers, far) = Box::pin(start_runner(world, &options, &host)).await?;
-        if matches!(options.clock, Clock::System) {
+        if !matches!(options.clock, Clock::Virtual(_)) {
             helpers.push(tokio::spawn(shared.clone().keep_time()));
         }
         let site = Arc::new(Site::new(shared.clone(), spool, journal, options.scenario.faults));

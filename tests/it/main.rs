@@ -21,6 +21,7 @@ mod faults;
 mod fleet;
 mod golden;
 mod hidden;
+mod jobs;
 mod journals;
 mod matrix;
 mod names;

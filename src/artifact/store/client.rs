@@ -38,7 +38,7 @@ pub async fn read_definitions(s3: &Client, source: &DefinitionsSource) -> Result
             (place, artifact)
         }
     };
-    let bytes = find_definitions(artifact).map_err(|source| {
+    let bytes = find_definitions(&artifact).map_err(|source| {
         let place = place.clone();
         if let ArchiveError::Read(source) = source {
             StoreError::ReadFile { place, source }

@@ -316,4 +316,4 @@ impl Before {
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

@@ -117,7 +117,6 @@ impl CodePipeline {
             id,
             serial: self.ids.serial(),
             status: ExecutionStatus::InProgress,
-            summary: None,
             started: now,
             updated: now,
             trigger,
@@ -229,17 +228,20 @@ impl CodePipeline {
         let Some(run) = failed else {
             return Err(not_retryable("it has not failed"));
         };
+        let is_lost = |id: &String| {
+            let status = runs.get(id).map(|run| run.status);
+            matches!(status, Some(RunStatus::Failed | RunStatus::Abandoned))
+        };
+        if !run.runs.values().any(is_lost) {
+            return Err(not_retryable("it has no failed action"));
+        }
         if mode == "ALL_ACTIONS" {
             if busy {
                 return Err(not_retryable("an action of it is in progress"));
             }
             run.runs.clear();
         } else {
-            let failed = |id: &String| {
-                let status = runs.get(id).map(|run| run.status);
-                matches!(status, Some(RunStatus::Failed | RunStatus::Abandoned))
-            };
-            run.runs.retain(|_, id| !failed(id));
+            run.runs.retain(|_, id| !is_lost(id));
         }
         run.status = StageStatus::InProgress;
         execution.status = ExecutionStatus::InProgress;
@@ -261,7 +263,7 @@ impl Pipeline {
             };
             run.end(now, RunStatus::Abandoned);
             jobs.extend(run.job.clone());
-            self.active.remove(&id);
+            self.ended(&id);
         }
         jobs
     }

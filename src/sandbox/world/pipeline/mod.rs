@@ -8,6 +8,7 @@ mod action_types;
 mod check;
 mod control;
 mod declaration;
+mod events;
 mod execution;
 mod history;
 mod ids;
@@ -26,6 +27,19 @@ mod structure;
 mod tags;
 mod variables;
 mod view;
+
+#[cfg(test)]
+mod control_tests;
+#[cfg(test)]
+mod declaration_tests;
+#[cfg(test)]
+mod job_tests;
+#[cfg(test)]
+mod run_tests;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod type_tests;
 
 pub use execution::{ExecutionStatus, RunStatus};
 pub use jobs::JobState;
