@@ -26,12 +26,17 @@ KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/00000000-0000-4000-8000-000000000001"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/pipeline"
 DEPLOYER = "arn:aws:iam::111111111111:role/deployer"
 CANARY = "canary-of-a-secret-property"
+# Another account's role, and a queue that gets what wakes a worker.
 SCENARIO = f"""
 [[role]]
 arn = "{DEPLOYER}"
 external-id = "ours"
+
+[[wake]]
+queue = "slipway-wake"
+states = ["STARTED"]
 """
-# The keys of a job end after a second, and a queue gets what wakes a worker.
+# The keys of a job end after a second.
 HASTY = """
 [codepipeline]
 credentials-seconds = 1
@@ -145,6 +150,8 @@ class Play:
             self.make()
         with self.check("a job is polled, claimed once and described"):
             job = self.claim("Build")
+        with self.check("the start of the action was told to a queue"):
+            self.wake(job)
         with self.check("the input is fetched with the job's keys, which open nothing else"):
             self.fetch(job)
         with self.check("the output is stored with the pipeline's key only"):
@@ -274,6 +281,23 @@ class Play:
         expect(told["data"]["actionConfiguration"]["configuration"]["Secrets"] == CANARY, "the worker gets no secret")
         expect(told["accountId"] == ACCOUNT, f"the account is {told['accountId']}")
         return told
+
+    def wake(self, job):
+        sqs = client(self.sandbox, "sqs")
+        url = sqs.get_queue_url(QueueName="slipway-wake")["QueueUrl"]
+        told = []
+        while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+            told += [json.loads(one["Body"]) for one in messages]
+            for one in messages:
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=one["ReceiptHandle"])
+        expect(all(one["detail"]["state"] == "STARTED" for one in told), f"{told}")
+        due = job["data"]["pipelineContext"]
+        ours = [one["detail"] for one in told if one["detail"]["pipeline"] == self.name]
+        (event,) = [one for one in ours if one["action"] == "Build"]
+        expect(event["execution-id"] == due["pipelineExecutionId"], f"{event}")
+        expect(event["action-execution-id"] == due["action"]["actionExecutionId"], f"{event}")
+        kind = {"owner": "Custom", "category": "Build", "provider": self.provider, "version": "1"}
+        expect({name: str(value) for name, value in event["type"].items()} == kind, f"{event}")
 
     def fetch(self, job):
         s3 = client(self.sandbox, "s3", keys=job["data"]["artifactCredentials"])
