@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test")]
 
 mod architecture;
+mod archives;
 mod back;
 mod budget;
 mod canaries;

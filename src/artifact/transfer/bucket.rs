@@ -74,7 +74,10 @@ impl<'a> Bucket<'a> {
                 Ok(answer) => return Ok(answer),
                 Err(error) => refuse(act, action, place, error),
             };
-            let Some(forget) = self.forget.filter(|_| tries < MOST_RENEWALS && has_stale_keys(&error)) else {
+            let Some(forget) = self
+                .forget
+                .filter(|_| tries < MOST_RENEWALS && has_stale_keys(&error))
+            else {
                 return Err(error);
             };
             tries += 1;

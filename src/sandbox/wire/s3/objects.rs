@@ -81,7 +81,10 @@ pub(super) fn fetch(site: &Site, head: &Head, bucket: &str, key: &str) -> Result
         let missing = || ApiError::new("NoSuchKey", "The specified key does not exist.").status(404);
         bucket.objects.get(key).cloned().ok_or_else(missing)
     })?;
-    if head.header("if-match").is_some_and(|wanted| !matches_etag(wanted, &object.etag)) {
+    if head
+        .header("if-match")
+        .is_some_and(|wanted| !matches_etag(wanted, &object.etag))
+    {
         return Err(precondition_failed());
     }
     let wanted = range(head.header("range"), object.size)
@@ -110,7 +113,10 @@ pub(super) fn fetch(site: &Site, head: &Head, bucket: &str, key: &str) -> Result
 }
 
 fn matches_etag(wanted: &str, etag: &str) -> bool {
-    wanted == "*" || wanted.split(',').any(|wanted| wanted.trim().trim_matches('"') == etag)
+    wanted == "*"
+        || wanted
+            .split(',')
+            .any(|wanted| wanted.trim().trim_matches('"') == etag)
 }
 
 fn precondition_failed() -> ApiError {
