@@ -1,7 +1,7 @@
 //! What became of our deployment: still the primary one, failed, replaced, or out of sight.
 
 use super::monitors::{cause, failed_because, found_failure, goes_back, in_words};
-use super::{Loss, RollbackCause, Rollout, Verdict, WaitingOn, signs, unknown};
+use super::{Loss, Print, RollbackCause, Rollout, Verdict, WaitingOn, signs, unknown};
 use crate::ecs::observation::{
     Blind, BlindReason, Deployment, DeploymentStatus, Observation, Rollback, RolloutState, Service,
     ServiceDeployment, ServiceDeploymentStatus,
@@ -306,6 +306,7 @@ impl Rollout {
         deployment.id != self.ours.deployment
             && self.baseline.deployment.as_ref() != Some(&deployment.id)
             && !self.memory.elders.contains(&deployment.id)
+            && !self.baseline.prints.contains(&Print::of(&deployment.id))
     }
 
     /// Whether a deployment brings what was there before ours.

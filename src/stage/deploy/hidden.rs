@@ -63,6 +63,11 @@ impl Hidden {
         }
     }
 
+    /// A text without them.
+    pub(super) fn text(&self, text: &str) -> String {
+        mask(text, &self.0)
+    }
+
     /// The failure without them.
     pub(super) fn failure(&self, failure: Failure) -> Failure {
         masked(failure, &self.0)
@@ -144,6 +149,7 @@ pub(in crate::stage) fn masked(failure: Failure, values: &[Secret<String>]) -> F
         cause: if is_same { failure.cause } else { hidden },
         source: failure.source.filter(|_| is_same),
         kind: failure.kind,
+        nature: failure.nature,
         resume: failure.resume,
     }
 }

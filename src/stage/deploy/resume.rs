@@ -6,7 +6,8 @@ use super::definitions::Images;
 use super::hidden::Hidden;
 use super::prepare::{Prepared, cannot_ask};
 use super::roll::take_up;
-use crate::config::settings::{DeploySettings, OnFailure, OnFirstFailure, Until};
+use super::stretch::{Progress, Stretch, Terms};
+use crate::config::settings::{DefinitionsSource, DeploySettings, OnFailure, OnFirstFailure, Until};
 use crate::ecs::capture::End;
 use crate::ecs::resume::{Print, Resume, UnderWay, Wishes};
 use crate::ecs::rollout::Goal;
@@ -18,6 +19,8 @@ use crate::shutdown::Urgency;
 use crate::stage::Tools;
 use futures_util::future::try_join_all;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
 
 /// What is left when nothing was found out.
 const GOES_ON: &str = "ECS goes on with the rollouts; nothing was changed";
@@ -32,16 +35,42 @@ pub async fn resume(
     deploy: &DeploySettings,
     resume: &Resume,
 ) -> Result<Vec<Deployed>, Failure> {
-    let outcome = resume_all(tools, deploy, resume).await;
+    let terms = Terms {
+        percent: resume.percent,
+        ..Terms::default()
+    };
+    let outcome = go_on(tools, &wished(deploy, &resume.wishes), resume, terms).await;
+    let outcome = outcome.and_then(Stretch::whole);
     tools.record.end(|| End::of(outcome.as_ref().err()));
     outcome
 }
 
-async fn resume_all(
+/// Watches what an earlier stretch began, for another one. All that decides is in the token, the deadline as well: it
+/// stays where it was. A stop hands the run back at once.
+///
+/// # Errors
+/// The failure that the run would have ended with, had one stretch been all of it.
+pub async fn carry_on(tools: &Tools, resume: &Resume, stretch: Duration) -> Result<Stretch, Failure> {
+    let terms = Terms {
+        stretch,
+        hands_back: true,
+        looks_first: true,
+        deadline_is_kept: true,
+        percent: resume.percent,
+    };
+    let outcome = go_on(tools, &settings(&resume.wishes), resume, terms).await;
+    if !matches!(outcome, Ok(Stretch::UnderWay(_))) {
+        tools.record.end(|| End::of(outcome.as_ref().err()));
+    }
+    outcome
+}
+
+async fn go_on(
     tools: &Tools,
     deploy: &DeploySettings,
     resume: &Resume,
-) -> Result<Vec<Deployed>, Failure> {
+    terms: Terms,
+) -> Result<Stretch, Failure> {
     let again = |failure: Failure| Failure {
         resume: resume.tokens(),
         ..failure.left(GOES_ON)
@@ -50,18 +79,40 @@ async fn resume_all(
     let mut prepared = tokio::select! {
         biased;
         kind = tools.shutdown.reached(Urgency::WindDown) => {
-            return Err(again(Failure::new(kind, "stopped before the watch was taken up")));
+            return if terms.hands_back {
+                Ok(Stretch::UnderWay(Progress::unseen(resume)))
+            } else {
+                Err(again(Failure::new(kind, "stopped before the watch was taken up")))
+            };
         }
         prepared = try_join_all(each) => prepared.map_err(again)?,
     };
-    let deploy = wished(deploy, &resume.wishes);
     let hidden = Hidden::of(&prepared, &[]);
     for service in &mut prepared {
         service.hidden = hidden.clone();
     }
     let tools = &hidden.in_all_of(tools);
-    let outcome = take_up(tools, &deploy, &prepared, &resume.services).await;
+    let outcome = take_up(tools, deploy, &prepared, &resume.services, terms).await;
     outcome.map_err(|failure| hidden.failure(failure))
+}
+
+/// What a later process needs of these services.
+pub(super) fn of(
+    tools: &Tools,
+    deploy: &DeploySettings,
+    first: &Prepared,
+    services: Vec<UnderWay>,
+    percent: u8,
+) -> Resume {
+    let now = tools.clock.now();
+    Resume {
+        region: first.home.clone(),
+        wishes: wishes(deploy),
+        // No instant is later.
+        written: now.as_secs() + u64::from(now.subsec_nanos() > 0),
+        percent,
+        services,
+    }
 }
 
 /// The settings that a token carries.
@@ -96,6 +147,21 @@ fn wished(deploy: &DeploySettings, wishes: &Wishes) -> DeploySettings {
         force: false,
         ..deploy.clone()
     }
+}
+
+/// The settings of a run of which there is only the token.
+fn settings(wishes: &Wishes) -> DeploySettings {
+    let nothing = DeploySettings {
+        cluster: None,
+        source: DefinitionsSource::File(PathBuf::new()),
+        timeout: Duration::from_secs(wishes.timeout),
+        until: Until::default(),
+        on_failure: OnFailure::default(),
+        on_first_failure: OnFirstFailure::default(),
+        force: false,
+        allow_zero: false,
+    };
+    wished(&nothing, wishes)
 }
 
 async fn prepare(tools: &Tools, earlier: &UnderWay) -> Result<Prepared, Failure> {
@@ -141,6 +207,8 @@ async fn prepare(tools: &Tools, earlier: &UnderWay) -> Result<Prepared, Failure>
         }
         Ok(Prepared {
             name: name.clone(),
+            place: earlier.place.clone(),
+            home: tools.aws.get().await?.region().to_owned(),
             cluster: earlier.cluster.clone(),
             ecs: ecs.clone(),
             service,
@@ -159,7 +227,7 @@ async fn prepare(tools: &Tools, earlier: &UnderWay) -> Result<Prepared, Failure>
 }
 
 /// Tells what was deployed from other images.
-pub(super) fn print(images: &Images) -> Print {
+pub(super) fn print(images: &Images) -> Print<1> {
     let digest = |image: &ImageRef| image.digest.as_ref().map(ToString::to_string);
     let each = images.iter();
     Print::of_images(
