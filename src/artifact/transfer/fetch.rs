@@ -99,10 +99,10 @@ impl Reading<'_> {
             spawn_blocking(move || sum_up(&file, &parts, &told, expected))
         });
         let mut first = Some(body);
-        let stretches = parts.iter().enumerate().map(|(at, part)| {
+        let stretches = parts.clone().into_iter().enumerate().map(|(at, part)| {
             let (body, done) = (first.take(), done.clone());
             async move {
-                self.read_stretch(part.clone(), body).await?;
+                self.read_stretch(part, body).await?;
                 // Nobody listens where there is no checksum.
                 let _ = done.send(at);
                 Ok(())

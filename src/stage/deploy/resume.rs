@@ -150,7 +150,7 @@ fn wished(deploy: &DeploySettings, wishes: &Wishes) -> DeploySettings {
 }
 
 /// The settings of a run of which there is only the token.
-fn settings(wishes: &Wishes) -> DeploySettings {
+pub(super) fn settings(wishes: &Wishes) -> DeploySettings {
     let nothing = DeploySettings {
         cluster: None,
         source: DefinitionsSource::File(PathBuf::new()),
@@ -164,7 +164,7 @@ fn settings(wishes: &Wishes) -> DeploySettings {
     wished(&nothing, wishes)
 }
 
-async fn prepare(tools: &Tools, earlier: &UnderWay) -> Result<Prepared, Failure> {
+pub(super) async fn prepare(tools: &Tools, earlier: &UnderWay) -> Result<Prepared, Failure> {
     let name: ServiceName = earlier.service.parse().map_err(|_| unfit(earlier))?;
     let aws = tools.aws.get().await?;
     let place = format!(

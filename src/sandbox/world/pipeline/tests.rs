@@ -248,10 +248,6 @@ pub fn source() -> Value {
 impl Bench {
     /// The session of an access key.
     pub fn session(&self, key: &str) -> crate::sandbox::world::sessions::Session {
-        use crate::sandbox::world::sessions::Holder;
-        match self.sessions.holder(self.now, key) {
-            Holder::Session(session) => session.clone(),
-            other => panic!("{key} is of {other:?}"),
-        }
+        self.sessions.of_key(key).cloned().unwrap()
     }
 }
