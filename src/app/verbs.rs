@@ -86,9 +86,7 @@ fn capture_of(verb: &Verb) -> Option<&Path> {
         | Verb::Explain(_)
         | Verb::Worker(_)
         | Verb::ActionType(_)
-        | Verb::Completions(_) => {
-            None
-        }
+        | Verb::Completions(_) => None,
     }
 }
 

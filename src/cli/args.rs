@@ -442,7 +442,12 @@ pub struct WorkerArgs {
     #[arg(long, value_name = "ADDRESS:PORT", help_heading = "Polls and health")]
     pub health_listen: Option<String>,
     /// Ask the worker whose health is served there whether it is alive, and do nothing else.
-    #[arg(long, value_name = "ADDRESS:PORT", help_heading = "Polls and health", exclusive = true)]
+    #[arg(
+        long,
+        value_name = "ADDRESS:PORT",
+        help_heading = "Polls and health",
+        exclusive = true
+    )]
     pub probe: Option<String>,
 }
 

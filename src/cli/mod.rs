@@ -119,7 +119,10 @@ mod tests {
         let worker = command.find_subcommand("worker").unwrap();
         for option in OPTIONS {
             let long = option.flag.trim_start_matches('-');
-            let typed = worker.get_arguments().find(|arg| arg.get_long() == Some(long)).unwrap();
+            let typed = worker
+                .get_arguments()
+                .find(|arg| arg.get_long() == Some(long))
+                .unwrap();
             let help = typed.get_help().unwrap().to_string();
             for default in option.default.split(',') {
                 assert!(help.contains(default), "{long}: {default}: {help}");
