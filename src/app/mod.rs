@@ -1,8 +1,9 @@
 //! The program around the stories: parse, resolve, run the verb, tell how it ended, and answer with an exit code.
 //!
-//! `verbs` runs them, `explain` the one of that name, `signals` turns signals into the stop signal, `panics` turns a bug into a failure, `logs` is what
-//! `-v` shows.
+//! `verbs` runs them, `explain` and `action_type` those of these names, `signals` turns signals into the stop signal,
+//! `panics` turns a bug into a failure, `logs` is what `-v` shows.
 
+mod action_type;
 mod explain;
 mod logs;
 mod panics;

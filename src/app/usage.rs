@@ -37,6 +37,7 @@ pub fn manner(global: &GlobalArgs, environment: &Environment) -> (Manner, Option
         colour,
         volume,
         plain_wanted: environment.value("NO_COLOR").is_some() || environment.value("TERM") == Some("dumb"),
+        lasting: false,
     };
     (manner, wrong)
 }

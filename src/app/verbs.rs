@@ -1,7 +1,7 @@
 //! Runs a verb: layers to settings, settings to a plan, and the story's outcome to lines for stdout.
 
 use super::signals::Signals;
-use super::{explain, unwritten};
+use super::{action_type, explain, unwritten};
 use crate::aws::AwsOnDemand;
 use crate::cli::{Cli, SandboxArgs, Stage, Typed, Verb, completions};
 use crate::clock::Clock;
@@ -81,7 +81,9 @@ fn capture_of(verb: &Verb) -> Option<&Path> {
         Verb::Deploy(args) => args.record.record.as_deref(),
         Verb::Run(args) => args.record.record.as_deref(),
         Verb::DryRun(args) => args.record.record.as_deref(),
-        Verb::Build(_) | Verb::Sandbox(_) | Verb::Explain(_) | Verb::Completions(_) => None,
+        Verb::Build(_) | Verb::Sandbox(_) | Verb::Explain(_) | Verb::ActionType(_) | Verb::Completions(_) => {
+            None
+        }
     }
 }
 
@@ -167,6 +169,7 @@ async fn perform(verb: Verb, start: Start, reporter: &Reporter) -> Result<String
         }
         Verb::Sandbox(args) => sandbox(args, start).await,
         Verb::Explain(args) => Box::pin(explain::run(args, start, reporter)).await,
+        Verb::ActionType(args) => Box::pin(action_type::run(args, &start)).await,
         Verb::Completions(args) => Ok(String::from_utf8_lossy(&completions(args.shell)).into_owned()),
     }
 }
@@ -252,11 +255,15 @@ pub fn misconfigured(problems: Vec<String>) -> Failure {
     failure.left("nothing was done")
 }
 
-pub(super) fn tools(start: &Start, settings: &Settings, record: Recorder) -> Tools {
+/// AWS in a region, or in the one that the SDK finds.
+pub(super) fn aws(start: &Start, region: Option<String>) -> AwsOnDemand {
     let tell = start.tell.clone();
-    let aws = AwsOnDemand::new(layers::aws(settings.region.clone()));
+    AwsOnDemand::new(layers::aws(region)).telling(move |silence| tell.tell(Event::Note(silence.to_string())))
+}
+
+pub(super) fn tools(start: &Start, settings: &Settings, record: Recorder) -> Tools {
     Tools {
-        aws: aws.telling(move |silence| tell.tell(Event::Note(silence.to_string()))),
+        aws: aws(start, settings.region.clone()),
         clock: Clock::System,
         shutdown: start.shutdown.clone(),
         tell: start.tell.clone(),
@@ -322,18 +329,7 @@ fn lines(lines: impl IntoIterator<Item = String>) -> String {
 
 /// Serves the sandbox until a signal comes; that is its proper end.
 async fn sandbox(args: SandboxArgs, start: Start) -> Result<String, Failure> {
-    let region = start.flags.iter().find(|given| given.flag == "--region");
-    let region = region.and_then(|given| given.values.last().cloned());
-    let named = ["SLIPWAY_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"];
-    let from_environment = || {
-        named
-            .into_iter()
-            .find_map(|name| start.environment.value(name))
-            .map(str::to_owned)
-    };
-    let region = region
-        .or_else(from_environment)
-        .unwrap_or_else(|| SANDBOX_REGION.to_owned());
+    let region = named_region(&start).unwrap_or_else(|| SANDBOX_REGION.to_owned());
     let timings = Timings::default();
     let options = Options {
         port: args.port,
@@ -369,6 +365,22 @@ async fn sandbox(args: SandboxArgs, start: Start) -> Result<String, Failure> {
     }
     written.map_err(|error| unwritten(error, "the sandbox was stopped again"))?;
     Ok(String::new())
+}
+
+/// The region that a flag or a variable names, AWS's own variables among them, for what asks AWS nothing.
+pub(super) fn named_region(start: &Start) -> Option<String> {
+    let named = ["AWS_REGION", "AWS_DEFAULT_REGION"];
+    let of_aws = || named.into_iter().find_map(|name| start.environment.value(name));
+    own_region(start).or_else(|| of_aws().map(str::to_owned))
+}
+
+/// The region that slipway's own layers name, for what asks AWS: the rest is the SDK's to read.
+pub(super) fn own_region(start: &Start) -> Option<String> {
+    let typed = start.flags.iter().find(|given| given.flag == "--region");
+    let from_environment = || start.environment.value("SLIPWAY_REGION").map(str::to_owned);
+    typed
+        .and_then(|given| given.values.last().cloned())
+        .or_else(from_environment)
 }
 
 /// Reads a scenario file; nothing goes wrong without one.

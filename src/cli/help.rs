@@ -53,6 +53,14 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "action-type",
+        &[
+            "slipway action-type register --region eu-west-1",
+            "slipway action-type print --format cloudformation > action-types.json",
+            "slipway action-type delete Deploy/Slipway/1 --yes",
+        ],
+    ),
+    (
         "completions",
         &["slipway completions bash > /etc/bash_completion.d/slipway"],
     ),

@@ -4,8 +4,9 @@ mod args;
 mod help;
 
 pub use args::{
-    BuildArgs, Cli, ColourArg, CompletionsArgs, DeployArgs, DryRunArgs, ExplainArgs, FormatArg, GlobalArgs,
-    OutputArgs, RecordArgs, RunArgs, SandboxArgs, Stage, Verb,
+    ActionTypeArgs, ActionTypeVerb, BuildArgs, CategoryArg, Cli, ColourArg, CompletionsArgs, DeleteTypesArgs,
+    DeployArgs, DryRunArgs, ExplainArgs, FormatArg, GlobalArgs, OutputArgs, PrintTypesArgs, RecordArgs,
+    RunArgs, SandboxArgs, Stage, TypeFormatArg, Verb, WantedTypesArgs,
 };
 pub use help::{completions, exit_codes};
 

@@ -1,5 +1,7 @@
 //! The one table of everything that can be written: keys of `slipway.toml`, their variables and their flags.
 
+use super::worker;
+
 /// Which table of `slipway.toml` a key lives in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Section {
@@ -230,7 +232,11 @@ pub fn find(section: Section, name: &str) -> Option<&'static Key> {
 /// Every environment variable of slipway.
 pub fn variables() -> impl Iterator<Item = &'static str> {
     let others = OTHER_VARIABLES.iter().map(|(name, _)| *name);
-    KEYS.iter().filter_map(|key| key.variable).chain(others)
+    let of_workers = worker::OPTIONS.iter().map(|option| option.variable);
+    KEYS.iter()
+        .filter_map(|key| key.variable)
+        .chain(others)
+        .chain(of_workers)
 }
 
 /// The candidate that was probably meant, if one is close enough: at most a third of it differs.

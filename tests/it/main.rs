@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test")]
 
+mod action_type;
 mod architecture;
 mod back;
 mod budget;
@@ -21,6 +22,7 @@ mod faults;
 mod fleet;
 mod golden;
 mod hidden;
+mod jobs;
 mod journals;
 mod matrix;
 mod names;
@@ -38,6 +40,11 @@ mod search;
 mod strategies;
 mod support;
 mod unreadable;
+mod wake;
 mod wire_apis;
+mod wire_cbor;
+mod wire_pipeline;
 mod wire_registry;
 mod wire_s3;
+mod wire_sessions;
+mod wire_sqs;

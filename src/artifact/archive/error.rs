@@ -1,8 +1,9 @@
 //! What can be wrong with an artifact.
 
+use super::advice;
+use super::zip::{WriteFault, ZipFault};
 use crate::artifact::imagedefinitions::{FILE_NAME, MAX_BYTES};
 use std::io;
-use zip::result::ZipError;
 
 /// Why no imagedefinitions.json was found in the bytes of an artifact, or why none could be packed.
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +22,7 @@ pub enum ArchiveError {
     CloneReference,
     /// The zip is cut off or malformed.
     #[error("it is a zip that cannot be read")]
-    BadZip(#[source] ZipError),
+    BadZip(#[source] ZipFault),
     /// The zip has no such file.
     #[error("it is a zip without `{FILE_NAME}` at its root")]
     NotInside,
@@ -62,7 +63,7 @@ pub enum ArchiveError {
     },
     /// A zip could not be packed.
     #[error("pack the zip")]
-    Pack(#[source] ZipError),
+    Pack(#[source] WriteFault),
 }
 
 impl ArchiveError {
@@ -70,18 +71,14 @@ impl ArchiveError {
     #[must_use]
     pub fn advice(&self) -> Option<&'static str> {
         match self {
-            Self::CloneReference => {
-                Some("set the source action's `OutputArtifactFormat` to `CODE_ZIP`, or build in CodeBuild")
-            }
+            Self::CloneReference => Some(advice::CLONE_REFERENCE),
             Self::NotAtRoot { .. } => {
                 Some("in the buildspec's `artifacts`, set `base-directory` or `discard-paths: yes`")
             }
             Self::NotInside => Some(
                 "name imagedefinitions.json in the buildspec's `artifacts: files`, or choose the build's output",
             ),
-            Self::OtherArchive { .. } => {
-                Some("pack it as a zip: CodePipeline's own actions read nothing else")
-            }
+            Self::OtherArchive { .. } => Some(advice::OTHER_ARCHIVE),
             Self::Read(_)
             | Self::BadZip(_)
             | Self::Twice

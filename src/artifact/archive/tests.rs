@@ -9,7 +9,9 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
 fn find(bytes: &[u8]) -> Result<Vec<u8>, ArchiveError> {
-    find_definitions(Cursor::new(bytes))
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(bytes).unwrap();
+    find_definitions(&file)
 }
 
 fn refusal(bytes: &[u8]) -> String {

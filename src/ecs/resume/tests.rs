@@ -51,7 +51,8 @@ fn run_of(names: impl Iterator<Item = String>) -> Resume {
     }
 }
 
-fn run(services: usize) -> Resume {
+/// A run of so many services.
+pub fn run(services: usize) -> Resume {
     run_of((0..services).map(|at| format!("service-{at}")))
 }
 

@@ -9,6 +9,7 @@ pub(in crate::stage) mod account;
 mod again;
 mod back;
 mod begin;
+mod call_off;
 mod close;
 mod definitions;
 pub(in crate::stage) mod hidden;
@@ -27,6 +28,8 @@ pub(in crate::stage) mod watch;
 mod words;
 
 pub use crate::ecs::mark::Mark;
+pub use call_off::call_off;
+pub use hidden::masked;
 pub use resume::{carry_on, resume};
 pub use stretch::{ENDLESS, Progress, Stretch};
 

@@ -201,7 +201,7 @@ fn wished(deploy: &DeploySettings, wishes: &Wishes) -> DeploySettings {
 }
 
 /// The settings of a run of which there is only the token.
-fn settings(wishes: &Wishes) -> DeploySettings {
+pub(super) fn settings(wishes: &Wishes) -> DeploySettings {
     let nothing = DeploySettings {
         cluster: None,
         source: DefinitionsSource::File(PathBuf::new()),

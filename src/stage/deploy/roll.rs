@@ -48,7 +48,7 @@ pub(super) struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(
+    pub(super) fn new(
         tools: &'a Tools,
         deploy: &'a DeploySettings,
         prepared: &[Prepared],

@@ -187,6 +187,7 @@ pub const RULES: &[Rule] = &[
     rule("config::resolve", Layer::Decisions),
     rule("config::settings", Layer::Decisions),
     rule("config::substitution", Layer::Decisions),
+    rule("config::worker", Layer::Decisions),
     rule("config::written", Layer::Decisions),
     rule("ecs::answers", Layer::Decisions),
     rule("ecs::capture", Layer::Decisions),

@@ -4,7 +4,17 @@ use super::{Action, Change, Fault, Path, Problem, Turn};
 use std::time::Duration;
 use toml::{Table, Value};
 
-const SERVICES: &[&str] = &["ecs", "ecr", "registry", "s3", "elb", "logs", "sts"];
+const SERVICES: &[&str] = &[
+    "ecs",
+    "ecr",
+    "registry",
+    "s3",
+    "elb",
+    "logs",
+    "sts",
+    "codepipeline",
+    "sqs",
+];
 const KEYS: &[&str] = &[
     "service",
     "operation",
