@@ -4,6 +4,7 @@
 
 mod action_type;
 mod architecture;
+mod archives;
 mod back;
 mod budget;
 mod canaries;

@@ -202,7 +202,7 @@ impl StoreError {
         match self {
             Self::NoObject { .. } => Nature::Missing,
             Self::Call { source, .. } => source.nature(),
-            Self::Download { .. } => Nature::FarEnd,
+            Self::Download { .. } | Self::Replaced { .. } => Nature::FarEnd,
             Self::NoFile { .. }
             | Self::ReadFile { .. }
             | Self::Archive { .. }
@@ -210,6 +210,7 @@ impl StoreError {
             | Self::NoBucket { .. }
             | Self::OtherRegion { .. }
             | Self::TooLong { .. }
+            | Self::Pack { .. }
             | Self::NotAsWritten { .. } => Nature::Plain,
         }
     }

@@ -15,7 +15,7 @@ const MOST_RENEWALS: u32 = 2;
 /// S3, as one job sees it.
 pub struct Bucket<'a> {
     s3: &'a Client,
-    forget: &'a (dyn Fn() + Send + Sync),
+    forget: Option<&'a (dyn Fn() + Send + Sync)>,
     /// How often keys were forgotten, so that of several calls that find them ended one says so.
     renewals: AtomicU32,
 }
@@ -33,15 +33,19 @@ impl<'a> Bucket<'a> {
     pub const fn new(s3: &'a Client, forget: &'a (dyn Fn() + Send + Sync)) -> Self {
         Self {
             s3,
-            forget,
+            forget: Some(forget),
             renewals: AtomicU32::new(0),
         }
     }
 
-    /// A client whose credentials look after themselves.
+    /// A client whose credentials look after themselves, so that there are no others.
     #[must_use]
     pub const fn lasting(s3: &'a Client) -> Self {
-        Self::new(s3, &|| {})
+        Self {
+            s3,
+            forget: None,
+            renewals: AtomicU32::new(0),
+        }
     }
 
     /// The client.
@@ -70,15 +74,18 @@ impl<'a> Bucket<'a> {
                 Ok(answer) => return Ok(answer),
                 Err(error) => refuse(act, action, place, error),
             };
-            if tries == MOST_RENEWALS || !has_stale_keys(&error) {
+            let Some(forget) = self
+                .forget
+                .filter(|_| tries < MOST_RENEWALS && has_stale_keys(&error))
+            else {
                 return Err(error);
-            }
+            };
             tries += 1;
             let ours = self
                 .renewals
                 .compare_exchange(seen, seen + 1, Ordering::AcqRel, Ordering::Acquire);
             if ours.is_ok() {
-                (self.forget)();
+                forget();
             }
         }
     }

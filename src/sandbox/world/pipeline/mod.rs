@@ -8,6 +8,7 @@ mod action_types;
 mod check;
 mod control;
 mod declaration;
+mod events;
 mod execution;
 mod history;
 mod ids;

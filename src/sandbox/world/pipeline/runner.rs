@@ -2,6 +2,7 @@
 //! whoever waits in front of it is superseded, queued, or let in at once.
 
 use super::declaration::{Action, Mode};
+use super::events::News;
 use super::execution::{
     Execution, ExecutionStatus, Pipeline, Place, Revision, Run, RunStatus, StageRun, StageStatus,
 };
@@ -52,9 +53,15 @@ impl Pipeline {
         }
     }
 
+    /// A run has ended.
+    pub fn ended(&mut self, id: &str) {
+        self.active.remove(id);
+        self.news.extend(self.runs.get(id).map(News::of));
+    }
+
     /// A run succeeded: its artifacts and variables are the execution's from now on.
     pub fn succeed(&mut self, id: &str, revision: Option<Revision>) {
-        self.active.remove(id);
+        self.ended(id);
         let Some(run) = self.runs.get(id) else { return };
         let Some(execution) = self
             .executions
@@ -89,7 +96,7 @@ impl Pipeline {
                     }
                     Err(problem) => {
                         run.fail(now, "ConfigurationError", problem);
-                        self.active.remove(&id);
+                        self.ended(&id);
                     }
                 }
             } else if run.deadline <= now {
@@ -99,10 +106,10 @@ impl Pipeline {
                     "JobFailed",
                     format!("The action timed out: no result was reported within {minutes} minutes"),
                 );
-                self.active.remove(&id);
                 if let Some(job) = &run.job {
                     around.jobs.end(now, job, JobState::TimedOut);
                 }
+                self.ended(&id);
             }
         }
     }
@@ -276,8 +283,12 @@ impl Pipeline {
             inside.runs.insert(name.clone(), run.id.clone());
         }
         self.latest_runs.insert((stage, name), run.id.clone());
+        self.news.push(News::of(&run));
         match resolved {
-            Err(problem) => run.fail(now, "ConfigurationError", problem),
+            Err(problem) => {
+                run.fail(now, "ConfigurationError", problem);
+                self.news.push(News::of(&run));
+            }
             Ok(configuration) => {
                 run.configuration = configuration;
                 self.active.insert(run.id.clone());
