@@ -6,5 +6,8 @@ mod bench;
 mod child;
 #[path = "../shared/engine/mod.rs"]
 mod engine;
+mod fleet;
 mod good;
 mod interrupt;
+#[path = "../shared/search.rs"]
+mod search;

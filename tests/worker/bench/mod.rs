@@ -9,6 +9,7 @@ pub mod told;
 pub mod workers;
 
 use crate::engine::EngineDouble;
+use crate::search::files_below;
 use bytes::Bytes;
 use http::Method;
 use place::{SOURCES, furnish, pipeline, s3};
@@ -17,7 +18,7 @@ use slipway::clock::{Clock, Lapse};
 use slipway::sandbox::scenario::Scenario;
 use slipway::sandbox::server::{Options, Sandbox, Tasks};
 use slipway::sandbox::world::ecs::Timings;
-use slipway::sandbox::world::pipeline::ExecutionView;
+use slipway::sandbox::world::pipeline::{ExecutionView, JobView};
 use slipway::shutdown::Shutdown;
 use source::{Source, declaration, key_of};
 use std::path::{Path, PathBuf};
@@ -126,8 +127,22 @@ impl Bench {
     /// Adds a pipeline that deploys the image that it builds to every service.
     pub async fn add_pipeline(&self, name: &str, mode: &str) {
         self.commit(name, &Source::of(&self.services, "2", "")).await;
-        self.ask("CreatePipeline", &declaration(name, mode, FLEET));
+        self.ask("CreatePipeline", &declaration(name, mode, true));
         self.pipelines.lock().unwrap().push(name.to_owned());
+    }
+
+    /// Adds a pipeline that builds nothing, and deploys what every service runs.
+    pub async fn add_deploys(&self, name: &str) {
+        self.commit(name, &Source::unchanged(&self.services)).await;
+        self.ask("CreatePipeline", &declaration(name, "PARALLEL", false));
+        self.pipelines.lock().unwrap().push(name.to_owned());
+    }
+
+    /// Every execution of a pipeline, the oldest first.
+    pub fn executions(&self, pipeline: &str) -> Vec<ExecutionView> {
+        self.sandbox
+            .world()
+            .visit(|world, _| world.pipeline.executions(pipeline))
     }
 
     /// Puts a pipeline's source.
@@ -208,5 +223,59 @@ impl Bench {
         text.lines()
             .map(|line| serde_json::from_str(line).unwrap())
             .collect()
+    }
+
+    /// From now on this goes wrong on the wire, and nothing else.
+    pub fn set_fault(&self, scenario: &str) {
+        self.sandbox.set_faults(Scenario::parse(scenario).unwrap().faults);
+    }
+
+    /// Waits until a fault hits a request, for as long as an execution is under way; whether one did.
+    pub async fn strikes(&self, execution: &str, seconds: u64) -> bool {
+        let struck = self.sandbox.struck();
+        let is_time = || *struck.borrow() > 0 || self.is_over(execution);
+        let _ = self.comes_true(seconds, is_time).await;
+        *struck.borrow() > 0
+    }
+
+    /// The jobs that are so.
+    pub fn jobs(&self, are: impl Fn(&JobView) -> bool) -> Vec<JobView> {
+        let mut jobs = self.sandbox.world().visit(|world, _| world.pipeline.jobs());
+        jobs.retain(are);
+        jobs
+    }
+
+    /// What the state directory still says of jobs, once there was time to clean up; each entry in words.
+    pub async fn left_in_journal(&self) -> Vec<String> {
+        let entries = || {
+            let files = files_below(&self.path("state"));
+            let entries = files
+                .into_iter()
+                .filter(|file| file.extension().is_some_and(|it| it == "json"));
+            entries.collect::<Vec<_>>()
+        };
+        if self.comes_true(300, || entries().is_empty()).await {
+            return Vec::new();
+        }
+        let shown = entries().into_iter().map(|file| {
+            let text = std::fs::read_to_string(&file).unwrap_or_default();
+            format!("the journal of a worker keeps no job that is over: {text}")
+        });
+        shown.collect()
+    }
+
+    /// How many requests of a sort came.
+    pub fn count(&self, service: &str, operation: &str) -> usize {
+        let of = |entry: &&Value| entry["service"] == service && entry["operation"] == operation;
+        self.journal().iter().filter(of).count()
+    }
+
+    /// The image that a service's primary deployment wants.
+    pub fn image_of(&self, service: &str) -> String {
+        let revision = self.primary(service)["taskDefinition"].clone();
+        let input = json!({ "taskDefinition": revision });
+        let described = place::ecs(&self.sandbox, "DescribeTaskDefinition", &input);
+        let image = &described["taskDefinition"]["containerDefinitions"][0]["image"];
+        image.as_str().unwrap().to_owned()
     }
 }

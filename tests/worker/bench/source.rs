@@ -1,7 +1,7 @@
 //! Sources and pipelines of a bench.
 
-use super::canaries;
-use super::place::{ARTIFACTS, CLUSTER, KEY, REPOSITORY, SOURCES};
+use super::place::{ARTIFACTS, CLUSTER, FIRST_IMAGE, KEY, REPOSITORY, SOURCES};
+use super::{FLEET, canaries};
 use serde_json::{Value, json};
 use std::io::{Cursor, Write as _};
 
@@ -32,6 +32,16 @@ impl Source {
             ),
             ("version.txt", version),
         ])
+    }
+
+    /// One that changes nothing: it names the image that these services run.
+    pub fn unchanged(services: &[String]) -> Self {
+        let mut toml = format!("[deploy]\ncluster = \"{CLUSTER}\"\n");
+        for service in services {
+            toml.push_str(&format!("\n[service.{service}]\n"));
+        }
+        let definitions = json!([{ "name": "web", "imageUri": FIRST_IMAGE }]).to_string();
+        Self::with(&[("slipway.toml", &toml), ("imagedefinitions.json", &definitions)])
     }
 
     /// These files.
@@ -68,23 +78,8 @@ pub fn key_of(pipeline: &str) -> String {
     format!("{pipeline}.zip")
 }
 
-/// A pipeline Source -> Build -> Deploy.
-pub fn declaration(name: &str, mode: &str, fleet: &str) -> Value {
-    let custom = |name: &str, category: &str, commit: &str, input: &str, output: Option<&str>| {
-        json!({
-            "name": name,
-            "actionTypeId": { "category": category, "owner": "Custom", "provider": "Slipway", "version": "1" },
-            "configuration": {
-                "Fleet": fleet,
-                "Commit": commit,
-                "Variables": json!({ "NOTE": format!("hello {}", canaries::PROPERTY) }).to_string(),
-                "Secrets": json!({ "TOKEN": canaries::PROPERTY }).to_string(),
-            },
-            "inputArtifacts": [{ "name": input }],
-            "outputArtifacts": output.map(|name| json!({ "name": name })).into_iter().collect::<Vec<_>>(),
-            "namespace": name,
-        })
-    };
+/// A pipeline Source -> Build -> Deploy; without its build if there is nothing to build.
+pub fn declaration(name: &str, mode: &str, builds: bool) -> Value {
     let source = json!({
         "name": "Fetch",
         "actionTypeId": { "category": "Source", "owner": "AWS", "provider": "S3", "version": "1" },
@@ -92,9 +87,14 @@ pub fn declaration(name: &str, mode: &str, fleet: &str) -> Value {
         "outputArtifacts": [{ "name": "SourceOutput" }],
         "namespace": "Source",
     });
-    let build = custom("Build", "Build", "#{Source.ETag}", "SourceOutput", Some("Images"));
-    let deploy = custom("Deploy", "Deploy", "#{Source.ETag}", "Images", None);
     let stage = |name: &str, action: Value| json!({ "name": name, "actions": [action] });
+    let mut stages = vec![stage("Source", source)];
+    if builds {
+        stages.push(stage("Build", custom("Build", "SourceOutput", &["Images"])));
+        stages.push(stage("Deploy", custom("Deploy", "Images", &[])));
+    } else {
+        stages.push(stage("Deploy", custom("Deploy", "SourceOutput", &[])));
+    }
     json!({ "pipeline": {
         "name": name,
         "roleArn": "arn:aws:iam::000000000000:role/pipeline",
@@ -103,8 +103,26 @@ pub fn declaration(name: &str, mode: &str, fleet: &str) -> Value {
             "location": ARTIFACTS,
             "encryptionKey": { "id": KEY, "type": "KMS" },
         },
-        "stages": [stage("Source", source), stage("Build", build), stage("Deploy", deploy)],
+        "stages": stages,
         "executionMode": mode,
         "pipelineType": "V2",
     } })
+}
+
+/// An action of ours, named by its category.
+fn custom(category: &str, input: &str, outputs: &[&str]) -> Value {
+    let outputs = outputs.iter().map(|name| json!({ "name": name }));
+    json!({
+        "name": category,
+        "actionTypeId": { "category": category, "owner": "Custom", "provider": "Slipway", "version": "1" },
+        "configuration": {
+            "Fleet": FLEET,
+            "Commit": "#{Source.ETag}",
+            "Variables": json!({ "NOTE": format!("hello {}", canaries::PROPERTY) }).to_string(),
+            "Secrets": json!({ "TOKEN": canaries::PROPERTY }).to_string(),
+        },
+        "inputArtifacts": [{ "name": input }],
+        "outputArtifacts": outputs.collect::<Vec<_>>(),
+        "namespace": category,
+    })
 }

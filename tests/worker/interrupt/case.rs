@@ -1,19 +1,16 @@
 //! One pipeline to which one thing happens.
 
+use super::Verdict;
 use super::points::Point;
 use crate::bench::outcome::Outcome;
 use crate::bench::workers::Plan;
 use crate::bench::{Bench, Setup};
-use slipway::sandbox::scenario::Scenario;
 use slipway::sandbox::scenario::faults::Faults;
 use slipway::sandbox::world::pipeline::ExecutionStatus;
 use std::fmt;
 
 /// How long an execution may take, in seconds of the clock: what goes wrong once must not cost more.
 const WITHIN: u64 = 3600;
-
-/// How much of what a worker told is shown of a case that broke a rule.
-const LAST_LINES: usize = 30;
 
 /// What happens to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,49 +86,30 @@ impl fmt::Display for Case {
     }
 }
 
-/// What came of a case.
-#[derive(Debug)]
-pub struct Told {
-    pub case: Case,
-    /// Whether it happened at all.
-    pub happened: bool,
-    pub succeeded: bool,
-    /// Broken rules, each in words.
-    pub broken: Vec<String>,
-    /// What the worker told, and what became of everything, if a rule is broken.
-    pub why: String,
-}
-
 impl Case {
     /// Runs it.
-    pub async fn run(self, setup: &Setup) -> Told {
-        let bench = Bench::with_pipeline(setup).await;
+    pub async fn run(self) -> Verdict {
+        let bench = Bench::with_pipeline(&Setup::default()).await;
         let (action, times) = self.way.action();
-        let scenario = Scenario::parse(&self.point.fault(action, times)).unwrap();
-        bench.sandbox.set_faults(scenario.faults);
+        bench.set_fault(&self.point.fault(action, times));
         let (outcome, told, happened) = if self.way.kills() {
             killed(&bench).await
         } else {
             hit(&bench).await
         };
         let mut broken = outcome.broken();
+        broken.extend(bench.left_in_journal().await);
         let succeeded = outcome.execution.status == ExecutionStatus::Succeeded;
         if !succeeded && self.must_succeed() {
             let messages = [outcome.message("Build"), outcome.message("Deploy")].concat();
             broken.push(format!("what passes fails no pipeline: {messages}"));
         }
-        let why = if broken.is_empty() {
-            String::new()
-        } else {
-            let lines: Vec<&str> = told.lines().collect();
-            lines[lines.len().saturating_sub(LAST_LINES)..].join("\n")
-        };
-        Told {
-            case: self,
+        Verdict {
+            name: self.to_string(),
             happened,
             succeeded,
             broken,
-            why,
+            told,
         }
     }
 
@@ -166,10 +144,7 @@ async fn hit(bench: &Bench) -> (Outcome, String, bool) {
 async fn killed(bench: &Bench) -> (Outcome, String, bool) {
     let mut worker = bench.process(&Plan::default());
     let execution = bench.release("shop");
-    let struck = bench.sandbox.struck();
-    let is_time = || *struck.borrow() > 0 || bench.is_over(&execution);
-    let _ = bench.comes_true(WITHIN, is_time).await;
-    let happened = *struck.borrow() > 0;
+    let happened = bench.strikes(&execution, WITHIN).await;
     bench.sandbox.set_faults(Faults::default());
     worker.kill();
     let other = bench.process(&Plan::default());
