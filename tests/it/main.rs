@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test")]
 
+mod action_type;
 mod architecture;
+mod archives;
 mod back;
 mod budget;
 mod canaries;
@@ -39,6 +41,7 @@ mod search;
 mod strategies;
 mod support;
 mod unreadable;
+mod wake;
 mod wire_apis;
 mod wire_cbor;
 mod wire_pipeline;

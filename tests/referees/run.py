@@ -13,6 +13,7 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+import action_types
 import clients
 import documents
 import journal
@@ -67,6 +68,7 @@ def main():
             check_walker(checks)
         if "documents" in wanted:
             documents.run(checks, room("documents"))
+            action_types.run(checks, slipway, room("action-types"))
         if "clients" in wanted:
             with checks.check("clients: all of them ran"):
                 journals["what boto3 and the AWS CLI asked"] = clients.run(checks, slipway, room("clients"))

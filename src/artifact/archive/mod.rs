@@ -15,3 +15,4 @@ pub use error::ArchiveError;
 pub use find::find_definitions;
 pub use pack::{Content, Entry, pack, pack_into};
 pub use recognise::{START, Shape, is_clone_reference, recognise, sums};
+pub use zip::WriteFault;

@@ -92,6 +92,21 @@ pub enum StoreError {
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
+    /// The object was replaced by another one while it was read.
+    #[error("`{place}` was replaced while it was read")]
+    Replaced {
+        /// The object.
+        place: String,
+    },
+    /// What is to be written could not be packed.
+    #[error("cannot pack what is to be written to `{place}`")]
+    Pack {
+        /// The object.
+        place: String,
+        /// What went wrong.
+        #[source]
+        source: ArchiveError,
+    },
     /// The object is longer than any artifact may be.
     #[error("`{place}` has more than {limit} bytes, more than CodePipeline's artifacts may have")]
     TooLong {
@@ -118,15 +133,47 @@ impl StoreError {
         failure.hints = self.hints();
         // The text of this error is the headline, so the chain goes on below it.
         match self {
-            Self::NoFile { .. } | Self::TooLong { .. } | Self::NotAsWritten { .. } => failure,
+            Self::NoFile { .. }
+            | Self::TooLong { .. }
+            | Self::Replaced { .. }
+            | Self::NotAsWritten { .. } => failure,
             Self::ReadFile { source, .. } => failure.because(source),
-            Self::Archive { source, .. } => failure.because(source),
+            Self::Archive { source, .. } | Self::Pack { source, .. } => failure.because(source),
             Self::Definitions { source, .. } => failure.because(source),
             Self::NoBucket { source, .. }
             | Self::NoObject { source, .. }
             | Self::OtherRegion { source, .. }
             | Self::Call { source, .. } => failure.because(*source),
             Self::Download { source, .. } => failure.because(source),
+        }
+    }
+
+    /// The call that failed, if it was one.
+    #[must_use]
+    pub const fn call(&self) -> Option<&CallError> {
+        match self {
+            Self::NoBucket { source, .. }
+            | Self::NoObject { source, .. }
+            | Self::OtherRegion { source, .. }
+            | Self::Call { source, .. } => Some(source),
+            Self::NoFile { .. }
+            | Self::ReadFile { .. }
+            | Self::Archive { .. }
+            | Self::Definitions { .. }
+            | Self::Download { .. }
+            | Self::Replaced { .. }
+            | Self::Pack { .. }
+            | Self::TooLong { .. }
+            | Self::NotAsWritten { .. } => None,
+        }
+    }
+
+    /// The code of the call that failed, where it has one that is told apart.
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
+        match &self.call()?.sorted {
+            Sorted::Missing { code } | Sorted::Refused { code, .. } => Some(code),
+            _ => None,
         }
     }
 
@@ -137,6 +184,7 @@ impl StoreError {
             | Self::Archive { .. }
             | Self::Definitions { .. }
             | Self::NoObject { .. }
+            | Self::Pack { .. }
             | Self::TooLong { .. } => Kind::Input,
             Self::NoBucket { .. } | Self::OtherRegion { .. } => Kind::Usage,
             Self::Call {
@@ -146,7 +194,7 @@ impl StoreError {
                 other => other,
             },
             Self::Call { source, .. } => source.kind(),
-            Self::Download { .. } | Self::NotAsWritten { .. } => Kind::FarEnd,
+            Self::Download { .. } | Self::Replaced { .. } | Self::NotAsWritten { .. } => Kind::FarEnd,
         }
     }
 
@@ -154,7 +202,7 @@ impl StoreError {
         match self {
             Self::NoObject { .. } => Nature::Missing,
             Self::Call { source, .. } => source.nature(),
-            Self::Download { .. } => Nature::FarEnd,
+            Self::Download { .. } | Self::Replaced { .. } => Nature::FarEnd,
             Self::NoFile { .. }
             | Self::ReadFile { .. }
             | Self::Archive { .. }
@@ -162,6 +210,7 @@ impl StoreError {
             | Self::NoBucket { .. }
             | Self::OtherRegion { .. }
             | Self::TooLong { .. }
+            | Self::Pack { .. }
             | Self::NotAsWritten { .. } => Nature::Plain,
         }
     }
@@ -185,8 +234,12 @@ impl StoreError {
                 None => "use a bucket of the pipeline's region, or set AWS_REGION to the bucket's".to_owned(),
             }],
             Self::Call { source, .. } => call_hints(source),
-            Self::NotAsWritten { .. } => vec!["somebody else may write the same key: run again".to_owned()],
-            Self::ReadFile { .. } | Self::Download { .. } | Self::TooLong { .. } => Vec::new(),
+            Self::NotAsWritten { .. } | Self::Replaced { .. } => {
+                vec!["somebody else may write the same key: run again".to_owned()]
+            }
+            Self::ReadFile { .. } | Self::Download { .. } | Self::Pack { .. } | Self::TooLong { .. } => {
+                Vec::new()
+            }
         }
     }
 }

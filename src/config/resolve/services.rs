@@ -37,6 +37,7 @@ fn service(reader: &mut Reader<'_>, name: &str, origin: &Origin) -> Option<Servi
     });
     Some(ServiceSettings {
         cluster,
+        place: Default::default(),
         task_definition: reader.path(&section, "task-definition"),
         env: env(reader, &section),
         containers: reader.names_of(&section, "containers"),

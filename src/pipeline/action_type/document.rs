@@ -63,7 +63,7 @@ fn resource(definition: &Definition) -> Value {
         "Version": id.version,
     });
     let settings = settings(definition, capitalised, |url| {
-        if url.contains("${") {
+        if url.contains("${AWS::Region}") {
             json!({ "Fn::Sub": url })
         } else {
             json!(url)

@@ -5,6 +5,7 @@ use super::registrations::{ATTEMPTS, Registrations, register_definition};
 use super::roll::Run;
 use crate::clock::Pause;
 use crate::ecs::observation::{Deployment, Service, revision_name};
+use crate::ecs::resume::{Before, Print};
 use crate::ecs::rollout::{Baseline, Ours, advice};
 use crate::ecs::service::{Begun, Ecs, ServiceError};
 use crate::failure::{Failure, Kind};
@@ -24,12 +25,39 @@ pub(super) struct Beginning {
     pub(super) revision: String,
     /// The service right before it.
     pub(super) before: Box<Service>,
+    /// What a later process is told of that.
+    pub(super) kept: Before,
 }
 
 impl Beginning {
-    /// What was there before it.
+    /// What a run began by itself.
+    pub(super) fn new(ours: Ours, revision: String, before: Service) -> Self {
+        Self {
+            ours,
+            revision,
+            kept: Before::of(&before),
+            before: Box::new(before),
+        }
+    }
+
+    /// What was there before it. Deployments that an earlier process knew, and that are not listed any more, may come
+    /// back.
     pub(super) fn baseline(&self) -> Baseline {
-        Baseline::of(&self.before)
+        let listed = |print: &Print| {
+            let mut ids = self.before.deployments.iter();
+            ids.any(|deployment| Print::of(&deployment.id) == *print)
+        };
+        let mut prints = self.kept.prints();
+        prints.retain(|print| !listed(print));
+        Baseline {
+            prints,
+            ..Baseline::of(&self.before)
+        }
+    }
+
+    /// Whether a deployment was there before it.
+    pub(super) fn had(&self, deployment: &str) -> bool {
+        self.before.deployment(deployment).is_some() || self.kept.prints().contains(&Print::of(deployment))
     }
 }
 
@@ -82,7 +110,7 @@ pub(super) async fn begin(
     }
     let before = tokio::select! {
         biased;
-        before = still(tools, prepared, deploy.force, &unused) => Box::new(before?),
+        before = still(tools, prepared, deploy.force, &unused) => before?,
         kind = tools.shutdown.reached(Urgency::WindDown) => return Err(Failure::new(kind, stopped).left(unused).into()),
     };
     if run.is_halted() {
@@ -98,11 +126,7 @@ pub(super) async fn begin(
         service: prepared.name.clone(),
         deployment: deployment.clone(),
     });
-    Ok(Beginning {
-        ours: Ours { deployment },
-        revision,
-        before,
-    })
+    Ok(Beginning::new(Ours { deployment }, revision, before))
 }
 
 /// The service right before the update. Between its preparation and this, one-off tasks ran and registrations waited

@@ -63,6 +63,11 @@ impl Hidden {
         }
     }
 
+    /// A text without them.
+    pub(super) fn text(&self, text: &str) -> String {
+        mask(text, &self.0)
+    }
+
     /// The failure without them.
     pub(super) fn failure(&self, failure: Failure) -> Failure {
         masked(failure, &self.0)
@@ -127,7 +132,7 @@ pub(in crate::stage) fn texts(document: &Value) -> Vec<String> {
 }
 
 /// The failure without what looks like a credential and without these values; its tokens stay.
-pub(in crate::stage) fn masked(failure: Failure, values: &[Secret<String>]) -> Failure {
+pub fn masked(failure: Failure, values: &[Secret<String>]) -> Failure {
     let shown = |text: &String| mask(text, values);
     let all = |texts: &[String]| texts.iter().map(shown).collect();
     let said = failure.root_cause();

@@ -4,7 +4,7 @@ use super::DeployPlan;
 use super::definitions::{Images, choose};
 use super::hidden::Hidden;
 use crate::aws::sort::Sorted;
-use crate::config::settings::{DeploySettings, ServiceSettings, Until};
+use crate::config::settings::{DeploySettings, Place, ServiceSettings, Until};
 use crate::ecs::diagnosis::{Comparison, Revision};
 use crate::ecs::observation::{
     Controller, Deployment, RolloutState, Service, ServiceStatus, Strategy, revision_name,
@@ -26,6 +26,8 @@ pub(super) const UNCHANGED: &str = "nothing was changed";
 #[derive(Debug)]
 pub(super) struct Prepared {
     pub(super) name: ServiceName,
+    /// Where it is, as it was asked for.
+    pub(super) place: Place,
     pub(super) cluster: String,
     pub(super) ecs: Ecs,
     /// As it was before any change.
@@ -122,6 +124,7 @@ async fn prepare(
         let diff = running.diff(&wanted);
         Ok(Prepared {
             name: name.clone(),
+            place: settings.place.clone(),
             cluster,
             ecs: ecs.clone(),
             service,

@@ -192,6 +192,7 @@ pub const RULES: &[Rule] = &[
     rule("ecs::answers", Layer::Decisions),
     rule("ecs::capture", Layer::Decisions),
     rule("ecs::diagnosis", Layer::Decisions),
+    rule("ecs::mark", Layer::Decisions),
     rule("ecs::observation", Layer::Decisions),
     rule("ecs::oneoff", Layer::Decisions),
     rule("ecs::quota", Layer::Decisions),

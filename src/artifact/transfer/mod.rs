@@ -1,0 +1,18 @@
+//! Carrying artifacts from and to S3: streamed, in several requests at the same time, never whole in memory.
+//!
+//! `fetch` reads an object into a file, `store` packs a zip and writes it; `ranges` decides what is asked for at once, and
+//! `bucket` makes calls again whose keys have ended.
+
+mod bucket;
+mod checksum;
+mod fetch;
+mod parts;
+mod ranges;
+mod store;
+mod upload;
+mod written;
+
+pub use bucket::Bucket;
+pub use fetch::fetch;
+pub use store::{Stored, store};
+pub use written::{Written, look_again, put_whole};
