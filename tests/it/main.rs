@@ -38,6 +38,7 @@ mod scenarios;
 mod search;
 mod strategies;
 mod support;
+mod transfer;
 mod unreadable;
 mod wire_apis;
 mod wire_registry;
