@@ -40,6 +40,7 @@ mod scenarios;
 mod search;
 mod strategies;
 mod support;
+mod transfer;
 mod unreadable;
 mod wake;
 mod wire_apis;
