@@ -17,8 +17,9 @@ use std::time::Duration;
 
 mod packed;
 
-/// The longest token; as long as a continuation token of CodePipeline may be.
-pub const LONGEST: usize = 2048;
+/// The longest token: with what a job of CodePipeline has around it, it is a continuation token, of which 2048
+/// characters are taken.
+pub const LONGEST: usize = 2048 - 40;
 
 /// What every token of this version begins with.
 const VERSION: &str = "sw1";

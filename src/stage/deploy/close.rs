@@ -240,7 +240,7 @@ fn stopped_unchanged(kind: Kind, sofar: &Sofar, prepared: &Prepared) -> Failure 
 }
 
 /// What became of a service that another one's failure took back.
-fn went_back(undone: Undone, prepared: &Prepared, ours: &str, healthy: bool) -> Aftermath {
+pub(super) fn went_back(undone: Undone, prepared: &Prepared, ours: &str, healthy: bool) -> Aftermath {
     let was = if healthy { "was healthy" } else { "was under way" };
     let rolled_back = matches!(undone, Undone::Back { .. } | Undone::UnderWay { .. });
     let refusal = |error: Option<ServiceError>| {

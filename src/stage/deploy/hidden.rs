@@ -132,7 +132,7 @@ pub(in crate::stage) fn texts(document: &Value) -> Vec<String> {
 }
 
 /// The failure without what looks like a credential and without these values; its tokens stay.
-pub(in crate::stage) fn masked(failure: Failure, values: &[Secret<String>]) -> Failure {
+pub fn masked(failure: Failure, values: &[Secret<String>]) -> Failure {
     let shown = |text: &String| mask(text, values);
     let all = |texts: &[String]| texts.iter().map(shown).collect();
     let said = failure.root_cause();

@@ -6,8 +6,10 @@
 //! what became of each, `outcome` sums up.
 
 pub(in crate::stage) mod account;
+mod again;
 mod back;
 mod begin;
+mod call_off;
 mod close;
 mod definitions;
 pub(in crate::stage) mod hidden;
@@ -26,6 +28,8 @@ pub(in crate::stage) mod watch;
 mod words;
 
 pub use crate::ecs::mark::Mark;
+pub use call_off::call_off;
+pub use hidden::masked;
 pub use resume::{carry_on, resume};
 pub use stretch::{ENDLESS, Progress, Stretch};
 
