@@ -54,6 +54,13 @@ pub enum Verb {
     /// FILE, the services of slipway.toml, or those of `--cluster` and `--service`, are looked at with read-only calls. The
     /// exit code says whether it could be explained (0); what the deploy ended with is `exit_code` in the JSON.
     Explain(ExplainArgs),
+    /// Poll CodePipeline for jobs of the custom actions, and do them.
+    ///
+    /// Runs until it is stopped. What a job does is in the slipway.toml of its input artifact. After the first signal no
+    /// more jobs are taken, deploys are handed back at once for another worker to go on with, and builds have `--grace` to
+    /// end; after the second it ends now. Every job that it held is reported or handed back, also when it is killed: the
+    /// next worker on the same `--state-dir` sees to that.
+    Worker(WorkerArgs),
     /// Print, register, list or delete the custom action types that workers serve.
     ///
     /// A type is registered once in each account and region whose pipelines use it, and can never be changed: what differs
@@ -306,6 +313,8 @@ pub enum Stage {
     Deploy,
     /// Both.
     Run,
+    /// Both, by a worker, in a pipeline: Source, Build, Deploy.
+    Pipeline,
 }
 
 /// `slipway dry-run`.
@@ -393,6 +402,64 @@ pub struct ExplainArgs {
     /// Keep what is seen of live services in a new file.
     #[arg(long, value_name = "FILE", conflicts_with = "file")]
     pub record: Option<PathBuf>,
+}
+
+/// `slipway worker`; each flag is one of `config::worker::OPTIONS`.
+#[derive(Debug, Args)]
+pub struct WorkerArgs {
+    /// An action type to serve; repeatable [default: Build/Slipway/1 and Deploy/Slipway/1].
+    #[arg(long, value_name = "CATEGORY/PROVIDER/VERSION", help_heading = "Jobs")]
+    pub action_type: Vec<String>,
+    /// A value of the actions' `Fleet` to serve; repeatable [default: default].
+    #[arg(long, value_name = "VALUE", help_heading = "Jobs")]
+    pub fleet: Vec<String>,
+    /// Deploys at the same time; 0 for none [default: 20].
+    #[arg(long, value_name = "NUMBER", help_heading = "Jobs")]
+    pub jobs: Option<String>,
+    /// Builds at the same time; 0 for none [default: 2].
+    #[arg(long, value_name = "NUMBER", help_heading = "Jobs")]
+    pub builds: Option<String>,
+    /// How long a deploy is watched before it is handed back with its progress [default: 60s].
+    #[arg(long, value_name = "TIME", help_heading = "Jobs")]
+    pub stretch: Option<String>,
+    /// Whose keys read and write artifacts: the job's own, or the worker's role's [default: job].
+    #[arg(long, value_parser = ["job", "worker"], help_heading = "Jobs")]
+    pub artifact_credentials: Option<String>,
+    /// Where artifacts are unpacked [default: slipway in TMPDIR or /tmp].
+    #[arg(long, value_name = "FOLDER", help_heading = "Jobs")]
+    pub work_dir: Option<String>,
+    /// Where it writes down which jobs it holds; workers may share one [default: /var/lib/slipway].
+    #[arg(long, value_name = "FOLDER", help_heading = "What others leave")]
+    pub state_dir: Option<String>,
+    /// How long builds may go on after the first signal [default: 10m].
+    #[arg(long, value_name = "TIME", help_heading = "What others leave")]
+    pub grace: Option<String>,
+    /// When somebody abandons an execution: leave ECS as it is, or roll the deployment back [default: leave].
+    #[arg(long, value_parser = ["leave", "rollback"], help_heading = "What others leave")]
+    pub on_abandon: Option<String>,
+    /// Builds whose worker died: build again, once, or report the failure [default: retry].
+    #[arg(long, value_parser = ["retry", "fail"], help_heading = "What others leave")]
+    pub lost_builds: Option<String>,
+    /// The pause between polls of an action type while jobs come [default: 1s].
+    #[arg(long, value_name = "TIME", help_heading = "Polls and health")]
+    pub poll_busy: Option<String>,
+    /// The same while none do; times the number of fleets [default: 20s].
+    #[arg(long, value_name = "TIME", help_heading = "Polls and health")]
+    pub poll_idle: Option<String>,
+    /// An SQS queue that EventBridge feeds with started actions; it shortens the wait for a poll.
+    #[arg(long, value_name = "URL", help_heading = "Polls and health")]
+    pub wake_queue: Option<String>,
+    /// Serve /livez, /readyz and /metrics here; a port alone is one of 127.0.0.1.
+    #[arg(long, value_name = "ADDRESS:PORT", help_heading = "Polls and health")]
+    pub health_listen: Option<String>,
+    /// Ask the worker whose health is served there whether it is alive, and do nothing else.
+    #[arg(
+        long,
+        value_name = "ADDRESS:PORT",
+        help_heading = "Polls and health",
+        exclusive = true
+    )]
+    pub probe: Option<String>,
 }
 
 /// `slipway action-type`.

@@ -6,7 +6,7 @@ mod options;
 mod resolve;
 
 pub use options::{OPTIONS, WorkerOption};
-pub use resolve::{ResolvedWorker, resolve};
+pub use resolve::{ResolvedWorker, address, resolve};
 
 use crate::pipeline::job::ActionTypeId;
 use crate::pipeline::pace::Limits;

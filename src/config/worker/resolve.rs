@@ -271,8 +271,11 @@ fn lost_builds(text: &str) -> Result<LostBuilds, String> {
     }
 }
 
-/// An address to listen at: whoever names only a port means this machine.
-fn address(text: &str) -> Result<SocketAddr, String> {
+/// An address of a worker's health: whoever names only a port means this machine.
+///
+/// # Errors
+/// What was expected.
+pub fn address(text: &str) -> Result<SocketAddr, String> {
     let port = text.strip_prefix(':').unwrap_or(text);
     if let Ok(port) = port.parse() {
         return Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
