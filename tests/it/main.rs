@@ -48,3 +48,4 @@ mod wire_registry;
 mod wire_s3;
 mod wire_sessions;
 mod wire_sqs;
+mod worker_docs;
