@@ -304,6 +304,8 @@ pub enum Stage {
     Deploy,
     /// Both.
     Run,
+    /// Both, by a worker, in a pipeline: Source, Build, Deploy.
+    Pipeline,
 }
 
 /// `slipway dry-run`.

@@ -178,7 +178,7 @@ fn check(said: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::{Continuation, LONGEST_TOKEN, Step, TokenError};
-    use crate::ecs::resume::{LONGEST, Resume};
+    use crate::ecs::resume::Resume;
     use crate::failure::Kind;
     use proptest::prelude::*;
     use std::time::Duration;
@@ -212,7 +212,7 @@ mod tests {
     fn what_does_not_fit_is_told_and_not_cut() {
         for services in [1, 20, 40, 60, 80, 300] {
             let run = crate::ecs::resume::tests::run(services);
-            let fits = run.tokens().len() == 1 && run.tokens()[0].len() <= LONGEST - 40;
+            let fits = run.tokens().len() == 1 && run.tokens()[0].len() <= LONGEST_TOKEN - 40;
             let watch = Continuation::first(Duration::from_secs(9_999_999_999), Step::Watch(Box::new(run)));
             match watch.token() {
                 Ok(token) => assert!(token.len() <= LONGEST_TOKEN),

@@ -5,6 +5,7 @@ use super::docker::{self, Leftover, Runner, RunnerConfig};
 use super::journal::Journal;
 use super::listener::{Line, Loopback};
 use super::scenario::Scenario;
+use super::scenario::faults::Faults;
 use super::simulate::{self, Simulator};
 use super::wire::{self, Site, Spool};
 use super::world::acts::Acts;
@@ -18,7 +19,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 /// How long requests under way may take to end when the sandbox stops; clients on loopback need far less.
@@ -169,6 +170,7 @@ impl Shared {
 pub struct Sandbox {
     endpoint: String,
     shared: Shared,
+    site: Arc<Site>,
     close: oneshot::Sender<()>,
     server: JoinHandle<()>,
     helpers: Vec<JoinHandle<()>>,
@@ -223,10 +225,11 @@ impl Sandbox {
         }
         let site = Arc::new(Site::new(shared.clone(), spool, journal, options.scenario.faults));
         let (close, closed) = oneshot::channel();
-        let server = tokio::spawn(listen(listener, site, closed));
+        let server = tokio::spawn(listen(listener, site.clone(), closed));
         Ok(Self {
             endpoint: format!("http://{host}"),
             shared,
+            site,
             close,
             server,
             helpers,
@@ -244,6 +247,17 @@ impl Sandbox {
     #[must_use]
     pub fn world(&self) -> Shared {
         self.shared.clone()
+    }
+
+    /// From now on these faults happen, counted from here, and none of those before.
+    pub fn set_faults(&self, faults: Faults) {
+        self.site.set_faults(faults);
+    }
+
+    /// How many requests a fault has hit; one whose answer is held counts once its effect has happened.
+    #[must_use]
+    pub fn struck(&self) -> watch::Receiver<u64> {
+        self.site.struck()
     }
 
     /// Stops serving, and removes every container and network that it made; it goes on when its caller is cancelled.

@@ -4,6 +4,7 @@
 
 mod action_type;
 mod architecture;
+mod archives;
 mod back;
 mod budget;
 mod canaries;
@@ -39,6 +40,7 @@ mod scenarios;
 mod search;
 mod strategies;
 mod support;
+mod transfer;
 mod unreadable;
 mod wake;
 mod wire_apis;

@@ -73,6 +73,74 @@ fn text<'a>(mut value: &'a Cbor, path: &[&str]) -> Option<&'a str> {
     value.as_text()
 }
 
+fn map(pairs: &[(&str, Cbor)]) -> Cbor {
+    let entries = pairs.iter();
+    Cbor::Map(
+        entries
+            .map(|(name, value)| (Cbor::Text((*name).to_owned()), value.clone()))
+            .collect(),
+    )
+}
+
+/// The members of an action type, and more.
+fn kind(more: &[(&'static str, Cbor)]) -> Vec<(&'static str, Cbor)> {
+    let named = [
+        ("category", word("Build")),
+        ("provider", word("Slipway")),
+        ("version", word("1")),
+    ];
+    [&named, more].concat()
+}
+
+fn word(text: &str) -> Cbor {
+    Cbor::Text(text.to_owned())
+}
+
+#[tokio::test]
+async fn an_operation_is_the_same_in_cbor_and_the_journal_tells_it_as_json() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.jsonl");
+    let caller = Caller::start(&path).await;
+    let counts = map(&[
+        ("minimumCount", Cbor::Integer(0.into())),
+        ("maximumCount", Cbor::Integer(5.into())),
+    ]);
+    let wanted = [
+        ("inputArtifactDetails", counts.clone()),
+        ("outputArtifactDetails", counts),
+    ];
+    let create = map(&kind(&wanted));
+    let made = caller.ask("CreateCustomActionType", "", written(&create)).await;
+    assert_eq!(made.status().as_u16(), 200);
+    assert_eq!(text(&read(&made), &["actionType", "id", "owner"]), Some("Custom"));
+    let poll = map(&[("actionTypeId", map(&kind(&[("owner", word("Custom"))])))]);
+    let none = caller.ask("PollForJobs", "", written(&poll)).await;
+    assert_eq!(read(&none), map(&[("jobs", Cbor::Array(vec![]))]));
+    let nobody = map(&[
+        ("jobId", word("00000000-0000-4000-8000-000000000099")),
+        ("nonce", word("1")),
+    ]);
+    let missing = caller.ask("AcknowledgeJob", "", written(&nobody)).await;
+    assert_eq!(
+        text(&read(&missing), &["__type"]),
+        Some("com.amazonaws.codepipeline#JobNotFoundException")
+    );
+    caller.sandbox.stop().await;
+    let journal = std::fs::read_to_string(&path).unwrap();
+    let lines: Vec<serde_json::Value> = journal
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let body = |line: usize, side: &str| -> serde_json::Value {
+        serde_json::from_str(lines[line][side]["body"].as_str().unwrap()).unwrap()
+    };
+    assert_eq!(lines[1]["request"]["headers"]["smithy-protocol"], "rpc-v2-cbor");
+    assert_eq!(lines[1]["principal"], "account");
+    assert_eq!(body(1, "request")["actionTypeId"]["provider"], "Slipway");
+    assert_eq!(body(1, "response"), serde_json::json!({ "jobs": [] }));
+    assert_eq!(body(2, "response")["__type"], "JobNotFoundException");
+}
+
 #[tokio::test]
 async fn refusals_are_cbor_with_the_status_and_the_shape_of_the_error() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,6 +1,6 @@
 //! A whole pipeline on the sandbox, its actions done by a job worker that speaks with the official SDK.
 
-use crate::sandbox_support::{REGION, config, start};
+use crate::sandbox_support::{REGION, config, config_of, start};
 use aws_config::SdkConfig;
 use aws_sdk_codepipeline::Client;
 use aws_sdk_codepipeline::error::ProvideErrorMetadata;
@@ -12,6 +12,7 @@ use aws_sdk_codepipeline::types::{
 };
 use slipway::sandbox::server::Sandbox;
 use slipway::sandbox::world::pipeline::JobState;
+use slipway::sandbox::world::sessions::Keys;
 use slipway::shutdown::Shutdown;
 use std::time::Duration;
 
@@ -144,13 +145,14 @@ async fn poll(client: &Client, category: ActionCategory) -> Vec<Job> {
     answer.jobs().to_vec()
 }
 
+fn bucket_client(config: &SdkConfig) -> aws_sdk_s3::Client {
+    let config = aws_sdk_s3::config::Builder::from(config).force_path_style(true);
+    aws_sdk_s3::Client::from_conf(config.build())
+}
+
 /// A pipeline whose source has just been copied, and its first execution.
 pub async fn started(sandbox: &Sandbox, config: &SdkConfig) -> (Client, String) {
-    let s3 = aws_sdk_s3::Client::from_conf(
-        aws_sdk_s3::config::Builder::from(config)
-            .force_path_style(true)
-            .build(),
-    );
+    let s3 = bucket_client(config);
     for bucket in ["sources", "artifacts"] {
         s3.create_bucket().bucket(bucket).send().await.unwrap();
     }
@@ -221,11 +223,7 @@ async fn a_worker_takes_a_pipeline_from_its_source_to_its_deployment() {
         "{}",
         input.object_key()
     );
-    let s3 = aws_sdk_s3::Client::from_conf(
-        aws_sdk_s3::config::Builder::from(&config)
-            .force_path_style(true)
-            .build(),
-    );
+    let s3 = bucket_client(&config);
     // What replaces the source is not in the artifact.
     let put = s3.put_object().bucket("sources").key("shop.zip");
     put.body(b"another".to_vec().into()).send().await.unwrap();
@@ -337,5 +335,99 @@ async fn a_worker_takes_a_pipeline_from_its_source_to_its_deployment() {
         jobs.into_iter().map(|job| (job.state, job.closed)).collect()
     });
     assert_eq!(closed, [(JobState::Succeeded, 1); 3]);
+    sandbox.stop().await;
+}
+
+#[tokio::test]
+async fn the_keys_of_a_job_open_its_artifacts_for_a_quarter_of_an_hour() {
+    let sandbox = start("").await;
+    let (client, _) = started(&sandbox, &config(&sandbox, REGION)).await;
+    let job = poll(&client, ActionCategory::Build).await.remove(0);
+    acknowledge(&client, &job).await;
+    let bucket = |job: &aws_sdk_codepipeline::types::JobData| {
+        let keys = job.artifact_credentials().unwrap();
+        let keys = Keys {
+            access_key_id: keys.access_key_id().into(),
+            secret_access_key: keys.secret_access_key().into(),
+            session_token: keys.session_token().into(),
+        };
+        bucket_client(&config_of(&sandbox, REGION, &keys))
+    };
+    let data = job.data().unwrap();
+    let key = |artifacts: &[aws_sdk_codepipeline::types::Artifact]| {
+        let location = artifacts[0].location().unwrap().s3_location().unwrap();
+        location.object_key().to_owned()
+    };
+    let (input, output) = (key(data.input_artifacts()), key(data.output_artifacts()));
+    let s3 = bucket(data);
+    let get =
+        |s3: &aws_sdk_s3::Client, bucket: &str, key: &str| s3.get_object().bucket(bucket).key(key).send();
+    assert!(get(&s3, "artifacts", &input).await.is_ok());
+    let put = s3
+        .put_object()
+        .bucket("artifacts")
+        .key(&output)
+        .server_side_encryption(aws_sdk_s3::types::ServerSideEncryption::AwsKms)
+        .ssekms_key_id(KEY)
+        .body(b"PK".to_vec().into());
+    put.send().await.unwrap();
+    let denied = get(&s3, "sources", "shop.zip").await.unwrap_err();
+    assert_eq!(denied.code(), Some("AccessDenied"));
+
+    let_pass(&sandbox, 15 * 60).await;
+    let expired = get(&s3, "artifacts", &input).await.unwrap_err();
+    assert_eq!(expired.code(), Some("ExpiredToken"));
+    let details = client.get_job_details().job_id(job.id().unwrap()).send().await;
+    let fresh = bucket(details.unwrap().job_details().unwrap().data().unwrap());
+    assert!(get(&fresh, "artifacts", &input).await.is_ok());
+    sandbox.stop().await;
+}
+
+#[tokio::test]
+async fn the_start_of_an_action_is_told_to_the_queues_of_the_scenario() {
+    let sandbox = start("[[wake]]\nqueue = \"wake\"\nstates = [\"STARTED\"]").await;
+    let config = config(&sandbox, REGION);
+    let (_, execution) = started(&sandbox, &config).await;
+    let sqs = aws_sdk_sqs::Client::new(&config);
+    let url = sqs.get_queue_url().queue_name("wake").send().await.unwrap();
+    let receive = sqs.receive_message().queue_url(url.queue_url().unwrap());
+    let received = receive.max_number_of_messages(10).send().await.unwrap();
+    let told: Vec<_> = received
+        .messages()
+        .iter()
+        .map(|message| {
+            let event: serde_json::Value = serde_json::from_str(message.body().unwrap()).unwrap();
+            assert_eq!(event["detail"]["execution-id"], execution);
+            event["detail"]["type"]["provider"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    assert_eq!(told, ["S3", "Slipway"]);
+    sandbox.stop().await;
+}
+
+#[tokio::test]
+async fn the_scenario_sets_what_aws_does_not_publish() {
+    let scenario = "[codepipeline]\nredispatch-seconds = 5\nacknowledge-again = true\n\
+                    [[fault]]\nservice = \"codepipeline\"\noperation = \"AcknowledgeJob\"\nnth = 1\n\
+                    action = \"lost-answer\"";
+    let sandbox = start(scenario).await;
+    let (client, _) = started(&sandbox, &config(&sandbox, REGION)).await;
+    assert_eq!(poll(&client, ActionCategory::Build).await.len(), 1);
+    let_pass(&sandbox, 5).await;
+    let job = poll(&client, ActionCategory::Build).await.remove(0);
+    assert_eq!(job.nonce(), Some("2"));
+    let lost = client
+        .acknowledge_job()
+        .job_id(job.id().unwrap())
+        .nonce("2")
+        .send()
+        .await
+        .unwrap_err();
+    assert_eq!(lost.code(), None, "no answer came");
+    assert_eq!(acknowledge(&client, &job).await, JobStatus::InProgress);
+    let acknowledged = sandbox
+        .world()
+        .visit(|world, _| world.pipeline.job(job.id().unwrap()).unwrap().acknowledged);
+    assert_eq!(acknowledged, 1);
     sandbox.stop().await;
 }

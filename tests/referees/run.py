@@ -1,6 +1,6 @@
 """Runs the independent referees: programs that know AWS, registries and schemas, and share nothing with slipway.
 
-    run.py --slipway target/debug/slipway [--only journal|clients|registry|documents]... [--no-engine] [JOURNAL...]
+    run.py --slipway target/debug/slipway [--only journal|clients|pipelines|registry|documents]... [--no-engine] [JOURNAL...]
 
 JOURNAL names journals of other runs to check as well. Ends with status 1 when a check failed.
 """
@@ -17,10 +17,12 @@ import action_types
 import clients
 import documents
 import journal
+import pipelines
 import registry
 import shapes
 from sandbox import Checks, Failed
 
+KINDS = ["journal", "clients", "pipelines", "registry", "documents"]
 # So many problems of one journal are printed; one mistake of the sandbox shows in every request.
 SHOWN = 25
 
@@ -48,12 +50,12 @@ def check_walker(checks):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--slipway", required=True, help="the program to referee")
-    parser.add_argument("--only", action="append", choices=["journal", "clients", "registry", "documents"])
+    parser.add_argument("--only", action="append", choices=KINDS)
     parser.add_argument("--no-engine", action="store_true", help="leave out what needs a Docker Engine")
     parser.add_argument("journals", nargs="*", help="journals of other runs")
     arguments = parser.parse_args()
     slipway = os.path.abspath(arguments.slipway)
-    wanted = arguments.only or ["journal", "clients", "registry", "documents"]
+    wanted = arguments.only or KINDS
     checks = Checks()
     with tempfile.TemporaryDirectory(prefix="slipway-referees-") as folder:
         def room(name):
@@ -70,6 +72,10 @@ def main():
         if "clients" in wanted:
             with checks.check("clients: all of them ran"):
                 journals["what boto3 and the AWS CLI asked"] = clients.run(checks, slipway, room("clients"))
+        if "pipelines" in wanted:
+            with checks.check("pipelines: all of them ran"):
+                for name, path in pipelines.run(checks, slipway, room("pipelines")):
+                    journals[f"what boto3 asked of {name}"] = path
         if "registry" in wanted:
             with checks.check("registry: all of it ran"):
                 engine = not arguments.no_engine

@@ -1,5 +1,6 @@
 //! A client of S3 whose keys may end in the middle of a transfer.
 
+use super::ranges::Amounts;
 use crate::artifact::store::{StoreError, refuse};
 use crate::aws::sort::Sorted;
 use aws_sdk_s3::Client;
@@ -15,9 +16,10 @@ const MOST_RENEWALS: u32 = 2;
 /// S3, as one job sees it.
 pub struct Bucket<'a> {
     s3: &'a Client,
-    forget: &'a (dyn Fn() + Send + Sync),
+    forget: Option<&'a (dyn Fn() + Send + Sync)>,
     /// How often keys were forgotten, so that of several calls that find them ended one says so.
     renewals: AtomicU32,
+    amounts: Amounts,
 }
 
 impl fmt::Debug for Bucket<'_> {
@@ -30,18 +32,32 @@ impl<'a> Bucket<'a> {
     /// A client, and what has its provider of credentials forget the keys that it has: it is called when S3 says that
     /// they have ended, and the call is made again.
     #[must_use]
-    pub const fn new(s3: &'a Client, forget: &'a (dyn Fn() + Send + Sync)) -> Self {
+    pub fn new(s3: &'a Client, forget: &'a (dyn Fn() + Send + Sync)) -> Self {
         Self {
-            s3,
-            forget,
-            renewals: AtomicU32::new(0),
+            forget: Some(forget),
+            ..Self::lasting(s3)
         }
     }
 
-    /// A client whose credentials look after themselves.
+    /// A client whose credentials look after themselves, so that there are no others.
     #[must_use]
-    pub const fn lasting(s3: &'a Client) -> Self {
-        Self::new(s3, &|| {})
+    pub fn lasting(s3: &'a Client) -> Self {
+        Self {
+            s3,
+            forget: None,
+            renewals: AtomicU32::new(0),
+            amounts: Amounts::default(),
+        }
+    }
+
+    /// The same, which carries other amounts by one request.
+    #[must_use]
+    pub fn in_amounts(self, amounts: Amounts) -> Self {
+        Self { amounts, ..self }
+    }
+
+    pub(super) const fn amounts(&self) -> Amounts {
+        self.amounts
     }
 
     /// The client.
@@ -70,15 +86,18 @@ impl<'a> Bucket<'a> {
                 Ok(answer) => return Ok(answer),
                 Err(error) => refuse(act, action, place, error),
             };
-            if tries == MOST_RENEWALS || !has_stale_keys(&error) {
+            let Some(forget) = self
+                .forget
+                .filter(|_| tries < MOST_RENEWALS && has_stale_keys(&error))
+            else {
                 return Err(error);
-            }
+            };
             tries += 1;
             let ours = self
                 .renewals
                 .compare_exchange(seen, seen + 1, Ordering::AcqRel, Ordering::Acquire);
             if ours.is_ok() {
-                (self.forget)();
+                forget();
             }
         }
     }
@@ -91,8 +110,8 @@ fn has_stale_keys(error: &StoreError) -> bool {
     };
     match &source.sorted {
         Sorted::ExpiredCredentials => true,
-        // Of temporary keys that S3 does not know any more.
-        Sorted::Refused { code, .. } => code == "InvalidToken",
+        // Of temporary keys that S3 does not know any more; and a HEAD is refused so, without a word, when keys have ended.
+        Sorted::Refused { code, .. } => ["InvalidToken", "HTTP 400"].contains(&code.as_str()),
         _ => false,
     }
 }

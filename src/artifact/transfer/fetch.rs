@@ -2,12 +2,12 @@
 
 use super::bucket::Bucket;
 use super::checksum::Expected;
-use super::ranges::{is_range, range_header, stretches};
+use super::ranges::{is_range, range_header};
 use crate::artifact::store::{StoreError, address};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::ChecksumMode;
 use bytes::Bytes;
-use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::fs::File;
@@ -92,29 +92,28 @@ fn broken(place: &str, source: Box<dyn Error + Send + Sync>) -> StoreError {
 
 impl Reading<'_> {
     async fn read(&self, body: ByteStream, expected: Option<Expected>) -> Result<(), StoreError> {
-        let parts = stretches(self.length);
+        let parts = self.bucket.amounts().stretches(self.length);
         let (done, told) = mpsc::channel();
         let summing = expected.clone().map(|expected| {
             let (file, parts) = (Arc::clone(&self.file), parts.clone());
             spawn_blocking(move || sum_up(&file, &parts, &told, expected))
         });
         let mut first = Some(body);
-        let stretches = parts.clone().into_iter().enumerate().map(|(at, part)| {
-            let (body, done) = (first.take(), done.clone());
-            async move {
-                self.read_stretch(part, body).await?;
-                // Nobody listens where there is no checksum.
-                let _ = done.send(at);
-                Ok(())
+        let mut next = parts.iter().enumerate();
+        let mut reading = FuturesUnordered::new();
+        loop {
+            while reading.len() < AT_ONCE
+                && let Some((number, part)) = next.next()
+            {
+                reading.push(self.read_numbered(number, part.clone(), first.take()));
             }
-        });
-        // What asks for stretches ends before their sums are waited for.
-        let read: Result<(), StoreError> = stream::iter(stretches)
-            .buffer_unordered(AT_ONCE)
-            .try_collect()
-            .await;
+            match reading.next().await {
+                // Nobody listens where there is no checksum.
+                Some(read) => drop(done.send(read?)),
+                None => break,
+            }
+        }
         drop(done);
-        read?;
         let (Some(summing), Some(expected)) = (summing, expected) else {
             return Ok(());
         };
@@ -127,6 +126,16 @@ impl Reading<'_> {
             Ok(Err(error)) => Err(broken(&self.place, error.into())),
             Err(error) => Err(broken(&self.place, error.into())),
         }
+    }
+
+    async fn read_numbered(
+        &self,
+        number: usize,
+        stretch: Range<u64>,
+        body: Option<ByteStream>,
+    ) -> Result<usize, StoreError> {
+        self.read_stretch(stretch, body).await?;
+        Ok(number)
     }
 
     async fn read_stretch(

@@ -2,11 +2,18 @@
 //! that leaves it out never makes a rollout look simpler than it is.
 
 use crate::ecs::observation::{
-    Attachment, BreakerSetting, Configuration, EarlySuccess, HookSettings, Service, Strategy,
+    AlarmSettings, Attachment, BreakerSetting, Configuration, EarlySuccess, HookSettings, Service, Strategy,
 };
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::time::Duration;
+
+/// A hook of which only that it is there is known.
+const SOME_HOOK: HookSettings = HookSettings {
+    pauses: false,
+    stages: Vec::new(),
+    timeout: Duration::ZERO,
+};
 
 /// What earlier looks said of the service's deployment configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -76,11 +83,32 @@ impl Caution {
         Cow::Owned(careful)
     }
 
-    /// The same but for load balancers: an answer that leaves them out says so.
-    pub(super) fn without_load_balancers(self) -> Self {
+    /// What of it is kept for a later process: which hooks and alarms there are is asked of the service, and an answer
+    /// that leaves its load balancers out says so.
+    pub(super) fn kept(&self) -> Self {
+        let known = &self.configuration;
+        let hooks = if known.hooks.is_empty() {
+            Vec::new()
+        } else {
+            vec![SOME_HOOK]
+        };
         Self {
+            strategy: self.strategy.clone().map(|strategy| match strategy {
+                Strategy::Unrecognised(_) => Strategy::Unrecognised(String::new()),
+                known => known,
+            }),
+            breaker: self.breaker,
             load_balancers: Vec::new(),
-            ..self
+            configuration: Configuration {
+                alarms: AlarmSettings {
+                    names: Vec::new(),
+                    ..known.alarms.clone()
+                },
+                early_success: known.early_success,
+                bake: known.bake.map(|bake| Duration::from_secs(bake.as_secs())),
+                hooks,
+                ..Configuration::default()
+            },
         }
     }
 
@@ -169,12 +197,7 @@ impl Caution {
                 return Some(());
             }
             ('H', "") => {
-                // What the hooks are is asked of the service; that there were some is what matters.
-                known.hooks = vec![HookSettings {
-                    pauses: false,
-                    stages: Vec::new(),
-                    timeout: Duration::ZERO,
-                }];
+                known.hooks = vec![SOME_HOOK];
                 return Some(());
             }
             _ => return None,

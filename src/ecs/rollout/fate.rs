@@ -8,7 +8,7 @@ use crate::ecs::observation::{
 };
 
 /// Looks in a row that must show a thing that earlier ones contradict; ECS's answers are eventually consistent.
-pub(super) const LOOKS_TO_VANISH: u32 = 3;
+pub const LOOKS_TO_VANISH: u32 = 3;
 
 /// The same, where our service deployment says otherwise or ours was never seen.
 const LOOKS_AGAINST_DOUBT: u32 = 8;

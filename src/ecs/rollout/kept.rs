@@ -73,8 +73,8 @@ pub struct Kept {
     pub(super) baking_since: Option<u64>,
     /// Tells the tasks that ran from others, and since when the youngest did.
     pub(super) running: Option<(Print, u64)>,
-    /// The last look that knew of every running task.
-    pub(super) listed_at: u64,
+    /// The last look that knew of every running task, where that matters.
+    pub(super) listed_at: Option<u64>,
     /// Tasks that failed for a reason that does not pass, when the newest did, and ECS's own count.
     pub(super) failures: u32,
     pub(super) failed_at: Option<u64>,
@@ -108,7 +108,7 @@ impl Kept {
             self.baking_since.as_mut(),
             self.failed_at.as_mut(),
             self.running.as_mut().map(|(_, since)| since),
-            Some(&mut self.listed_at),
+            self.listed_at.as_mut(),
         ];
         for instant in instants.into_iter().flatten() {
             *instant = at.saturating_sub(*instant);
@@ -153,21 +153,21 @@ impl Kept {
             ('b', self.baking_since),
             ('r', self.running.map(|(_, since)| since)),
             ('t', self.failed_at),
+            ('l', self.listed_at),
         ] {
             if let Some(instant) = instant {
                 let _ = write!(text, "{letter}{instant}");
             }
         }
         for (letter, number) in [
-            ('l', self.listed_at),
-            ('f', self.failures.into()),
-            ('k', self.counted.into()),
-            ('v', self.vanished.into()),
-            ('s', self.stopped.into()),
-            ('m', self.missing.into()),
-            ('a', self.announced.into()),
-            ('z', self.at_zero.into()),
-            ('p', self.past.into()),
+            ('f', self.failures),
+            ('k', self.counted),
+            ('v', self.vanished),
+            ('s', self.stopped),
+            ('m', self.missing),
+            ('a', self.announced),
+            ('z', self.at_zero),
+            ('p', self.past),
         ] {
             if number > 0 {
                 let _ = write!(text, "{letter}{number}");
@@ -205,7 +205,7 @@ impl Kept {
                 'b' => kept.baking_since = Some(instant()?),
                 'r' => kept.running = Some((Print([0; 3]), instant()?)),
                 't' => kept.failed_at = Some(instant()?),
-                'l' => kept.listed_at = instant()?,
+                'l' => kept.listed_at = Some(instant()?),
                 'f' => kept.failures = number()?,
                 'k' => kept.counted = number()?,
                 'v' => kept.vanished = number()?,
@@ -271,15 +271,12 @@ impl Rollout {
                 .carried()
                 .filter(|_| memory.unchecked != Some(false))
                 .map(|carried| (carried.print, up(carried.since))),
-            listed_at: if memory.unchecked == Some(false) {
-                0
-            } else {
-                runs.listed_at().as_secs()
-            },
+            listed_at: Some(runs.listed_at().as_secs())
+                .filter(|at| *at > 0 && memory.unchecked != Some(false)),
             failures: memory.failures.count(memory.counted),
             failed_at: memory.failures.newest().map(|at| at.as_secs()),
             counted: memory.counted,
-            caution: memory.caution.clone().without_load_balancers(),
+            caution: memory.caution.kept(),
         }
     }
 
@@ -321,7 +318,9 @@ impl Rollout {
             print,
             since: seconds(since),
         });
-        memory.runs = memory.runs.knowing(carried, seconds(kept.listed_at));
+        memory.runs = memory
+            .runs
+            .knowing(carried, seconds(kept.listed_at.unwrap_or_default()));
         self.memory = memory;
         self.told_before = kept.events;
         self
@@ -349,7 +348,7 @@ mod tests {
             completed_at: Some(86_399),
             baking_since: Some(86_399),
             running: Some((Print::of("tasks"), 86_399)),
-            listed_at: 86_399,
+            listed_at: Some(86_399),
             failures: 99_999,
             failed_at: Some(86_399),
             counted: 99_999,

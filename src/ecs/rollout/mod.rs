@@ -35,7 +35,7 @@ use super::observation::{
 };
 use crate::name::{ContainerName, Digest};
 use failures::Failures;
-use fate::LOOKS_TO_VANISH;
+pub use fate::LOOKS_TO_VANISH;
 use runs::Runs;
 use signs::Freshness;
 use std::collections::{BTreeMap, BTreeSet};

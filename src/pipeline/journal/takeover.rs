@@ -5,7 +5,7 @@ use super::folder::{Folder, id_of, name_of};
 use super::record::{Foreign, Record};
 use crate::report::event::Event;
 use std::io;
-use std::path::PathBuf;
+use std::path::Path;
 
 impl Inner {
     /// Moves the entries of dead workers into our folder; each counts one more worker that left it.
@@ -43,7 +43,7 @@ impl Inner {
         let record = match Record::read(&dead.read(name)?) {
             Ok(record) if name_of(&record.job) == name => record,
             Err(Foreign::Newer(version)) => {
-                self.told_of_newer(dead.path_of(name), version);
+                self.told_of_newer(&dead.path_of(name), version);
                 return Ok(None);
             }
             Ok(_) | Err(Foreign::Damaged) => return self.take_damaged(folder, dead, name),
@@ -89,8 +89,8 @@ impl Inner {
     }
 
     /// A worker of that version takes it up, so it is left where it is.
-    fn told_of_newer(&self, path: PathBuf, version: u64) {
-        if self.jobs().told.insert(path.clone()) {
+    fn told_of_newer(&self, path: &Path, version: u64) {
+        if self.jobs().told.insert(path.to_owned()) {
             self.tell.tell(Event::Warning(format!(
                 "`{}` is of version {version} of the journal: a worker as new as the one that wrote it can close that job",
                 path.display()

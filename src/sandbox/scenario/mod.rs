@@ -228,7 +228,7 @@ mod tests {
     #[test]
     fn faults_are_read_and_their_problems_are_placed() {
         let mut scenario = Scenario::parse("[[fault]]\nservice = \"ecs\"\naction = \"throttle\"").unwrap();
-        assert!(scenario.faults.decide("ecs", "DescribeServices").is_some());
+        assert!(scenario.faults.decide("ecs", "DescribeServices", false).is_some());
         let error = Scenario::parse("[[fault]]\naction = \"sulk\"")
             .unwrap_err()
             .to_string();

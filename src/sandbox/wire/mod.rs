@@ -39,7 +39,8 @@ use service::Service;
 pub use spool::Spool;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
 
 /// Everything that requests are answered from.
 #[derive(Debug)]
@@ -50,7 +51,9 @@ pub struct Site {
     spool: Spool,
     journal: Option<Journal>,
     faults: Mutex<Faults>,
-    memory: Option<Mutex<BTreeMap<Vec<u8>, Reply>>>,
+    /// How many requests a fault has hit.
+    struck: watch::Sender<u64>,
+    memory: Mutex<BTreeMap<Vec<u8>, Reply>>,
     uploads: Uploads,
     requests: AtomicU64,
 }
@@ -66,8 +69,9 @@ impl Site {
             registry_host,
             spool,
             journal,
-            memory: faults.needs_memory().then(Mutex::default),
+            memory: Mutex::default(),
             faults: Mutex::new(faults),
+            struck: watch::Sender::new(0),
             uploads: Uploads::default(),
             requests: AtomicU64::new(0),
         }
@@ -79,9 +83,42 @@ impl Site {
         format!("00000000-0000-4000-8000-{number:012}")
     }
 
-    fn decide(&self, service: Service, operation: &str) -> Option<Action> {
-        let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
-        faults.decide(service.name(), operation)
+    /// From now on these faults happen, counted from here, and none of those before.
+    pub fn set_faults(&self, faults: Faults) {
+        *self.faults() = faults;
+    }
+
+    /// How many requests a fault has hit, from the sandbox's start on.
+    pub fn struck(&self) -> watch::Receiver<u64> {
+        self.struck.subscribe()
+    }
+
+    fn faults(&self) -> MutexGuard<'_, Faults> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn memory(&self) -> MutexGuard<'_, BTreeMap<Vec<u8>, Reply>> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn strike(&self) {
+        self.struck.send_modify(|count| *count += 1);
+    }
+
+    fn decide(&self, ask: &Ask) -> Option<Action> {
+        let offers = self.faults().ask_for_offers() && self.is_offered_jobs(ask);
+        self.faults().decide(ask.service.name(), &ask.operation, offers)
+    }
+
+    fn is_offered_jobs(&self, ask: &Ask) -> bool {
+        let Asked::Json(body) = &ask.asked else {
+            return false;
+        };
+        let input = serde_json::from_slice(body).unwrap_or_default();
+        ask.operation == "PollForJobs"
+            && self
+                .shared
+                .visit(|world, now| world.pipeline.has_jobs_for(now, &input))
     }
 }
 
@@ -123,7 +160,11 @@ pub async fn serve(
 async fn decide_and_answer(site: &Site, head: &Head, ask: Ask, id: &str) -> Outcome {
     let service = ask.service;
     let refuse = |error: ApiError| Outcome::from(service.refuse(&error, id));
-    match site.decide(service, &ask.operation) {
+    let action = site.decide(&ask);
+    if action.as_ref().is_some_and(|action| *action != Action::HoldAnswer) {
+        site.strike();
+    }
+    match action {
         None => answer(site, head, ask, id).await,
         Some(Action::Throttle) => refuse(service.throttled()),
         Some(Action::AccessDenied) => refuse(service.denied(&ask.operation)),
@@ -146,6 +187,13 @@ async fn decide_and_answer(site: &Site, head: &Head, ask: Ask, id: &str) -> Outc
             reply: None,
             received: super::journal::Body::Empty,
         },
+        // The client ends it, or the sandbox's own end does.
+        Some(Action::Hold) => std::future::pending().await,
+        Some(Action::HoldAnswer) => {
+            let _ = answer(site, head, ask, id).await;
+            site.strike();
+            std::future::pending().await
+        }
         Some(Action::LostAnswer) => {
             let outcome = answer(site, head, ask, id).await;
             Outcome {
@@ -202,22 +250,17 @@ async fn answer(site: &Site, head: &Head, ask: Ask, id: &str) -> Outcome {
         },
         Ok(caller) => answer_asked(site, head, ask, caller.as_ref(), id).await,
     };
-    if let (Some(memory), Some(key), Some(reply)) = (&site.memory, key, &outcome.reply)
+    if let (Some(key), Some(reply)) = (key, &outcome.reply)
         && reply.status.is_success()
+        && site.faults().needs_memory()
     {
-        memory
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(key, reply.clone());
+        site.memory().insert(key, reply.clone());
     }
     outcome
 }
 
 async fn answer_from_memory(site: &Site, head: &Head, ask: Ask, id: &str) -> Outcome {
-    let remembered = site.memory.as_ref().and_then(|memory| {
-        let memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
-        memory.get(&memory_key(&ask)?).cloned()
-    });
+    let remembered = memory_key(&ask).and_then(|key| site.memory().get(&key).cloned());
     match remembered {
         Some(reply) => reply.into(),
         None => answer(site, head, ask, id).await,

@@ -138,9 +138,9 @@ impl Spool {
         })
     }
 
-    /// Joins files to one of their own.
-    pub async fn join(&self, names: &[String]) -> io::Result<Received> {
-        let mut writer = self.writer(None).await?;
+    /// Joins files to one of their own; `crc` is computed besides SHA-256 and MD5.
+    pub async fn join(&self, names: &[String], crc: Option<Crc>) -> io::Result<Received> {
+        let mut writer = self.writer(crc).await?;
         for part in names {
             let mut source = ReaderStream::new(File::open(self.path(part)).await?);
             while let Some(bytes) = source.next().await {

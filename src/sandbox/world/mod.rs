@@ -107,6 +107,9 @@ impl World {
         self.elb.advance(now);
         self.ecs.advance(now, &mut self.elb, &self.ecr, &self.logs);
         self.pipeline.advance(now, &mut self.s3);
+        for event in self.pipeline.take_events() {
+            self.sqs.publish(now, &event);
+        }
         for deed in self.acts.take_due(now, &self.ecs) {
             if let Err(error) = deed.carry_out(now, &mut self.ecs, &mut self.elb, &self.ecr) {
                 tracing::warn!(?deed, %error, "an act of the scenario was refused");

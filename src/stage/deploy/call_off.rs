@@ -1,10 +1,11 @@
 //! Calling off rollouts that nobody waits for any more: the revisions of before come back.
 
+use super::again::prepare_once;
 use super::begin::Beginning;
 use super::close::went_back;
 use super::hidden::Hidden;
 use super::registrations::Registrations;
-use super::resume::{prepare, settings};
+use super::resume::settings;
 use super::roll::Run;
 use super::undo::bring_back;
 use crate::ecs::resume::Resume;
@@ -20,7 +21,7 @@ use futures_util::future::{join_all, try_join_all};
 /// A service that cannot be looked at: none was touched then.
 pub async fn call_off(tools: &Tools, resume: &Resume) -> Result<Vec<String>, Failure> {
     let changed = || resume.services.iter().filter(|earlier| earlier.changed);
-    let mut prepared = try_join_all(changed().map(|earlier| prepare(tools, earlier))).await?;
+    let mut prepared = try_join_all(changed().map(|earlier| prepare_once(tools, earlier))).await?;
     let hidden = Hidden::of(&prepared, &[]);
     for service in &mut prepared {
         service.hidden = hidden.clone();

@@ -6,6 +6,7 @@
 //! what became of each, `outcome` sums up.
 
 pub(in crate::stage) mod account;
+mod again;
 mod back;
 mod begin;
 mod call_off;

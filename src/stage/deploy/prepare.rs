@@ -28,8 +28,6 @@ pub(super) struct Prepared {
     pub(super) name: ServiceName,
     /// Where it is, as it was asked for.
     pub(super) place: Place,
-    /// The region of the run, where a place without one is.
-    pub(super) home: String,
     pub(super) cluster: String,
     pub(super) ecs: Ecs,
     /// As it was before any change.
@@ -127,7 +125,6 @@ async fn prepare(
         Ok(Prepared {
             name: name.clone(),
             place: settings.place.clone(),
-            home: tools.aws.get().await?.region().to_owned(),
             cluster,
             ecs: ecs.clone(),
             service,

@@ -2,23 +2,22 @@
 //! updated but to undo what failed.
 
 use super::Deployed;
+use super::again::{Patience, Unprepared, prepare_in_time, prepare_once};
 use super::definitions::Images;
 use super::hidden::Hidden;
-use super::prepare::{Prepared, cannot_ask};
+use super::outcome::Outcome;
+use super::prepare::Prepared;
 use super::roll::take_up;
 use super::stretch::{Progress, Stretch, Terms};
 use crate::config::settings::{DefinitionsSource, DeploySettings, OnFailure, OnFirstFailure, Until};
 use crate::ecs::capture::End;
 use crate::ecs::resume::{Print, Resume, UnderWay, Wishes};
 use crate::ecs::rollout::Goal;
-use crate::ecs::service::{Ecs, ServiceError};
-use crate::ecs::task_definition::Diff;
-use crate::failure::{Failure, Kind};
-use crate::name::{ContainerName, ImageRef, ServiceName};
+use crate::failure::Failure;
+use crate::name::{ImageRef, ServiceName};
 use crate::shutdown::Urgency;
 use crate::stage::Tools;
-use futures_util::future::try_join_all;
-use std::collections::BTreeMap;
+use futures_util::future::{join_all, try_join_all};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -75,38 +74,90 @@ async fn go_on(
         resume: resume.tokens(),
         ..failure.left(GOES_ON)
     };
-    let each = resume.services.iter().map(|earlier| prepare(tools, earlier));
-    let mut prepared = tokio::select! {
+    let prepare = async {
+        if terms.hands_back {
+            in_time(tools, deploy, resume, terms).await
+        } else {
+            let each = resume.services.iter().map(|earlier| prepare_once(tools, earlier));
+            let prepared = try_join_all(each).await.map_err(again)?;
+            Ok(Some((prepared, resume.services.clone(), Vec::new())))
+        }
+    };
+    let prepared = tokio::select! {
         biased;
         kind = tools.shutdown.reached(Urgency::WindDown) => {
-            return if terms.hands_back {
-                Ok(Stretch::UnderWay(Progress::unseen(resume)))
-            } else {
-                Err(again(Failure::new(kind, "stopped before the watch was taken up")))
-            };
+            if !terms.hands_back {
+                return Err(again(Failure::new(kind, "stopped before the watch was taken up")));
+            }
+            None
         }
-        prepared = try_join_all(each) => prepared.map_err(again)?,
+        prepared = prepare => prepared?,
+    };
+    let Some((mut prepared, earlier, lost)) = prepared else {
+        return Ok(Stretch::UnderWay(Progress::unseen(resume)));
     };
     let hidden = Hidden::of(&prepared, &[]);
     for service in &mut prepared {
         service.hidden = hidden.clone();
     }
     let tools = &hidden.in_all_of(tools);
-    let outcome = take_up(tools, deploy, &prepared, &resume.services, terms).await;
+    let outcome = take_up(tools, deploy, &prepared, &earlier, lost, terms).await;
     outcome.map_err(|failure| hidden.failure(failure))
+}
+
+/// What can be watched, what an earlier stretch knew of each, and what is lost already.
+type TakenUp = (Vec<Prepared>, Vec<UnderWay>, Vec<(ServiceName, Outcome)>);
+
+/// Prepares every service while the stretch lasts. None if one of them did not answer, and none is lost.
+async fn in_time(
+    tools: &Tools,
+    deploy: &DeploySettings,
+    resume: &Resume,
+    terms: Terms,
+) -> Result<Option<TakenUp>, Failure> {
+    let until = tools.clock.now().saturating_add(terms.stretch);
+    let each = resume.services.iter().map(|earlier| {
+        let patience = Patience {
+            until,
+            deadline: earlier.started() + deploy.timeout,
+        };
+        prepare_in_time(tools, earlier, patience)
+    });
+    let (mut prepared, mut known, mut lost) = (Vec::new(), Vec::new(), Vec::new());
+    for (order, (earlier, outcome)) in resume.services.iter().zip(join_all(each).await).enumerate() {
+        match outcome {
+            Ok(service) => {
+                prepared.push(service);
+                known.push(earlier.clone());
+            }
+            Err(Unprepared::Later) => return Ok(None),
+            Err(Unprepared::Failed { failure, goes_on }) => {
+                let Ok(name) = earlier.service.parse::<ServiceName>() else {
+                    return Err(*failure);
+                };
+                let lose = Outcome::Lost {
+                    failure,
+                    order,
+                    goes_on: goes_on.then(|| Box::new(earlier.clone())),
+                };
+                lost.push((name, lose));
+            }
+        }
+    }
+    Ok(Some((prepared, known, lost)))
 }
 
 /// What a later process needs of these services.
 pub(super) fn of(
     tools: &Tools,
     deploy: &DeploySettings,
-    first: &Prepared,
+    home: String,
     services: Vec<UnderWay>,
     percent: u8,
 ) -> Resume {
     let now = tools.clock.now();
     Resume {
-        region: first.home.clone(),
+        region: home,
         wishes: wishes(deploy),
         // No instant is later.
         written: now.as_secs() + u64::from(now.subsec_nanos() > 0),
@@ -164,68 +215,6 @@ pub(super) fn settings(wishes: &Wishes) -> DeploySettings {
     wished(&nothing, wishes)
 }
 
-pub(super) async fn prepare(tools: &Tools, earlier: &UnderWay) -> Result<Prepared, Failure> {
-    let name: ServiceName = earlier.service.parse().map_err(|_| unfit(earlier))?;
-    let aws = tools.aws.get().await?;
-    let place = format!(
-        "service `{name}` in cluster `{}`, region {}",
-        earlier.cluster,
-        aws.region()
-    );
-    let ecs = Ecs::new(aws.clone(), &earlier.cluster, name.as_str());
-    let found = async {
-        let described = ecs.describe_whole().await.map_err(|error| match error {
-            ServiceError::NoService => Failure::new(
-                Kind::RolloutFailed,
-                format!("service `{name}` was deleted during the rollout"),
-            ),
-            error => cannot_ask(error, &name, aws.region()),
-        })?;
-        let wanted = ecs
-            .task_definition(&earlier.revision)
-            .await
-            .map_err(|error| cannot_ask(error, &name, aws.region()))?;
-        let service = earlier.before.service(&described.service);
-        // What a diagnosis compares with; without it there is nothing to compare.
-        let previous = ecs.task_definition(&service.task_definition).await;
-        let running = previous.unwrap_or_else(|_| wanted.clone());
-        let before = running.shape();
-        let mut images = Images::new();
-        let mut expected = BTreeMap::new();
-        for container in &earlier.containers {
-            let name: ContainerName = container.parse().map_err(|_| unfit(earlier))?;
-            let image: Option<ImageRef> = wanted.image(container).and_then(|image| image.parse().ok());
-            images.insert(name, image.ok_or_else(|| unfit(earlier))?);
-        }
-        if print(&images) != earlier.images {
-            return Err(unfit(earlier));
-        }
-        for (container, image) in &images {
-            if let Some(digests) = ecs.expected(image).await {
-                expected.insert(container.clone(), digests);
-            }
-        }
-        Ok(Prepared {
-            name: name.clone(),
-            place: earlier.place.clone(),
-            home: tools.aws.get().await?.region().to_owned(),
-            cluster: earlier.cluster.clone(),
-            ecs: ecs.clone(),
-            service,
-            placement: described.placement,
-            said: described.said,
-            before,
-            running,
-            wanted,
-            diff: Diff::default(),
-            images,
-            expected,
-            hidden: Hidden::default(),
-        })
-    };
-    found.await.map_err(|failure: Failure| failure.place(place))
-}
-
 /// Tells what was deployed from other images.
 pub(super) fn print(images: &Images) -> Print<1> {
     let digest = |image: &ImageRef| image.digest.as_ref().map(ToString::to_string);
@@ -235,16 +224,4 @@ pub(super) fn print(images: &Images) -> Print<1> {
             .map(|(name, image)| (name.to_string(), digest(image)))
             .collect(),
     )
-}
-
-/// A token whose revision has other images than the token says.
-fn unfit(earlier: &UnderWay) -> Failure {
-    Failure::new(
-        Kind::Usage,
-        format!(
-            "the token does not fit: revision `{}` of service `{}` is not the one that was deployed",
-            earlier.revision, earlier.service
-        ),
-    )
-    .hint("is this the account and the region of the run that printed the token?")
 }

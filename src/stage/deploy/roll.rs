@@ -16,6 +16,7 @@ use crate::config::settings::{DeploySettings, OnFailure};
 use crate::ecs::resume::UnderWay;
 use crate::ecs::rollout::Ours;
 use crate::failure::{Failure, Kind};
+use crate::name::ServiceName;
 use crate::report::event::{Event, Phase};
 use crate::stage::Tools;
 use futures_util::future::join_all;
@@ -97,7 +98,7 @@ pub(super) async fn roll(
         terms,
         ..run
     };
-    roll_or_watch(run, prepared).await
+    roll_or_watch(run, prepared, Vec::new()).await
 }
 
 /// The same for services that an earlier run began: they are watched, and not changed but to undo what failed.
@@ -106,24 +107,34 @@ pub(super) async fn take_up(
     deploy: &DeploySettings,
     prepared: &[Prepared],
     earlier: &[UnderWay],
+    lost: Vec<(ServiceName, Outcome)>,
     terms: Terms,
 ) -> Result<Stretch, Failure> {
     let registrations = Registrations::default();
     let run = Run::new(tools, deploy, prepared, &registrations);
-    roll_or_watch(
-        Run {
-            earlier,
-            terms,
-            ..run
-        },
-        prepared,
-    )
-    .await
+    let run = Run {
+        services: prepared.len() + lost.len(),
+        losses: AtomicUsize::new(prepared.len() + lost.len()),
+        earlier,
+        terms,
+        ..run
+    };
+    roll_or_watch(run, prepared, lost).await
 }
 
-async fn roll_or_watch(run: Run<'_>, prepared: &[Prepared]) -> Result<Stretch, Failure> {
+/// Rolls or watches; `lost` are services that cannot even be watched.
+async fn roll_or_watch(
+    run: Run<'_>,
+    prepared: &[Prepared],
+    lost: Vec<(ServiceName, Outcome)>,
+) -> Result<Stretch, Failure> {
     let deploy = run.deploy;
+    let home = run.tools.aws.get().await?.region().to_owned();
     let (join, joining) = mpsc::unbounded_channel();
+    if !lost.is_empty() {
+        // The watch goes on as long as a service may join.
+        let _ = join.send(Joined::Failed { certain: false });
+    }
     let (end, ending) = mpsc::unbounded_channel();
     let (begun, (), closed) = tokio::join!(
         Box::pin(begin_all(&run, prepared, join)),
@@ -132,10 +143,13 @@ async fn roll_or_watch(run: Run<'_>, prepared: &[Prepared]) -> Result<Stretch, F
     );
     let mut outcomes: BTreeMap<usize, Outcome> = begun.into_iter().flatten().collect();
     outcomes.extend(closed);
-    if let Some(progress) = Progress::of(&run, prepared, &outcomes) {
+    if lost.is_empty()
+        && let Some(progress) = Progress::of(&run, prepared, &outcomes, &home)
+    {
         return Ok(Stretch::UnderWay(progress));
     }
-    let going_on: Vec<UnderWay> = outcomes.values().filter_map(Outcome::goes_on).cloned().collect();
+    let all = outcomes.values().chain(lost.iter().map(|(_, outcome)| outcome));
+    let going_on: Vec<UnderWay> = all.filter_map(Outcome::goes_on).cloned().collect();
     // The token is of what is under way, and one failure of that takes nothing else back.
     let settled = outcomes
         .values()
@@ -144,13 +158,15 @@ async fn roll_or_watch(run: Run<'_>, prepared: &[Prepared]) -> Result<Stretch, F
     let named = outcomes
         .into_iter()
         .filter_map(|(place, outcome)| Some((prepared.get(place)?.name.clone(), outcome)));
-    let summed = sum_up(named.collect()).map(Stretch::Done);
-    summed.map_err(|failure| match prepared.first() {
-        Some(first) if !going_on.is_empty() => Failure {
-            resume: resume::of(run.tools, deploy, first, going_on, run.terms.percent).tokens(),
+    let summed = sum_up(named.chain(lost).collect()).map(Stretch::Done);
+    summed.map_err(|failure| {
+        if going_on.is_empty() {
+            return failure;
+        }
+        Failure {
+            resume: resume::of(run.tools, deploy, home, going_on, run.terms.percent).tokens(),
             ..if settled { failure.hint(SETTLED) } else { failure }
-        },
-        Some(_) | None => failure,
+        }
     })
 }
 

@@ -103,6 +103,7 @@ impl Progress {
         run: &Run<'_>,
         prepared: &[Prepared],
         outcomes: &BTreeMap<usize, Outcome>,
+        home: &str,
     ) -> Option<Self> {
         let mut services: Vec<UnderWay> = Vec::new();
         let mut lines = Vec::new();
@@ -143,7 +144,7 @@ impl Progress {
         let percent = percent.max(run.terms.percent);
         let of_proven = (proven > 0).then(|| format!("{proven} of {} services are healthy", services.len()));
         let parts: Vec<String> = of_proven.into_iter().chain(lines).collect();
-        let resume = resume::of(run.tools, run.deploy, first, services, percent);
+        let resume = resume::of(run.tools, run.deploy, home.to_owned(), services, percent);
         resume.one_token()?;
         Some(Self {
             resume,

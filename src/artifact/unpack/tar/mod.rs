@@ -204,7 +204,8 @@ fn write_entry<F: Fn(io::Error) -> UnpackError>(
     let entry_name = || shown(&entry.name);
     let name = Name::read(&entry.name)?;
     let is_folder_name = entry.name.ends_with(b"/");
-    if entry.of != TypeOf::File && entry.bytes > 0 {
+    let is_empty = matches!(entry.of, TypeOf::Folder | TypeOf::Link | TypeOf::HardLink);
+    if is_empty && entry.bytes > 0 {
         return Err(UnpackError::WrongSize {
             entry: entry_name(),
             declared: 0,

@@ -79,7 +79,7 @@ fn checksum_name(head: &Head) -> Result<String, ApiError> {
         .unwrap_or_else(|| "x-amz-checksum-crc64nvme".to_owned()))
 }
 
-fn crc_of(name: &str) -> Option<Crc> {
+pub(super) fn crc_of(name: &str) -> Option<Crc> {
     match name {
         "x-amz-checksum-crc32" => Some(Crc::new(Kind::Crc32)),
         "x-amz-checksum-crc32c" => Some(Crc::new(Kind::Crc32c)),

@@ -2,13 +2,15 @@
 
 use super::super::Site;
 use super::super::exchange::{Head, Reply};
-use super::super::spool::hex;
+use super::super::spool::{Received, hex};
 use super::headers::iso_date;
 use super::{NAMESPACE, body, headers, no_such_bucket, objects, xml};
 use crate::sandbox::journal;
 use crate::sandbox::world::error::ApiError;
 use crate::sandbox::world::s3::{Object, Part, Upload};
 use axum::body::Body;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
 use http_body_util::{BodyExt as _, Limited};
 use md5::{Digest as _, Md5};
@@ -124,7 +126,14 @@ pub(super) async fn complete(
     let upload = upload.ok_or_else(no_such_upload)?;
     let parts = choose(&upload, &wanted)?;
     let files: Vec<String> = parts.iter().map(|part| part.file.clone()).collect();
-    let received = site.spool.join(&files).await.map_err(|_| body::internal())?;
+    let whole = whole_checksum(head);
+    let crc = whole.as_ref().map(|(name, _)| body::crc_of(name));
+    let received = site.spool.join(&files, crc.flatten()).await;
+    let received = received.map_err(|_| body::internal())?;
+    if let Err(refusal) = check_whole(head, whole.as_ref(), &received) {
+        site.spool.discard(&received.file).await;
+        return Err(refusal);
+    }
     let mut md5 = Md5::new();
     for part in &parts {
         md5.update(part.md5);
@@ -136,7 +145,7 @@ pub(super) async fn complete(
         etag: etag.clone(),
         modified: site.shared.clock().now(),
         traits: upload.traits.clone(),
-        checksum: None,
+        checksum: whole.map(|(name, value)| (name.to_owned(), value)),
         parts: Some(parts.len()),
     };
     let replaced = site.shared.visit(|world, _| {
@@ -211,6 +220,37 @@ pub(super) fn list_parts(site: &Site, head: &Head, bucket: &str, key: &str) -> R
          <MaxParts>{size}</MaxParts><IsTruncated>{truncated}</IsTruncated>{text}</ListPartsResult>",
         escape(key)
     )))
+}
+
+/// The checksum of the whole object, if the client gives one; that is possible with CRCs only.
+fn whole_checksum(head: &Head) -> Option<(&'static str, String)> {
+    let is_full = head.header("x-amz-checksum-type") == Some("FULL_OBJECT");
+    [
+        "x-amz-checksum-crc64nvme",
+        "x-amz-checksum-crc32",
+        "x-amz-checksum-crc32c",
+    ]
+    .into_iter()
+    .filter(|_| is_full)
+    .find_map(|name| Some((name, head.header(name)?.to_owned())))
+}
+
+fn check_whole(
+    head: &Head,
+    whole: Option<&(&'static str, String)>,
+    received: &Received,
+) -> Result<(), ApiError> {
+    let size = head.header("x-amz-mp-object-size").map(str::parse::<u64>);
+    if size.is_some_and(|size| size != Ok(received.bytes)) {
+        let text = "The provided 'x-amz-mp-object-size' header does not match what was computed.";
+        return Err(ApiError::new("InvalidRequest", text));
+    }
+    let own = received.crc.as_ref().map(|crc| STANDARD.encode(crc));
+    if whole.is_some_and(|(_, claimed)| Some(claimed) != own.as_ref()) {
+        let text = "The checksum you specified did not match the calculated checksum.";
+        return Err(ApiError::new("BadDigest", text));
+    }
+    Ok(())
 }
 
 /// The parts of an upload that the client wants, in its order.

@@ -57,8 +57,7 @@ fn place(
     let replaced = site.shared.visit(|world, now| {
         let bucket = world.s3.bucket_mut(bucket).ok_or_else(no_such_bucket)?;
         if head.header("if-none-match") == Some("*") && bucket.objects.contains_key(key) {
-            let text = "At least one of the pre-conditions you specified did not hold";
-            return Err(ApiError::new("PreconditionFailed", text).status(412));
+            return Err(precondition_failed());
         }
         let object = Object {
             file: stored.received.file,
@@ -83,6 +82,12 @@ pub(super) fn fetch(site: &Site, head: &Head, bucket: &str, key: &str) -> Result
         let missing = || ApiError::new("NoSuchKey", "The specified key does not exist.").status(404);
         bucket.objects.get(key).cloned().ok_or_else(missing)
     })?;
+    if head
+        .header("if-match")
+        .is_some_and(|wanted| !matches_etag(wanted, &object.etag))
+    {
+        return Err(precondition_failed());
+    }
     let wanted = range(head.header("range"), object.size)
         .map_err(|()| ApiError::new("InvalidRange", "The requested range is not satisfiable").status(416))?;
     let (status, first, length) = match wanted {
@@ -106,6 +111,18 @@ pub(super) fn fetch(site: &Site, head: &Head, bucket: &str, key: &str) -> Result
         length,
     });
     Ok(reply)
+}
+
+fn matches_etag(wanted: &str, etag: &str) -> bool {
+    wanted == "*"
+        || wanted
+            .split(',')
+            .any(|wanted| wanted.trim().trim_matches('"') == etag)
+}
+
+fn precondition_failed() -> ApiError {
+    let text = "At least one of the pre-conditions you specified did not hold";
+    ApiError::new("PreconditionFailed", text).status(412)
 }
 
 pub(super) async fn delete(site: &Site, bucket: &str, key: &str) -> Result<Reply, ApiError> {

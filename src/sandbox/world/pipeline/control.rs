@@ -263,7 +263,7 @@ impl Pipeline {
             };
             run.end(now, RunStatus::Abandoned);
             jobs.extend(run.job.clone());
-            self.active.remove(&id);
+            self.ended(&id);
         }
         jobs
     }

@@ -1,6 +1,7 @@
 //! What runs: executions of a pipeline, and the runs of their actions.
 
 use super::declaration::{Action, Declaration};
+use super::events::News;
 use super::variables::Variables;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +27,8 @@ pub struct Pipeline {
     pub latest: BTreeMap<usize, String>,
     /// The run of each action that started last, by stage and name.
     pub latest_runs: BTreeMap<(usize, String), String>,
+    /// What became of runs and nobody was told yet.
+    pub news: Vec<News>,
     /// Starts that came with a token, what they asked and the execution that they began.
     pub tokens: BTreeMap<String, (Value, String)>,
 }
@@ -260,6 +263,14 @@ impl Run {
         let (code, message) = self.error.as_ref()?;
         Some(json!({ "code": code, "message": message }))
     }
+}
+
+/// Artifacts as histories and events show them.
+pub fn show_artifacts(artifacts: &[(String, Location)]) -> Value {
+    let shown = artifacts.iter().map(|(name, location)| {
+        json!({ "name": name, "s3location": { "bucket": location.bucket, "key": location.key } })
+    });
+    shown.collect()
 }
 
 impl Execution {

@@ -3,7 +3,7 @@
 use super::CodePipeline;
 use super::check::Problems;
 use super::declaration::masked;
-use super::execution::{Execution, Location, Pipeline, Run, StageStatus};
+use super::execution::{Execution, Pipeline, Run, StageStatus, show_artifacts};
 use super::listing::{Listed, list, newest_first};
 use super::pipelines::VERSION;
 use super::rollback::no_execution;
@@ -212,11 +212,4 @@ fn add_common(shown: &mut Value, pipeline: &Pipeline, execution: &Execution) {
     if let Some(rollback) = &execution.rollback {
         shown["rollbackMetadata"] = json!({ "rollbackTargetPipelineExecutionId": rollback.target });
     }
-}
-
-fn show_artifacts(artifacts: &[(String, Location)]) -> Value {
-    let shown = artifacts.iter().map(|(name, location)| {
-        json!({ "name": name, "s3location": { "bucket": location.bucket, "key": location.key } })
-    });
-    shown.collect()
 }

@@ -8,6 +8,7 @@ mod action_types;
 mod check;
 mod control;
 mod declaration;
+mod events;
 mod execution;
 mod history;
 mod ids;
@@ -33,6 +34,8 @@ mod control_tests;
 mod declaration_tests;
 #[cfg(test)]
 mod job_tests;
+#[cfg(test)]
+mod property_tests;
 #[cfg(test)]
 mod run_tests;
 #[cfg(test)]

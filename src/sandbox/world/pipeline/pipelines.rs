@@ -52,6 +52,7 @@ impl CodePipeline {
             active: BTreeSet::new(),
             latest: BTreeMap::new(),
             latest_runs: BTreeMap::new(),
+            news: Vec::new(),
             tokens: BTreeMap::new(),
         };
         self.pipelines.insert(name.clone(), pipeline);

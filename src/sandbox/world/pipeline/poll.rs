@@ -12,13 +12,23 @@ use crate::sandbox::world::sessions::{Scope, Session, Sessions};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
+/// What a poll asks for.
+struct Poll {
+    type_id: TypeId,
+    most: usize,
+    /// A queryable property, and the value that its actions must have.
+    query: Option<(String, String)>,
+}
+
 impl CodePipeline {
-    pub(super) fn poll_for_jobs(
-        &mut self,
-        now: Duration,
-        input: &Value,
-        sessions: &mut Sessions,
-    ) -> Result<Value, ApiError> {
+    /// Whether a poll would be given jobs.
+    #[must_use]
+    pub fn has_jobs_for(&self, now: Duration, input: &Value) -> bool {
+        self.read_poll(input)
+            .is_ok_and(|poll| !self.due_jobs(now, &poll).is_empty())
+    }
+
+    fn read_poll(&self, input: &Value) -> Result<Poll, ApiError> {
         let problems = Problems::default();
         let reader = problems.reader(input);
         let type_id = match reader.required_structure("actionTypeId")? {
@@ -56,20 +66,38 @@ impl CodePipeline {
             }
             (None, None) => None,
         };
+        Ok(Poll {
+            type_id,
+            most: usize::try_from(most).unwrap_or(usize::MAX),
+            query,
+        })
+    }
+
+    /// The ids of the jobs that a poll is given.
+    fn due_jobs(&self, now: Duration, poll: &Poll) -> Vec<String> {
         let again = self.pace.seconds(self.quirks.redispatch_seconds);
         let due = |job: &&Job| {
             let rested = job.offered.is_none_or(|at| at + again <= now);
-            job.type_id == type_id && job.available <= now && rested
+            job.type_id == poll.type_id && job.available <= now && rested
         };
         let asked = |job: &&Job| {
             let value = |name: &String| self.run_of(job)?.configuration.get(name);
-            query
+            poll.query
                 .as_ref()
                 .is_none_or(|(name, wanted)| value(name) == Some(wanted))
         };
-        let most = usize::try_from(most).unwrap_or(usize::MAX);
-        let chosen = self.jobs.open().filter(due).filter(asked).take(most);
-        let chosen: Vec<String> = chosen.map(|job| job.id.clone()).collect();
+        let chosen = self.jobs.open().filter(due).filter(asked).take(poll.most);
+        chosen.map(|job| job.id.clone()).collect()
+    }
+
+    pub(super) fn poll_for_jobs(
+        &mut self,
+        now: Duration,
+        input: &Value,
+        sessions: &mut Sessions,
+    ) -> Result<Value, ApiError> {
+        let poll = self.read_poll(input)?;
+        let chosen = self.due_jobs(now, &poll);
         let mut shown = Vec::new();
         for id in chosen {
             if let Some(job) = self.jobs.get_mut(&id) {

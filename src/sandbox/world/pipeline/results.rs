@@ -118,7 +118,7 @@ impl CodePipeline {
         {
             run.external = external.map(str::to_owned).or_else(|| run.external.take());
             run.fail(now, kind, message);
-            pipeline.active.remove(&job.run);
+            pipeline.ended(&job.run);
         }
         Ok(json!({}))
     }

@@ -2,6 +2,7 @@
 //! whoever waits in front of it is superseded, queued, or let in at once.
 
 use super::declaration::{Action, Mode};
+use super::events::News;
 use super::execution::{
     Execution, ExecutionStatus, Pipeline, Place, Revision, Run, RunStatus, StageRun, StageStatus,
 };
@@ -52,9 +53,15 @@ impl Pipeline {
         }
     }
 
+    /// A run has ended.
+    pub fn ended(&mut self, id: &str) {
+        self.active.remove(id);
+        self.news.extend(self.runs.get(id).map(News::of));
+    }
+
     /// A run succeeded: its artifacts and variables are the execution's from now on.
     pub fn succeed(&mut self, id: &str, revision: Option<Revision>) {
-        self.active.remove(id);
+        self.ended(id);
         let Some(run) = self.runs.get(id) else { return };
         let Some(execution) = self
             .executions
@@ -89,7 +96,7 @@ impl Pipeline {
                     }
                     Err(problem) => {
                         run.fail(now, "ConfigurationError", problem);
-                        self.active.remove(&id);
+                        self.ended(&id);
                     }
                 }
             } else if run.deadline <= now {
@@ -99,10 +106,10 @@ impl Pipeline {
                     "JobFailed",
                     format!("The action timed out: no result was reported within {minutes} minutes"),
                 );
-                self.active.remove(&id);
                 if let Some(job) = &run.job {
                     around.jobs.end(now, job, JobState::TimedOut);
                 }
+                self.ended(&id);
             }
         }
     }
@@ -121,10 +128,11 @@ impl Pipeline {
 
     fn progress_in_stage(&mut self, at: usize, stage: usize, around: &mut Surroundings<'_>) -> bool {
         let now = around.now;
-        let actions = self.actions_in_order(stage);
+        let declared = self.declaration.clone();
+        let actions = declared.in_order(stage);
         let statuses: Vec<Option<RunStatus>> = {
             let execution = &self.executions[at];
-            let status = |action: &Action| {
+            let status = |action: &&Action| {
                 let run = self.runs.get(execution.run_of(stage, &action.name)?)?;
                 Some(run.status)
             };
@@ -159,20 +167,13 @@ impl Pipeline {
             .iter()
             .zip(&statuses)
             .filter(|(action, status)| action.order == order && status.is_none())
-            .map(|(action, _)| action.clone())
+            .map(|(action, _)| (*action).clone())
             .collect();
         let any = !next.is_empty();
         for action in next {
             self.start(at, stage, action, around);
         }
         any
-    }
-
-    fn actions_in_order(&self, stage: usize) -> Vec<Action> {
-        let declared = self.declaration.stages.get(stage);
-        let mut actions = declared.map(|stage| stage.actions.clone()).unwrap_or_default();
-        actions.sort_by_key(|action| action.order);
-        actions
     }
 
     fn finish_stage(&mut self, at: usize, stage: usize, now: Duration) {
@@ -276,8 +277,12 @@ impl Pipeline {
             inside.runs.insert(name.clone(), run.id.clone());
         }
         self.latest_runs.insert((stage, name), run.id.clone());
+        self.news.push(News::of(&run));
         match resolved {
-            Err(problem) => run.fail(now, "ConfigurationError", problem),
+            Err(problem) => {
+                run.fail(now, "ConfigurationError", problem);
+                self.news.push(News::of(&run));
+            }
             Ok(configuration) => {
                 run.configuration = configuration;
                 self.active.insert(run.id.clone());

@@ -5,7 +5,7 @@ use crate::sandbox::world::WorldConfig;
 use crate::sandbox::world::ecs::Timings;
 use crate::sandbox::world::error::ApiError;
 use crate::sandbox::world::s3::{Object, S3, Traits};
-use crate::sandbox::world::sessions::Sessions;
+use crate::sandbox::world::sessions::{Session, Sessions};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -153,6 +153,11 @@ impl Bench {
         job
     }
 
+    /// The session of an access key.
+    pub fn session(&self, key: &str) -> Session {
+        self.sessions.of_key(key).expect("a session").clone()
+    }
+
     pub fn view(&self, job: &Value) -> JobView {
         self.engine.job(job["id"].as_str().unwrap()).unwrap()
     }
@@ -243,11 +248,4 @@ pub fn source() -> Value {
         "outputArtifacts": [{ "name": "SourceOutput" }],
         "namespace": "Source",
     })
-}
-
-impl Bench {
-    /// The session of an access key.
-    pub fn session(&self, key: &str) -> crate::sandbox::world::sessions::Session {
-        self.sessions.of_key(key).cloned().unwrap()
-    }
 }
