@@ -51,3 +51,4 @@ mod wire_s3;
 mod wire_sessions;
 mod wire_sqs;
 mod worker_docs;
+mod worker_verb;
