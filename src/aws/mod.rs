@@ -6,7 +6,7 @@ mod head;
 pub mod patience;
 pub mod sort;
 
-use crate::failure::{Failure, Kind};
+use crate::failure::{Failure, Kind, Nature};
 use crate::secret::Secret;
 use aws_config::retry::RetryConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
@@ -125,13 +125,13 @@ impl ConnectError {
                 )
             }
             Self::NoCredentials(source) => {
-                Failure::new(Kind::Usage, "no AWS credentials were found").because(source).hint(
+                Failure::new(Kind::Usage, "no AWS credentials were found").nature(Nature::Credentials).because(source).hint(
                     "inside CodeBuild the project's service role gives them; elsewhere set AWS_PROFILE, run `aws sso \
                      login`, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
                 )
             }
             Self::Credentials(source) => {
-                Failure::new(Kind::Usage, "the AWS credentials could not be loaded").because(source).hint(
+                Failure::new(Kind::Usage, "the AWS credentials could not be loaded").nature(Nature::Credentials).because(source).hint(
                     "expired sign-in? run `aws sso login`; otherwise check the profile and its `credential_process` \
                      or `role_arn`",
                 )
