@@ -50,3 +50,5 @@ mod wire_registry;
 mod wire_s3;
 mod wire_sessions;
 mod wire_sqs;
+mod worker_docs;
+mod worker_verb;

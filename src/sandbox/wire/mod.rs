@@ -161,7 +161,10 @@ async fn decide_and_answer(site: &Site, head: &Head, ask: Ask, id: &str) -> Outc
     let service = ask.service;
     let refuse = |error: ApiError| Outcome::from(service.refuse(&error, id));
     let action = site.decide(&ask);
-    if action.as_ref().is_some_and(|action| *action != Action::HoldAnswer) {
+    if action
+        .as_ref()
+        .is_some_and(|action| *action != Action::HoldAnswer)
+    {
         site.strike();
     }
     match action {

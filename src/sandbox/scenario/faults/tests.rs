@@ -102,7 +102,11 @@ fn every_action_can_be_written() {
         ),
     ] {
         let mut faults = read(&format!("[[fault]]\n{text}")).unwrap();
-        assert_eq!(faults.decide("sts", "GetCallerIdentity", false), Some(action), "{text}");
+        assert_eq!(
+            faults.decide("sts", "GetCallerIdentity", false),
+            Some(action),
+            "{text}"
+        );
     }
 }
 
