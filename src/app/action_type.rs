@@ -3,18 +3,21 @@
 use super::verbs::{Start, aws, misconfigured, named_region, own_region};
 use crate::aws::{Aws, ConnectError};
 use crate::cli::{
-    ActionTypeArgs, ActionTypeVerb, CategoryArg, DeleteTypesArgs, PrintTypesArgs, TypeFormatArg,
-    WantedTypesArgs,
+    ActionTypeArgs, ActionTypeVerb, CategoryArg, DeleteTypesArgs, OfProviderArgs, PrintTypesArgs,
+    TypeFormatArg, WantedTypesArgs,
 };
 use crate::failure::{Failure, Kind};
 use crate::pipeline::action_type::{
-    Definition, LogLink, Place, Registered, Standing, cloudformation, define, differences, next_version,
-    problems, request, standing,
+    Definition, LogLink, Place, Registered, Standing, VERSION, cloudformation, define, differences,
+    next_version, problems, request, standing,
 };
 use crate::pipeline::job::{ActionTypeError, ActionTypeId, Category};
 use crate::pipeline::registration::{ActionTypes, RegistrationError};
 use crate::report::event::Event;
 use serde_json::{Value, json};
+
+/// What slipway has types for.
+const BOTH: [Category; 2] = [Category::Build, Category::Deploy];
 
 /// What is left of types that were not touched.
 const UNTOUCHED: &str = "nothing was registered";
@@ -27,9 +30,9 @@ pub(super) async fn run(args: ActionTypeArgs, start: &Start) -> Result<String, F
             let clients = aws(start, own_region(start));
             register(&wanted, clients.get().await?, start).await
         }
-        ActionTypeVerb::List(wanted) => {
+        ActionTypeVerb::List(of) => {
             let clients = aws(start, own_region(start));
-            list(&wanted, clients.get().await?).await
+            list(&of, clients.get().await?).await
         }
         ActionTypeVerb::Delete(args) => delete(&args, start).await,
     }
@@ -62,9 +65,18 @@ fn definitions(wanted: &WantedTypesArgs, place: &Place) -> Result<Vec<Definition
     let categories: &[Category] = match wanted.category {
         CategoryArg::Build => &[Category::Build],
         CategoryArg::Deploy => &[Category::Deploy],
-        CategoryArg::Both => &[Category::Build, Category::Deploy],
+        CategoryArg::Both => &BOTH,
     };
-    let log = match (&wanted.log_group, &wanted.log_url) {
+    of_categories(categories, &wanted.version, &wanted.of, place)
+}
+
+fn of_categories(
+    categories: &[Category],
+    version: &str,
+    of: &OfProviderArgs,
+    place: &Place,
+) -> Result<Vec<Definition>, Failure> {
+    let log = match (&of.log_group, &of.log_url) {
         (_, Some(url)) => LogLink::Url(url.clone()),
         (Some(group), None) => LogLink::Group(group.clone()),
         (None, None) => LogLink::default(),
@@ -72,8 +84,8 @@ fn definitions(wanted: &WantedTypesArgs, place: &Place) -> Result<Vec<Definition
     let definition = |category: &Category| {
         let id = ActionTypeId {
             category: *category,
-            provider: wanted.provider.clone(),
-            version: wanted.version.clone(),
+            provider: of.provider.clone(),
+            version: version.to_owned(),
         };
         define(id, place, &log)
     };
@@ -190,8 +202,8 @@ fn failed(what: &str, error: RegistrationError) -> Failure {
     failure
 }
 
-async fn list(wanted: &WantedTypesArgs, aws: &Aws) -> Result<String, Failure> {
-    let definitions = definitions(wanted, &Place::in_region(aws.region()))?;
+async fn list(of: &OfProviderArgs, aws: &Aws) -> Result<String, Failure> {
+    let definitions = of_categories(&BOTH, VERSION, of, &Place::in_region(aws.region()))?;
     let registered = ActionTypes::of(aws).list().await.map_err(unlisted)?;
     let line = |found: &Registered| {
         let ours = definitions

@@ -151,7 +151,11 @@ async fn perform(verb: Verb, start: Start, reporter: &Reporter) -> Result<String
                 Stage::Build => (DryRunVerb::Build, BUILD),
                 Stage::Deploy => (DryRunVerb::Deploy, DEPLOY),
                 Stage::Run => (DryRunVerb::Run, BOTH),
+                Stage::Pipeline => (DryRunVerb::Pipeline, BOTH),
             };
+            if verb == DryRunVerb::Pipeline {
+                only_of_pipelines(&start)?;
+            }
             let request = DryRunRequest {
                 verb,
                 settings: settle(&start, args.path.as_deref(), needs)?,
@@ -160,11 +164,14 @@ async fn perform(verb: Verb, start: Start, reporter: &Reporter) -> Result<String
                 scenario: scenario(args.scenario.as_deref())?,
                 record: recorder(args.record.record.as_deref(), &start.tell)?,
                 engine: layers::engine(&start.environment),
+                environment: start.environment,
                 tell: start.tell,
                 shutdown: start.shutdown,
             };
             let done = Box::pin(dryrun::run(request)).await?;
-            Ok(if done.deployed.is_empty() {
+            Ok(if !done.actions.is_empty() {
+                lines(done.actions)
+            } else if done.deployed.is_empty() {
                 image_lines(done.built.as_ref())
             } else {
                 service_lines(&done.deployed)
@@ -175,6 +182,26 @@ async fn perform(verb: Verb, start: Start, reporter: &Reporter) -> Result<String
         Verb::Worker(args) => Box::pin(worker::run(args, start)).await,
         Verb::ActionType(args) => Box::pin(action_type::run(args, &start)).await,
         Verb::Completions(args) => Ok(String::from_utf8_lossy(&completions(args.shell)).into_owned()),
+    }
+}
+
+/// Flags that a pipeline's dry run takes as well.
+const OF_PIPELINES: [&str; 2] = ["--region", "--requests-per-second"];
+
+/// A pipeline's actions read slipway.toml: what a flag says would be true of version 1 only.
+fn only_of_pipelines(start: &Start) -> Result<(), Failure> {
+    let flag = start
+        .flags
+        .iter()
+        .find(|given| !OF_PIPELINES.contains(&given.flag));
+    match flag {
+        None => Ok(()),
+        Some(given) => Err(Failure::new(
+            Kind::Usage,
+            format!("`{}` has no place in a pipeline", given.flag),
+        )
+        .left("nothing was done")
+        .hint("write it in slipway.toml, which is all that an action reads")),
     }
 }
 

@@ -261,6 +261,15 @@ pub struct ServiceArgs {
     /// Run no one-off task before the services are updated.
     #[arg(long)]
     pub skip_tasks: bool,
+    /// The region of the services, if it is not that of everything else.
+    #[arg(long, value_name = "REGION")]
+    pub deploy_region: Option<String>,
+    /// The role to assume in the account of the services.
+    #[arg(long, value_name = "ARN")]
+    pub role_arn: Option<String>,
+    /// The external id that the role's trust policy asks for.
+    #[arg(long, value_name = "ID")]
+    pub external_id: Option<String>,
 }
 
 /// What a deploy keeps.
@@ -304,6 +313,8 @@ pub enum Stage {
     Deploy,
     /// Both.
     Run,
+    /// Both, by a worker, in a pipeline: Source, Build, Deploy.
+    Pipeline,
 }
 
 /// `slipway dry-run`.
@@ -418,16 +429,16 @@ pub struct WorkerArgs {
     #[arg(long, value_name = "FOLDER", help_heading = "Jobs")]
     pub work_dir: Option<String>,
     /// Where it writes down which jobs it holds; workers may share one [default: /var/lib/slipway].
-    #[arg(long, value_name = "FOLDER", help_heading = "What others leave")]
+    #[arg(long, value_name = "FOLDER", help_heading = "Stops and losses")]
     pub state_dir: Option<String>,
     /// How long builds may go on after the first signal [default: 10m].
-    #[arg(long, value_name = "TIME", help_heading = "What others leave")]
+    #[arg(long, value_name = "TIME", help_heading = "Stops and losses")]
     pub grace: Option<String>,
     /// When somebody abandons an execution: leave ECS as it is, or roll the deployment back [default: leave].
-    #[arg(long, value_parser = ["leave", "rollback"], help_heading = "What others leave")]
+    #[arg(long, value_parser = ["leave", "rollback"], help_heading = "Stops and losses")]
     pub on_abandon: Option<String>,
     /// Builds whose worker died: build again, once, or report the failure [default: retry].
-    #[arg(long, value_parser = ["retry", "fail"], help_heading = "What others leave")]
+    #[arg(long, value_parser = ["retry", "fail"], help_heading = "Stops and losses")]
     pub lost_builds: Option<String>,
     /// The pause between polls of an action type while jobs come [default: 1s].
     #[arg(long, value_name = "TIME", help_heading = "Polls and health")]
@@ -476,7 +487,7 @@ pub enum ActionTypeVerb {
     ///
     /// Prints one JSON object per line on stdout. `standing` is `same` where slipway would register the very same,
     /// `differs` where it is slipway's with another definition, and `other` else.
-    List(WantedTypesArgs),
+    List(OfProviderArgs),
     /// Delete types, for good.
     ///
     /// Pipelines that have an action of the type stop there from then on, and a version that was deleted can be registered
@@ -484,18 +495,26 @@ pub enum ActionTypeVerb {
     Delete(DeleteTypesArgs),
 }
 
-/// Which action types are meant, and where their links lead.
+/// Which action types are meant.
 #[derive(Debug, Args)]
 pub struct WantedTypesArgs {
     /// Which of the two types.
     #[arg(long, value_enum, default_value = "both")]
     pub category: CategoryArg,
+    /// The version: 1 to 9 letters, digits, _ and -.
+    #[arg(long, value_name = "VERSION", default_value = crate::pipeline::action_type::VERSION)]
+    pub version: String,
+    /// Whose they are, and where their links lead.
+    #[command(flatten)]
+    pub of: OfProviderArgs,
+}
+
+/// Whose action types are meant, and where their links lead.
+#[derive(Debug, Args)]
+pub struct OfProviderArgs {
     /// The provider's name: 1 to 35 letters, digits, _ and -.
     #[arg(long, value_name = "NAME", default_value = crate::pipeline::action_type::PROVIDER)]
     pub provider: String,
-    /// The version: 1 to 9 of the same.
-    #[arg(long, value_name = "VERSION", default_value = crate::pipeline::action_type::VERSION)]
-    pub version: String,
     /// The log group of the workers, for the link from a build to its log [default: /slipway/worker].
     #[arg(long, value_name = "GROUP")]
     pub log_group: Option<String>,

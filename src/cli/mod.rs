@@ -5,8 +5,8 @@ mod help;
 
 pub use args::{
     ActionTypeArgs, ActionTypeVerb, BuildArgs, CategoryArg, Cli, ColourArg, CompletionsArgs, DeleteTypesArgs,
-    DeployArgs, DryRunArgs, ExplainArgs, FormatArg, GlobalArgs, OutputArgs, PrintTypesArgs, RecordArgs,
-    RunArgs, SandboxArgs, Stage, TypeFormatArg, Verb, WantedTypesArgs, WorkerArgs,
+    DeployArgs, DryRunArgs, ExplainArgs, FormatArg, GlobalArgs, OfProviderArgs, OutputArgs, PrintTypesArgs,
+    RecordArgs, RunArgs, SandboxArgs, Stage, TypeFormatArg, Verb, WantedTypesArgs, WorkerArgs,
 };
 pub use help::{completions, exit_codes};
 

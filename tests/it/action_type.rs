@@ -4,7 +4,11 @@
 
 use crate::cli::{Bench, with_keys};
 use crate::responder::{Answer, Asked, error, ok, serve};
+use crate::sandbox_support::{REGION, clients, start};
+use crate::wire_pipeline::let_pass;
 use serde_json::{Value, json};
+use slipway::pipeline::action_type::{LogLink, Place, Standing, define, standing};
+use slipway::pipeline::registration::ActionTypes;
 use std::process::Output;
 use std::sync::{Arc, Mutex};
 
@@ -207,4 +211,36 @@ async fn a_type_is_deleted_when_it_is_confirmed_and_there() {
     assert_eq!(code, 0, "{err}");
     assert!(err.contains("warning: deleted Deploy/Slipway/1"), "{err}");
     assert_eq!(types.0.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn the_sandbox_takes_both_types_and_never_another_definition_of_one() {
+    let sandbox = start("").await;
+    let types = ActionTypes::of(&clients(&sandbox).await);
+    let place = Place::in_region(REGION);
+    let of = |id: &str, log: &LogLink| define(id.parse().unwrap(), &place, log);
+    for id in ["Build/Slipway/1", "Deploy/Slipway/1"] {
+        let definition = of(id, &LogLink::default());
+        assert_eq!(
+            standing(&definition, &types.list().await.unwrap()),
+            Standing::Absent
+        );
+        types.create(&definition).await.unwrap();
+        assert_eq!(
+            standing(&definition, &types.list().await.unwrap()),
+            Standing::Same,
+            "{id}"
+        );
+    }
+    let other = of("Build/Slipway/1", &LogLink::Group("/elsewhere".to_owned()));
+    assert!(types.create(&other).await.unwrap_err().is_refusal());
+    let_pass(&sandbox, 60).await;
+    types.delete(&other.id).await.unwrap();
+    assert_eq!(standing(&other, &types.list().await.unwrap()), Standing::Absent);
+    // Its version is used up, but for the very definition that it had.
+    assert!(types.create(&other).await.unwrap_err().is_refusal());
+    types
+        .create(&of("Build/Slipway/1", &LogLink::default()))
+        .await
+        .unwrap();
 }

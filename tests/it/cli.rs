@@ -136,6 +136,7 @@ fn short_help_fits_a_screen_each() {
         "dry-run",
         "sandbox",
         "explain",
+        "worker",
         "action-type",
         "completions",
     ] {

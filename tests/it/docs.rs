@@ -5,6 +5,7 @@
 use crate::golden;
 use slipway::cli;
 use slipway::config::keys::{KEYS, OTHER_VARIABLES};
+use slipway::config::worker;
 use slipway::failure::Kind;
 use std::fmt::Write as _;
 use std::fs;
@@ -94,6 +95,10 @@ fn the_command_line_is_documented_as_it_is() {
     }
     for (variable, about) in OTHER_VARIABLES {
         writeln!(text, "| `{variable}` | {about} |").unwrap();
+    }
+    for option in worker::OPTIONS {
+        let (variable, about, flag) = (option.variable, option.about, option.flag);
+        writeln!(text, "| `{variable}` | {about}; as `{flag}` |").unwrap();
     }
     golden::check("docs/command-line.md", &text);
 }

@@ -4,6 +4,7 @@
 use crate::journals::journal;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_ecs::config::{Credentials, SharedCredentialsProvider};
+use slipway::aws::{Aws, AwsSettings, StaticKeys};
 use slipway::clock::{Clock, VirtualClock};
 use slipway::sandbox::scenario::Scenario;
 use slipway::sandbox::server::{Options, Sandbox, Tasks};
@@ -47,6 +48,21 @@ pub async fn start_on(scenario: &str, clock: Clock, journal: Option<PathBuf>) ->
 /// Settings for clients that send every request once, signed for `region`.
 pub fn config(sandbox: &Sandbox, region: &'static str) -> SdkConfig {
     config_of(sandbox, region, &own_keys())
+}
+
+/// The clients that slipway makes, for a sandbox.
+pub async fn clients(sandbox: &Sandbox) -> Aws {
+    let keys = own_keys();
+    let settings = AwsSettings {
+        region: Some(REGION.to_owned()),
+        endpoint: Some(sandbox.endpoint().to_owned()),
+        credentials: Some(StaticKeys {
+            access_key_id: keys.access_key_id.into(),
+            secret_access_key: keys.secret_access_key.into(),
+            session_token: None,
+        }),
+    };
+    Aws::connect(settings).await.unwrap()
 }
 
 /// The keys of the account itself.

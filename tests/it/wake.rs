@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test")]
 
 use crate::responder::{Answer, Asked, error, ok, respond};
+use crate::sandbox_support::{REGION, clients, config, start};
+use crate::wire_pipeline::{let_pass, started};
 use serde_json::{Value, json};
 use slipway::clock::{Clock, VirtualClock};
 use slipway::failure::Kind;
@@ -152,4 +154,34 @@ async fn nothing_is_received_without_a_free_slot() {
     };
     tokio::join!(listening, stop);
     assert_eq!(asked.all(), 0);
+}
+
+#[tokio::test]
+async fn the_start_of_an_action_in_a_pipeline_wakes_who_serves_its_type() {
+    let sandbox = start("[[wake]]\nqueue = \"slipway\"\nstates = [\"STARTED\"]").await;
+    let _ = started(&sandbox, &config(&sandbox, REGION)).await;
+    let aws = clients(&sandbox).await;
+    let url = format!("{}/000000000000/slipway", sandbox.endpoint());
+    // Fetch, of AWS itself, started too; Deploy did not yet.
+    let types = [
+        "Build/Slipway/1".parse().unwrap(),
+        "Deploy/Slipway/1".parse().unwrap(),
+    ];
+    let (switch, view) = shutdown::switch();
+    let woken: Arc<Mutex<Vec<String>>> = Arc::default();
+    let waking = woken.clone();
+    let (_room, has_room) = watch::channel(true);
+    let clock = sandbox.world().clock().clone();
+    let queue = WakeQueue::new(&aws, &url, &types);
+    queue
+        .listen(&clock, &view, &Tell::nobody(), has_room, move |id| {
+            waking.lock().unwrap().push(id.to_string());
+            switch.raise(Kind::Terminated);
+        })
+        .await;
+    assert_eq!(*woken.lock().unwrap(), ["Build/Slipway/1"]);
+    // What was read is gone, also from a reader for whom it would be visible again.
+    let_pass(&sandbox, 3600).await;
+    let left = aws.sqs.receive_message().queue_url(&url).send().await.unwrap();
+    assert_eq!(left.messages().len(), 0);
 }

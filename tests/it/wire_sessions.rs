@@ -5,6 +5,7 @@ use crate::sandbox_support::{NOW, REGION, config, config_of, start, start_with};
 use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use aws_sdk_sts::types::AssumedRoleUser;
 use slipway::sandbox::server::Sandbox;
 use slipway::sandbox::world::sessions::{Keys, Scope, Session};
 use std::time::Duration;
@@ -293,7 +294,7 @@ async fn a_role_is_assumed_with_its_external_id_and_the_journal_tells_whose_a_re
     );
     assert_eq!(
         identity.user_id(),
-        assumed.assumed_role_user().map(|user| user.assumed_role_id())
+        assumed.assumed_role_user().map(AssumedRoleUser::assumed_role_id)
     );
     sandbox.stop().await;
     let text = std::fs::read_to_string(path).unwrap();

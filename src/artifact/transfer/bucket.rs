@@ -1,5 +1,6 @@
 //! A client of S3 whose keys may end in the middle of a transfer.
 
+use super::ranges::Amounts;
 use crate::artifact::store::{StoreError, refuse};
 use crate::aws::sort::Sorted;
 use aws_sdk_s3::Client;
@@ -18,6 +19,7 @@ pub struct Bucket<'a> {
     forget: Option<&'a (dyn Fn() + Send + Sync)>,
     /// How often keys were forgotten, so that of several calls that find them ended one says so.
     renewals: AtomicU32,
+    amounts: Amounts,
 }
 
 impl fmt::Debug for Bucket<'_> {
@@ -30,22 +32,32 @@ impl<'a> Bucket<'a> {
     /// A client, and what has its provider of credentials forget the keys that it has: it is called when S3 says that
     /// they have ended, and the call is made again.
     #[must_use]
-    pub const fn new(s3: &'a Client, forget: &'a (dyn Fn() + Send + Sync)) -> Self {
+    pub fn new(s3: &'a Client, forget: &'a (dyn Fn() + Send + Sync)) -> Self {
         Self {
-            s3,
             forget: Some(forget),
-            renewals: AtomicU32::new(0),
+            ..Self::lasting(s3)
         }
     }
 
     /// A client whose credentials look after themselves, so that there are no others.
     #[must_use]
-    pub const fn lasting(s3: &'a Client) -> Self {
+    pub fn lasting(s3: &'a Client) -> Self {
         Self {
             s3,
             forget: None,
             renewals: AtomicU32::new(0),
+            amounts: Amounts::default(),
         }
+    }
+
+    /// The same, which carries other amounts by one request.
+    #[must_use]
+    pub fn in_amounts(self, amounts: Amounts) -> Self {
+        Self { amounts, ..self }
+    }
+
+    pub(super) const fn amounts(&self) -> Amounts {
+        self.amounts
     }
 
     /// The client.
@@ -98,8 +110,8 @@ fn has_stale_keys(error: &StoreError) -> bool {
     };
     match &source.sorted {
         Sorted::ExpiredCredentials => true,
-        // Of temporary keys that S3 does not know any more.
-        Sorted::Refused { code, .. } => code == "InvalidToken",
+        // Of temporary keys that S3 does not know any more; and a HEAD is refused so, without a word, when keys have ended.
+        Sorted::Refused { code, .. } => ["InvalidToken", "HTTP 400"].contains(&code.as_str()),
         _ => false,
     }
 }

@@ -2,7 +2,7 @@
 
 use super::bucket::Bucket;
 use super::checksum::Expected;
-use super::ranges::{is_range, range_header, stretches};
+use super::ranges::{is_range, range_header};
 use crate::artifact::store::{StoreError, address};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::ChecksumMode;
@@ -92,7 +92,7 @@ fn broken(place: &str, source: Box<dyn Error + Send + Sync>) -> StoreError {
 
 impl Reading<'_> {
     async fn read(&self, body: ByteStream, expected: Option<Expected>) -> Result<(), StoreError> {
-        let parts = stretches(self.length);
+        let parts = self.bucket.amounts().stretches(self.length);
         let (done, told) = mpsc::channel();
         let summing = expected.clone().map(|expected| {
             let (file, parts) = (Arc::clone(&self.file), parts.clone());

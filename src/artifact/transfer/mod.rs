@@ -14,5 +14,6 @@ mod written;
 
 pub use bucket::Bucket;
 pub use fetch::fetch;
+pub use ranges::Amounts;
 pub use store::{Stored, store};
 pub use written::{Written, look_again, put_whole};

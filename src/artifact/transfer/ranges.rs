@@ -2,35 +2,51 @@
 
 use std::ops::Range;
 
-/// How long a stretch is that is read by one request.
-pub const STRETCH: u64 = 16 * 1024 * 1024;
+/// How much one request carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Amounts {
+    /// How long a stretch is that is read by one request.
+    pub stretch: u64,
+    /// How long a part is that is written by one request, and the least length of an object that is written in parts.
+    /// S3 takes no less than 5 MiB.
+    pub part: u64,
+}
 
-/// How long a part is that is written by one request, and the least length of an object that is written in parts.
-pub const PART: u64 = 8 * 1024 * 1024;
+impl Default for Amounts {
+    /// What AWS advises: 8 to 16 MiB.
+    fn default() -> Self {
+        Self {
+            stretch: 16 * 1024 * 1024,
+            part: 8 * 1024 * 1024,
+        }
+    }
+}
 
 /// How many parts an object may have, less some that an estimate may miss. S3 takes 10,000.
 const MOST_PARTS: u64 = 9_000;
 
-/// The stretches of an object, in order. What is not much longer than one is read at once.
-#[must_use]
-pub fn stretches(length: u64) -> Vec<Range<u64>> {
-    if length <= 2 * STRETCH {
-        return vec![0..length];
+impl Amounts {
+    /// The stretches of an object, in order. What is not much longer than one is read at once.
+    #[must_use]
+    pub fn stretches(self, length: u64) -> Vec<Range<u64>> {
+        if length <= 2 * self.stretch {
+            return vec![0..length];
+        }
+        let mut stretches = Vec::new();
+        let mut at = 0;
+        while at < length {
+            let end = (at + self.stretch).min(length);
+            stretches.push(at..end);
+            at = end;
+        }
+        stretches
     }
-    let mut stretches = Vec::new();
-    let mut at = 0;
-    while at < length {
-        let end = (at + STRETCH).min(length);
-        stretches.push(at..end);
-        at = end;
-    }
-    stretches
-}
 
-/// How long the parts are of an object that is about so long.
-#[must_use]
-pub fn part_size(estimate: u64) -> u64 {
-    PART.max(estimate.div_ceil(MOST_PARTS))
+    /// How long the parts are of an object that is about so long.
+    #[must_use]
+    pub fn part_size(self, estimate: u64) -> u64 {
+        self.part.max(estimate.div_ceil(MOST_PARTS))
+    }
 }
 
 /// The header that asks for a stretch.
@@ -48,34 +64,32 @@ pub fn is_range(header: &str, stretch: &Range<u64>, length: u64) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{MOST_PARTS, PART, STRETCH, is_range, part_size, range_header, stretches};
+    use super::{Amounts, MOST_PARTS, is_range, range_header};
 
     #[test]
     fn stretches_cover_an_object_without_a_gap() {
-        for length in [0, 1, STRETCH, 2 * STRETCH] {
-            assert_eq!(stretches(length), [0..length]);
+        let amounts = Amounts { stretch: 10, part: 1 };
+        for length in [0, 1, 10, 20] {
+            assert_eq!(amounts.stretches(length), [0..length]);
         }
-        for length in [2 * STRETCH + 1, 5 * STRETCH, 5 * 1024 * STRETCH / 16 + 7] {
-            let stretches = stretches(length);
+        for length in [21, 50, 1007] {
+            let stretches = amounts.stretches(length);
             assert_eq!(stretches[0].start, 0);
             assert_eq!(stretches[stretches.len() - 1].end, length);
             assert!(stretches.windows(2).all(|pair| pair[0].end == pair[1].start));
-            assert!(
-                stretches
-                    .iter()
-                    .all(|stretch| stretch.end - stretch.start <= STRETCH)
-            );
+            assert!(stretches.iter().all(|stretch| stretch.end - stretch.start <= 10));
         }
     }
 
     #[test]
     fn parts_grow_only_when_there_would_be_too_many() {
         const GIB: u64 = 1024 * 1024 * 1024;
-        for (estimate, expected) in [(0, PART), (5 * GIB, PART), (70 * GIB, PART)] {
-            assert_eq!(part_size(estimate), expected);
+        let amounts = Amounts::default();
+        for estimate in [0, 5 * GIB, 70 * GIB] {
+            assert_eq!(amounts.part_size(estimate), amounts.part);
         }
-        let size = part_size(5 * 1024 * GIB);
-        assert!((5 * 1024 * GIB).div_ceil(size) <= MOST_PARTS && size > PART);
+        let size = amounts.part_size(5 * 1024 * GIB);
+        assert!((5 * 1024 * GIB).div_ceil(size) <= MOST_PARTS && size > amounts.part);
     }
 
     #[test]

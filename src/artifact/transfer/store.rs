@@ -2,7 +2,6 @@
 
 use super::bucket::Bucket;
 use super::parts::{Packed, Packing, Part};
-use super::ranges::part_size;
 use super::upload::Upload;
 use super::written::{Written, is_there, look_again, put_whole};
 use crate::artifact::archive::{ArchiveError, Content, Entry, WriteFault};
@@ -35,7 +34,7 @@ pub async fn store(
     entries: Vec<Entry>,
 ) -> Result<Stored, StoreError> {
     let place = address(&target.bucket, &target.key);
-    let size = part_size(estimate(&entries));
+    let size = bucket.amounts().part_size(estimate(&entries));
     let mut packing = Packing::begin(entries, usize::try_from(size).unwrap_or(usize::MAX));
     let (length, written) = match packing.parts.recv().await {
         None => {

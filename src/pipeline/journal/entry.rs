@@ -6,6 +6,7 @@ use super::{Inner, JournalError, State};
 use crate::pipeline::result::Ending;
 use std::fmt;
 use std::io::ErrorKind;
+use std::sync::Arc;
 
 /// The entry of a job that this process holds. Dropped without having been forgotten, it is left for the next look.
 #[must_use]
@@ -70,10 +71,13 @@ impl Entry {
         self.state.on_disk(write).await.unwrap_or(Ok(()))
     }
 
-    /// The job is over, or never was ours: nothing is left to do.
+    /// The job is over, or never was ours: nothing is left to do. Its file goes even if the future is dropped.
     pub async fn forget(mut self) {
-        let name = name_of(&self.record.job);
-        let remove = move |inner: &Inner| {
+        self.is_over = true;
+        let inner = Arc::clone(&self.state.0);
+        let job = self.record.job.clone();
+        let remove = move || {
+            let name = name_of(&job);
             let removed = inner
                 .folder
                 .as_ref()
@@ -83,9 +87,10 @@ impl Entry {
             {
                 inner.warn(&error);
             }
+            // Not before: whoever begins the job again would lose its new file.
+            inner.jobs().held.remove(&job);
         };
-        self.state.on_disk(remove).await;
-        self.let_go();
+        let _ = tokio::task::spawn_blocking(remove).await;
     }
 
     pub(super) fn let_go(&mut self) {

@@ -41,21 +41,22 @@ impl Folder {
         );
         make_folder(&hidden, false).map_err(failed(&hidden))?;
         let lock = hidden.join(LOCK);
-        let file = private().create_new(true).open(&lock).map_err(failed(&lock))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(JournalError::of(lock, ErrorKind::WouldBlock.into()));
+        let made = locked(&lock).and_then(|file| {
+            fs::rename(&hidden, &path).map_err(failed(&path))?;
+            sync(state).map_err(failed(state))?;
+            Ok(file)
+        });
+        match made {
+            Ok(file) => Ok(Self {
+                state: state.to_owned(),
+                path,
+                _lock: file,
+            }),
+            Err(error) => {
+                let _ = fs::remove_dir_all(&hidden);
+                Err(error)
             }
-            Err(TryLockError::Error(source)) => return Err(JournalError::Lock { path: lock, source }),
         }
-        fs::rename(&hidden, &path).map_err(failed(&path))?;
-        sync(state).map_err(failed(state))?;
-        Ok(Self {
-            state: state.to_owned(),
-            path,
-            _lock: file,
-        })
     }
 
     /// The folders of workers that are dead, each with its lock taken.
@@ -106,7 +107,9 @@ impl Folder {
 
     /// Writes an entry so that it is there whole, or as it was before; also after a power cut.
     pub(super) fn write(&self, name: &str, bytes: &[u8]) -> Result<(), JournalError> {
-        let (half, path) = (self.path.join(format!("{HALF}{name}")), self.path.join(name));
+        // Of its own: an earlier write whose caller has given up may still be at work.
+        let half = self.path.join(format!("{HALF}{:08x}-{name}", fastrand::u32(..)));
+        let path = self.path.join(name);
         let written = private()
             .create(true)
             .truncate(true)
@@ -163,6 +166,21 @@ impl Folder {
 
     pub(super) fn path_of(&self, name: &str) -> PathBuf {
         self.path.join(name)
+    }
+}
+
+/// Makes the lock of a new folder and takes it.
+fn locked(path: &Path) -> Result<File, JournalError> {
+    let place = || path.to_owned();
+    let file = private().create_new(true).open(path);
+    let file = file.map_err(|source| JournalError::of(place(), source))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(JournalError::of(place(), ErrorKind::WouldBlock.into())),
+        Err(TryLockError::Error(source)) => Err(JournalError::Lock {
+            path: place(),
+            source,
+        }),
     }
 }
 

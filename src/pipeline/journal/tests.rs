@@ -258,6 +258,26 @@ async fn a_job_is_held_once_and_an_offer_takes_up_what_was_left() {
 }
 
 #[tokio::test]
+async fn what_is_forgotten_is_gone_whoever_waits_for_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = open(directory.path());
+    let entry = begin(&state, 1).await;
+    let file = entry_in(directory.path());
+    tokio::select! {
+        biased;
+        () = entry.forget() => {}
+        () = std::future::ready(()) => {}
+    }
+    assert!(state.orphans().await.is_empty());
+    while matches!(state.begin(&offer(1), NOW).await, Err(JournalError::Held(_))) {
+        tokio::task::yield_now().await;
+    }
+    // That one was dropped at once, and is left; its file is not the one that was removed.
+    assert!(file.exists());
+    assert_eq!(state.orphans().await.len(), 1);
+}
+
+#[tokio::test]
 async fn a_job_that_was_offered_again_is_not_taken_from_the_dead_as_well() {
     let directory = tempfile::tempdir().unwrap();
     let (dead, alive) = (open(directory.path()), open(directory.path()));

@@ -2,7 +2,7 @@
 
 use super::{Bench, Script};
 use slipway::failure::{Failure, Kind, chain};
-use slipway::pipeline::claim::{Closed, Patience};
+use slipway::pipeline::claim::Closed;
 use slipway::pipeline::journal::State;
 use slipway::pipeline::result::{Details, FailureReport, Whose};
 use slipway::report::event::Tell;
@@ -25,11 +25,8 @@ async fn a_job_that_meets_every_trouble_shows_none_of_its_secrets() {
         ("GetJobDetails", &["AccessDeniedException"]),
         ("PutJobFailureResult", &["ValidationException", "internal"]),
     ]);
-    let mut bench = Bench::new(script, state).await;
-    bench.desk.patience = Patience {
-        whole: Duration::from_millis(50),
-        ..bench.desk.patience
-    };
+    let bench = Bench::new(script, state).await;
+    let bench = bench.in_virtual_time(Duration::from_millis(50));
     let offer = bench.offer().await;
     let job = bench.claimed().await;
     let mut shown = format!(

@@ -1,9 +1,9 @@
 //! Whose a job is, by every answer that an acknowledgement may have.
 
 use super::{Bench, JOB, Script};
-use slipway::clock::{Clock, VirtualClock};
+use slipway::clock::Clock;
 use slipway::failure::Kind;
-use slipway::pipeline::claim::{Adopted, Certainty, Claim, Closed, NotOurs, Patience, adopt, claim};
+use slipway::pipeline::claim::{Adopted, Certainty, Claim, Closed, NotOurs, adopt, claim};
 use slipway::pipeline::client::{ActionStatus, JobOver, JobStatus};
 use slipway::pipeline::journal::{Phase, State};
 use slipway::pipeline::result::{Details, FailureReport, FailureType, Variables};
@@ -113,13 +113,8 @@ async fn an_acknowledgement_in_doubt_is_kept_and_taken_up_again() {
 #[tokio::test]
 async fn an_acknowledgement_is_not_tried_for_ever() {
     for (answer, in_doubt) in [("ThrottlingException", false), ("internal", true)] {
-        let mut bench = acknowledging(&[answer], State::none()).await;
-        // Time passes by pauses only, so no request is cut off by the end of its time.
-        bench.desk.clock = Clock::Virtual(VirtualClock::starting_at(Duration::ZERO));
-        bench.desk.patience = Patience {
-            whole: Duration::from_millis(30),
-            ..bench.desk.patience
-        };
+        let bench = acknowledging(&[answer], State::none()).await;
+        let bench = bench.in_virtual_time(Duration::from_millis(30));
         let not = bench.not_claimed().await;
         assert_eq!(matches!(not, NotOurs::InDoubt(_)), in_doubt, "{not:?}");
         assert_eq!(bench.left().await.is_some(), in_doubt);
@@ -311,4 +306,28 @@ async fn what_may_be_somebody_elses_says_nothing_when_it_is_over() {
             why: JobOver::Unclear
         }
     );
+}
+
+#[tokio::test]
+async fn claims_and_results_move_between_threads() {
+    const fn sendable<T: Send>(future: T) -> T {
+        future
+    }
+    let bench = acknowledging(&["InProgress"], State::none()).await;
+    let offer = bench.offer().await;
+    let desk = bench.desk.clone();
+    let spawned = tokio::spawn(async move {
+        let Claim::Ours(job) = claim(&desk, offer).await else {
+            panic!("it is ours")
+        };
+        sendable(job.hand_back("token".to_owned(), Details::default())).await
+    });
+    assert_eq!(spawned.await.unwrap(), Closed::Accepted);
+    let desk = bench.desk.clone();
+    let looked = tokio::spawn(async move {
+        for left in desk.state.orphans().await {
+            drop(sendable(adopt(&desk, left)).await);
+        }
+    });
+    looked.await.unwrap();
 }

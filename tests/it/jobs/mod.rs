@@ -10,7 +10,7 @@ mod results;
 use crate::responder::{Answer, Asked, error, ok, respond};
 use serde_json::{Value, json};
 use slipway::aws::Aws;
-use slipway::clock::Clock;
+use slipway::clock::{Clock, VirtualClock};
 use slipway::pipeline::claim::{Claim, ClaimedJob, Desk, NotOurs, Patience, Reporters, claim};
 use slipway::pipeline::client::Pipeline;
 use slipway::pipeline::job::{ActionTypeId, Offer};
@@ -142,6 +142,13 @@ impl Bench {
             switch,
             told,
         }
+    }
+
+    /// Time passes by pauses only, so that a busy machine cuts no attempt off; `whole` is for all of them.
+    pub fn in_virtual_time(mut self, whole: Duration) -> Self {
+        self.desk.clock = Clock::Virtual(VirtualClock::starting_at(Duration::ZERO));
+        self.desk.patience.whole = whole;
+        self
     }
 
     pub async fn offer(&self) -> Offer {

@@ -2,7 +2,7 @@
 
 use super::{Bench, JOB, Script};
 use slipway::failure::Kind;
-use slipway::pipeline::claim::{Adopted, Closed, Patience, adopt};
+use slipway::pipeline::claim::{Adopted, Closed, adopt};
 use slipway::pipeline::client::JobOver;
 use slipway::pipeline::journal::{Phase, State};
 use slipway::pipeline::result::{Details, FailureReport, FailureType, Variables};
@@ -189,11 +189,8 @@ async fn a_result_that_nobody_waits_for_arrives_as_it_was_meant() {
 
 #[tokio::test]
 async fn what_could_not_be_reported_is_reported_by_the_next_look() {
-    let mut bench = bench(&[(FAILURE, &["internal"; 400])]).await;
-    bench.desk.patience = Patience {
-        whole: Duration::from_millis(40),
-        ..bench.desk.patience
-    };
+    let bench = bench(&[(FAILURE, &["internal"])]).await;
+    let bench = bench.in_virtual_time(Duration::from_millis(40));
     let job = bench.claimed().await;
     let report = FailureReport::new(FailureType::JobFailed, "it broke");
     assert_eq!(job.fail(report.clone()).await, Closed::Unreported);
@@ -217,11 +214,8 @@ async fn what_could_not_be_reported_is_reported_by_the_next_look() {
 async fn a_result_outlives_its_worker() {
     let directory = tempfile::tempdir().unwrap();
     let open = || State::open(directory.path(), Tell::nobody()).unwrap();
-    let mut dying = Bench::new(Script::new(&[(SUCCESS, &["hang"])]), open()).await;
-    dying.desk.patience = Patience {
-        whole: Duration::from_millis(100),
-        ..dying.desk.patience
-    };
+    let dying = Bench::new(Script::new(&[(SUCCESS, &["internal"])]), open()).await;
+    let dying = dying.in_virtual_time(Duration::from_millis(40));
     let job = dying.claimed().await;
     assert_eq!(
         job.hand_back("swj1.token".to_owned(), details()).await,
@@ -243,6 +237,7 @@ async fn a_result_outlives_its_worker() {
 async fn a_second_stop_shortens_the_time_of_a_result_and_does_not_take_it_away() {
     // Raised before: there still is an attempt.
     let bench = bench(&[(FAILURE, &["internal", "ok"])]).await;
+    let bench = bench.in_virtual_time(Duration::from_secs(60));
     let job = bench.claimed().await;
     bench.switch.raise(Kind::Terminated);
     bench.switch.raise(Kind::Terminated);

@@ -241,7 +241,7 @@ impl ActionType {
                     "Configuration property '{name}' is declared more than once"
                 )));
             }
-            if property.queryable && !(property.required && !property.secret) {
+            if property.queryable && (property.secret || !property.required) {
                 return Err(validation(format!(
                     "Queryable configuration property '{name}' must be required and must not be secret"
                 )));

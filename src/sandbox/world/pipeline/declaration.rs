@@ -161,6 +161,14 @@ impl Declaration {
         })
     }
 
+    /// The actions of a stage, those that run first before the others.
+    pub fn in_order(&self, stage: usize) -> Vec<&Action> {
+        let declared = self.stages.get(stage);
+        let mut actions: Vec<&Action> = declared.iter().flat_map(|stage| &stage.actions).collect();
+        actions.sort_by_key(|action| action.order);
+        actions
+    }
+
     /// As answers show it; `hides` says which properties of an action type are secret.
     pub fn show(&self, version: u32, region: &str, hides: impl Fn(&TypeId, &str) -> bool) -> Value {
         let mut store = json!({ "type": "S3", "location": self.store.bucket });

@@ -35,6 +35,8 @@ mod declaration_tests;
 #[cfg(test)]
 mod job_tests;
 #[cfg(test)]
+mod property_tests;
+#[cfg(test)]
 mod run_tests;
 #[cfg(test)]
 mod tests;

@@ -128,10 +128,11 @@ impl Pipeline {
 
     fn progress_in_stage(&mut self, at: usize, stage: usize, around: &mut Surroundings<'_>) -> bool {
         let now = around.now;
-        let actions = self.actions_in_order(stage);
+        let declared = self.declaration.clone();
+        let actions = declared.in_order(stage);
         let statuses: Vec<Option<RunStatus>> = {
             let execution = &self.executions[at];
-            let status = |action: &Action| {
+            let status = |action: &&Action| {
                 let run = self.runs.get(execution.run_of(stage, &action.name)?)?;
                 Some(run.status)
             };
@@ -166,20 +167,13 @@ impl Pipeline {
             .iter()
             .zip(&statuses)
             .filter(|(action, status)| action.order == order && status.is_none())
-            .map(|(action, _)| action.clone())
+            .map(|(action, _)| (*action).clone())
             .collect();
         let any = !next.is_empty();
         for action in next {
             self.start(at, stage, action, around);
         }
         any
-    }
-
-    fn actions_in_order(&self, stage: usize) -> Vec<Action> {
-        let declared = self.declaration.stages.get(stage);
-        let mut actions = declared.map(|stage| stage.actions.clone()).unwrap_or_default();
-        actions.sort_by_key(|action| action.order);
-        actions
     }
 
     fn finish_stage(&mut self, at: usize, stage: usize, now: Duration) {

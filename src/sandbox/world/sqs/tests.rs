@@ -14,15 +14,14 @@ fn sqs() -> Sqs {
         timings: Timings::default(),
     });
     assert_eq!(
-        ask(&mut sqs, "CreateQueue", json!({ "QueueName": "wake" })),
+        ask(&mut sqs, "CreateQueue", &json!({ "QueueName": "wake" })),
         Ok(json!({ "QueueUrl": URL }))
     );
     sqs
 }
 
-fn ask(sqs: &mut Sqs, operation: &str, input: Value) -> Result<Value, String> {
-    sqs.call(NOW, operation, &input)
-        .map_err(|error| error.to_string())
+fn ask(sqs: &mut Sqs, operation: &str, input: &Value) -> Result<Value, String> {
+    sqs.call(NOW, operation, input).map_err(|error| error.to_string())
 }
 
 fn of_queue(mut input: Value) -> Value {
@@ -36,7 +35,7 @@ fn a_message_is_sent_received_and_deleted() {
     let sent = ask(
         &mut sqs,
         "SendMessage",
-        of_queue(json!({ "MessageBody": "hello world" })),
+        &of_queue(json!({ "MessageBody": "hello world" })),
     );
     let id = "00000000-0000-4000-8000-000000000001";
     let md5 = "5eb63bbbe01eeed093cb22bb8f5acdc3";
@@ -45,7 +44,7 @@ fn a_message_is_sent_received_and_deleted() {
         of_queue(json!({ "MaxNumberOfMessages": 10, "AttributeNames": ["ApproximateReceiveCount"] }));
     let receipt = "sandbox-receipt-000000000001";
     assert_eq!(
-        ask(&mut sqs, "ReceiveMessage", receive.clone()),
+        ask(&mut sqs, "ReceiveMessage", &receive),
         Ok(json!({ "Messages": [{
             "MessageId": id,
             "ReceiptHandle": receipt,
@@ -54,7 +53,7 @@ fn a_message_is_sent_received_and_deleted() {
             "Attributes": { "ApproximateReceiveCount": "1" },
         }] }))
     );
-    assert_eq!(ask(&mut sqs, "ReceiveMessage", receive), Ok(json!({})));
+    assert_eq!(ask(&mut sqs, "ReceiveMessage", &receive), Ok(json!({})));
     assert_eq!(
         sqs.next_visible(&of_queue(json!({}))),
         Some(NOW + Duration::from_secs(30))
@@ -63,12 +62,12 @@ fn a_message_is_sent_received_and_deleted() {
         { "Id": "a", "ReceiptHandle": receipt },
         { "Id": "b", "ReceiptHandle": "no" },
     ] }));
-    let answer = ask(&mut sqs, "DeleteMessageBatch", gone).unwrap();
+    let answer = ask(&mut sqs, "DeleteMessageBatch", &gone).unwrap();
     assert_eq!(answer["Successful"], json!([{ "Id": "a" }]));
     assert_eq!(answer["Failed"][0]["Code"], "ReceiptHandleIsInvalid");
     let counts = of_queue(json!({ "AttributeNames": ["ApproximateNumberOfMessagesNotVisible"] }));
     assert_eq!(
-        ask(&mut sqs, "GetQueueAttributes", counts),
+        ask(&mut sqs, "GetQueueAttributes", &counts),
         Ok(json!({ "Attributes": { "ApproximateNumberOfMessagesNotVisible": "0" } }))
     );
 }
@@ -91,7 +90,7 @@ fn an_event_goes_to_the_queues_that_subscribed_to_its_state() {
     let mut states = |queue: &str| -> Vec<Value> {
         let url = format!("http://127.0.0.1:4566/000000000000/{queue}");
         let input = json!({ "QueueUrl": url, "MaxNumberOfMessages": 10 });
-        let answer = ask(&mut sqs, "ReceiveMessage", input).unwrap();
+        let answer = ask(&mut sqs, "ReceiveMessage", &input).unwrap();
         let messages = answer["Messages"].as_array().unwrap();
         let bodies = messages.iter().map(|one| one["Body"].as_str().unwrap());
         bodies
@@ -110,7 +109,7 @@ fn a_receive_waits_as_long_as_it_or_its_queue_says() {
     ask(
         &mut sqs,
         "CreateQueue",
-        json!({ "QueueName": "patient", "Attributes": attributes }),
+        &json!({ "QueueName": "patient", "Attributes": attributes }),
     )
     .unwrap();
     let patience = |queue: &str, wait: Value| {
@@ -213,10 +212,10 @@ fn what_is_asked_wrongly_is_refused_in_the_words_of_sqs() {
             "does not know the operation ListQueues of SQS",
         ),
     ] {
-        let refused = ask(&mut sqs, operation, input.clone()).unwrap_err();
+        let refused = ask(&mut sqs, operation, &input).unwrap_err();
         assert!(refused.contains(says), "{operation} {input}: {refused}");
     }
-    ask(&mut sqs, "PurgeQueue", of_queue(json!({}))).unwrap();
-    let refused = ask(&mut sqs, "PurgeQueue", of_queue(json!({}))).unwrap_err();
+    ask(&mut sqs, "PurgeQueue", &of_queue(json!({}))).unwrap();
+    let refused = ask(&mut sqs, "PurgeQueue", &of_queue(json!({}))).unwrap_err();
     assert!(refused.starts_with("PurgeQueueInProgress: Only one PurgeQueue operation on wake"));
 }
