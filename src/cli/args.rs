@@ -261,6 +261,15 @@ pub struct ServiceArgs {
     /// Run no one-off task before the services are updated.
     #[arg(long)]
     pub skip_tasks: bool,
+    /// The region of the services, if it is not that of everything else.
+    #[arg(long, value_name = "REGION")]
+    pub deploy_region: Option<String>,
+    /// The role to assume in the account of the services.
+    #[arg(long, value_name = "ARN")]
+    pub role_arn: Option<String>,
+    /// The external id that the role's trust policy asks for.
+    #[arg(long, value_name = "ID")]
+    pub external_id: Option<String>,
 }
 
 /// What a deploy keeps.

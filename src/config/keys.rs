@@ -178,7 +178,13 @@ pub const KEYS: &[Key] = &[
     key(Section::Deploy, "force", Shape::Boolean).or("SLIPWAY_FORCE", "--force"),
     key(Section::Deploy, "allow-zero", Shape::Boolean).or("SLIPWAY_ALLOW_ZERO", "--allow-zero"),
     key(Section::Deploy, "skip-tasks", Shape::Boolean).or("SLIPWAY_SKIP_TASKS", "--skip-tasks"),
+    key(Section::Deploy, "region", Shape::Text).or("SLIPWAY_DEPLOY_REGION", "--deploy-region"),
+    key(Section::Deploy, "role-arn", Shape::Text).or("SLIPWAY_ROLE_ARN", "--role-arn"),
+    key(Section::Deploy, "external-id", Shape::Text).or("SLIPWAY_EXTERNAL_ID", "--external-id"),
     key(Section::Service, "cluster", Shape::Text),
+    key(Section::Service, "region", Shape::Text),
+    key(Section::Service, "role-arn", Shape::Text),
+    key(Section::Service, "external-id", Shape::Text),
     key(Section::Service, "task-definition", Shape::Text)
         .or("SLIPWAY_TASK_DEFINITION", "--task-definition")
         .of_one(),

@@ -90,6 +90,13 @@ impl Marking {
         ]
     }
 
+    /// Whether ECS would make an equal revision of this definition, whatever mark either has.
+    #[must_use]
+    pub fn is_made_of(&self, revision: &TaskDefinition, definition: &TaskDefinition) -> bool {
+        let bare = |of: &TaskDefinition| of.clone().without_tags(&KEYS);
+        bare(revision).diff(&bare(definition)).is_empty()
+    }
+
     /// The mark on a revision, if it is of the same execution, place and service.
     #[must_use]
     pub fn find(&self, on: &TaskDefinition) -> Option<Found> {

@@ -144,6 +144,12 @@ pub enum ResumeError {
 }
 
 impl Resume {
+    /// How many characters one token of all services has.
+    #[must_use]
+    pub fn length(&self) -> usize {
+        self.token().len()
+    }
+
     /// The token, if one holds all services.
     #[must_use]
     pub fn one_token(&self) -> Option<String> {

@@ -7,6 +7,7 @@
 use super::caution::Caution;
 use super::runs::Carried;
 use super::{Memory, Rollout};
+use crate::ecs::observation::Service;
 use crate::name::Digest;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
@@ -89,6 +90,23 @@ impl Kept {
     pub fn of_seen() -> Self {
         Self {
             appeared: true,
+            ..Self::default()
+        }
+    }
+
+    /// As much as is kept of a rollout in its worst minute: nothing checks its tasks, and some have failed. The seed makes
+    /// services differ.
+    #[must_use]
+    pub fn fullest(seed: u64, service: &Service) -> Self {
+        let mut caution = Caution::default();
+        caution.heed(service);
+        Self {
+            appeared: true,
+            events: 10 + u32::try_from(seed % 4).unwrap_or_default(),
+            running: Some((Print::of(&seed.to_string()), seed % 40)),
+            listed_at: Some(0),
+            failures: u32::try_from(seed % 3).unwrap_or_default(),
+            caution: caution.kept(),
             ..Self::default()
         }
     }

@@ -3,15 +3,17 @@
 
 use super::definitions::Images;
 use super::hidden::Hidden;
-use super::prepare::{Prepared, cannot_ask};
+use super::prepare::{Prepared, as_role, cannot_ask, whose};
 use super::resume::print;
 use super::words::describe;
 use crate::aws::sort::Sorted;
 use crate::clock::Pause;
+use crate::ecs::mark::KEYS;
+use crate::ecs::observation::Service;
 use crate::ecs::resume::UnderWay;
 use crate::ecs::rollout::{Doubt, LOOKS_TO_VANISH, Loss, WaitingOn};
 use crate::ecs::service::{Ecs, ServiceError};
-use crate::ecs::task_definition::Diff;
+use crate::ecs::task_definition::{Diff, TaskDefinition};
 use crate::failure::{Failure, Kind};
 use crate::name::{ContainerName, ImageRef, ServiceName};
 use crate::stage::Tools;
@@ -85,10 +87,16 @@ pub(super) async fn prepare_in_time(
         let lost = |loss: Loss| {
             let name: Result<ServiceName, _> = earlier.service.parse();
             let failure = match name {
-                Ok(name) => describe(&loss, &name, elapsed.as_secs()).place(format!(
-                    "service `{name}` in cluster `{}`, deployment {}, task definition `{}`",
-                    earlier.cluster, earlier.deployment, earlier.revision
-                )),
+                Ok(name) => {
+                    let failure = describe(&loss, &name, elapsed.as_secs()).place(format!(
+                        "service `{name}` in cluster `{}`, deployment {}, task definition `{}`{}",
+                        earlier.cluster,
+                        earlier.deployment,
+                        earlier.revision,
+                        as_role(&earlier.place)
+                    ));
+                    whose(failure, &earlier.place)
+                }
                 Err(_) => unfit(earlier),
             };
             let gone = matches!(loss, Loss::ServiceGone { .. });
@@ -125,9 +133,17 @@ pub(super) async fn prepare_in_time(
 
 /// Prepares a service in one attempt.
 pub(super) async fn prepare_once(tools: &Tools, earlier: &UnderWay) -> Result<Prepared, Failure> {
-    let place = || format!("service `{}` in cluster `{}`", earlier.service, earlier.cluster);
-    let region = earlier.place.region.clone();
-    attempt(tools, earlier).await.map_err(|unasked| match unasked {
+    let home = tools.aws.get().await?.region();
+    let region = earlier.place.region.as_deref().unwrap_or(home);
+    let place = || {
+        format!(
+            "service `{}` in cluster `{}`, region {region}{}",
+            earlier.service,
+            earlier.cluster,
+            as_role(&earlier.place)
+        )
+    };
+    let failed = attempt(tools, earlier).await.map_err(|unasked| match unasked {
         Unasked::Failure(failure) => *failure,
         Unasked::Call(ServiceError::NoService) => Failure::new(
             Kind::RolloutFailed,
@@ -135,10 +151,11 @@ pub(super) async fn prepare_once(tools: &Tools, earlier: &UnderWay) -> Result<Pr
         )
         .place(place()),
         Unasked::Call(error) => match earlier.service.parse() {
-            Ok(name) => cannot_ask(error, &name, &region.unwrap_or_default()).place(place()),
+            Ok(name) => cannot_ask(error, &name, region).place(place()),
             Err(_) => unfit(earlier),
         },
-    })
+    });
+    failed.map_err(|failure| whose(failure, &earlier.place))
 }
 
 /// What a failed call means for a rollout under way.
@@ -182,18 +199,17 @@ fn what_of(error: ServiceError) -> Meaning {
 
 async fn attempt(tools: &Tools, earlier: &UnderWay) -> Result<Prepared, Unasked> {
     let name: ServiceName = earlier.service.parse().map_err(|_| unfit(earlier))?;
-    let aws = tools.aws.get().await?;
-    let ecs = Ecs::new(aws.clone(), &earlier.cluster, name.as_str());
+    let home = tools.aws.get().await?.clone();
+    let aws = tools.aws.at(&earlier.place).await?;
+    let ecs = Ecs::new(aws, &earlier.cluster, name.as_str()).with_images_of(home);
     let described = ecs.describe_whole().await?;
-    let wanted = ecs.task_definition(&earlier.revision).await?;
+    let wanted = ecs.task_definition(&earlier.revision).await?.without_tags(&KEYS);
     let service = if earlier.changed {
         earlier.before.service(&described.service)
     } else {
         described.service.clone()
     };
-    // What a diagnosis compares with; without it there is nothing to compare.
-    let previous = ecs.task_definition(&service.task_definition).await;
-    let running = previous.unwrap_or_else(|_| wanted.clone());
+    let running = previous(&ecs, &service, &wanted).await;
     let before = running.shape();
     let mut images = Images::new();
     let mut expected = BTreeMap::new();
@@ -225,7 +241,17 @@ async fn attempt(tools: &Tools, earlier: &UnderWay) -> Result<Prepared, Unasked>
         images,
         expected,
         hidden: Hidden::default(),
+        marking: None,
+        registered: None,
+        once_more: false,
+        adopted: None,
     })
+}
+
+/// What the service ran before, for a diagnosis to compare with; without it there is nothing to compare.
+pub(super) async fn previous(ecs: &Ecs, before: &Service, ours: &TaskDefinition) -> TaskDefinition {
+    let previous = ecs.task_definition(&before.task_definition).await;
+    previous.map_or_else(|_| ours.clone(), |previous| previous.without_tags(&KEYS))
 }
 
 /// A token whose revision has other images than the token says.

@@ -4,7 +4,6 @@ use super::again::prepare_once;
 use super::begin::Beginning;
 use super::close::went_back;
 use super::hidden::Hidden;
-use super::registrations::Registrations;
 use super::resume::settings;
 use super::roll::Run;
 use super::undo::bring_back;
@@ -27,8 +26,8 @@ pub async fn call_off(tools: &Tools, resume: &Resume) -> Result<Vec<String>, Fai
         service.hidden = hidden.clone();
     }
     let tools = &hidden.in_all_of(tools);
-    let (deploy, registrations) = (settings(&resume.wishes), Registrations::default());
-    let run = Run::new(tools, &deploy, &prepared, &registrations);
+    let deploy = settings(&resume.wishes);
+    let run = Run::new(tools, &deploy, &prepared);
     let (run, hidden) = (&run, &hidden);
     let back = prepared
         .iter()

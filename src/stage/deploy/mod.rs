@@ -6,6 +6,7 @@
 //! what became of each, `outcome` sums up.
 
 pub(in crate::stage) mod account;
+mod adopt;
 mod again;
 mod back;
 mod begin;
@@ -41,10 +42,9 @@ use crate::name::ServiceName;
 use crate::shutdown::Urgency;
 use definitions::Images;
 use hidden::Hidden;
-use registrations::Registrations;
 use roll::roll;
 use std::time::Duration;
-use stretch::Terms;
+use stretch::{Terms, fits};
 
 /// What to deploy.
 #[derive(Debug, Clone)]
@@ -97,24 +97,32 @@ pub async fn start(
         deadline_is_kept: true,
         ..Terms::default()
     };
-    let outcome = deploy_all(tools, plan, terms).await;
+    let outcome = deploy_all(tools, plan, mark, terms).await;
     if !matches!(outcome, Ok(Stretch::UnderWay(_))) {
         tools.record.end(|| End::of(outcome.as_ref().err()));
     }
     outcome
 }
 
-async fn deploy_all(tools: &Tools, plan: &DeployPlan, terms: Terms) -> Result<Stretch, Failure> {
+async fn deploy_all(
+    tools: &Tools,
+    plan: &DeployPlan,
+    mark: Option<&Mark>,
+    terms: Terms,
+) -> Result<Stretch, Failure> {
     let stopped =
         |kind| Failure::new(kind, "stopped before any service was changed").left("nothing was changed");
     let prepare = async {
         let definitions = definitions::read(tools, &plan.deploy.source).await?;
         let definitions = pin::all(tools, definitions).await?;
-        let prepared = prepare::all(tools, plan, &definitions).await?;
-        let tasks = task::prepare::all(tools, plan, &definitions, &prepared).await?;
+        let prepared = prepare::all(tools, plan, mark, &definitions).await?;
+        let tasks = task::prepare::all(tools, plan, mark, &definitions, &prepared).await?;
         let services = prepared.iter().map(|prepared| &prepared.images);
         let taken: Vec<&Images> = services.chain(&tasks.images).collect();
         definitions::all_taken(&definitions, &taken)?;
+        if terms.hands_back {
+            fits(tools, &plan.deploy, &prepared)?;
+        }
         Ok((prepared, tasks.due))
     };
     let (mut prepared, tasks) = tokio::select! {
@@ -134,17 +142,8 @@ async fn deploy_all(tools: &Tools, plan: &DeployPlan, terms: Terms) -> Result<St
         service.hidden = hidden.clone();
     }
     let change = async {
-        let registrations = Registrations::default();
-        let before = task::run_all(tools, &registrations, &prepared, &tasks).await?;
-        let rolled = roll(
-            tools,
-            &plan.deploy,
-            &prepared,
-            &registrations,
-            &before.revisions,
-            terms,
-        )
-        .await;
+        let before = task::run_all(tools, &prepared, &tasks).await?;
+        let rolled = roll(tools, &plan.deploy, &prepared, &before.revisions, terms).await;
         rolled.map_err(|failure| before.told_in(failure))
     };
     change.await.map_err(|failure| hidden.failure(failure))

@@ -8,7 +8,6 @@ use super::close::close;
 use super::outcome::{Outcome, sum_up};
 use super::prepare::Prepared;
 use super::record;
-use super::registrations::Registrations;
 use super::resume;
 use super::stretch::{Progress, Stretch, Terms};
 use super::watch::{Ended, Joined, Watch, watch};
@@ -38,7 +37,6 @@ pub(super) struct Run<'a> {
     earlier: &'a [UnderWay],
     /// How many services the run has.
     pub(super) services: usize,
-    pub(super) registrations: &'a Registrations,
     /// The revision that is registered for a service already, by its place.
     registered: &'a [Option<String>],
     pub(super) terms: Terms,
@@ -48,18 +46,12 @@ pub(super) struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    pub(super) fn new(
-        tools: &'a Tools,
-        deploy: &'a DeploySettings,
-        prepared: &[Prepared],
-        registrations: &'a Registrations,
-    ) -> Self {
+    pub(super) fn new(tools: &'a Tools, deploy: &'a DeploySettings, prepared: &[Prepared]) -> Self {
         Self {
             tools,
             deploy,
             earlier: &[],
             services: prepared.len(),
-            registrations,
             registered: &[],
             terms: Terms::default(),
             halted: AtomicBool::new(false),
@@ -88,11 +80,10 @@ pub(super) async fn roll(
     tools: &Tools,
     deploy: &DeploySettings,
     prepared: &[Prepared],
-    registrations: &Registrations,
     registered: &[Option<String>],
     terms: Terms,
 ) -> Result<Stretch, Failure> {
-    let run = Run::new(tools, deploy, prepared, registrations);
+    let run = Run::new(tools, deploy, prepared);
     let run = Run {
         registered,
         terms,
@@ -110,8 +101,7 @@ pub(super) async fn take_up(
     lost: Vec<(ServiceName, Outcome)>,
     terms: Terms,
 ) -> Result<Stretch, Failure> {
-    let registrations = Registrations::default();
-    let run = Run::new(tools, deploy, prepared, &registrations);
+    let run = Run::new(tools, deploy, prepared);
     let run = Run {
         services: prepared.len() + lost.len(),
         losses: AtomicUsize::new(prepared.len() + lost.len()),
@@ -221,7 +211,7 @@ async fn begin_one<'a>(
 }
 
 async fn try_begin<'a>(run: &Run<'a>, place: usize, prepared: &'a Prepared) -> Result<Watch<'a>, Unbegun> {
-    if let Some(earlier) = run.earlier.get(place) {
+    if let Some(earlier) = run.earlier.get(place).or(prepared.adopted.as_deref()) {
         return Ok(Watch::of_earlier(run, place, prepared, earlier));
     }
     if prepared.is_unchanged() && !run.deploy.force {

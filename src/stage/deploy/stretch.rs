@@ -2,12 +2,15 @@
 
 use super::Deployed;
 use super::outcome::{Outcome, doing};
-use super::prepare::Prepared;
+use super::prepare::{Prepared, UNCHANGED};
 use super::resume;
 use super::roll::Run;
-use crate::ecs::resume::{Resume, UnderWay};
+use crate::config::settings::DeploySettings;
+use crate::ecs::resume::{Before, Kept, LONGEST, Print, Resume, UnderWay};
 use crate::ecs::rollout::WaitingOn;
 use crate::failure::{Failure, Kind};
+use crate::name::Digest;
+use crate::stage::Tools;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -19,6 +22,7 @@ const LONGEST_SUMMARY: usize = 2048;
 
 /// The most that is said to be done of a run that is not done.
 const NEARLY: u32 = 99;
+const NEARLY_ALL: u8 = 99;
 
 /// How a stretch ended without a failure.
 #[derive(Debug)]
@@ -151,6 +155,60 @@ impl Progress {
             percent,
             summary: one_line(&first.hidden.text(&parts.join("; "))),
         })
+    }
+}
+
+/// Refuses a run whose services do not fit into one token, before anything is changed: nobody could go on with it.
+pub(super) fn fits(tools: &Tools, deploy: &DeploySettings, prepared: &[Prepared]) -> Result<(), Failure> {
+    let region = prepared
+        .first()
+        .map(|first| first.ecs.region())
+        .unwrap_or_default();
+    let length = |count: usize| {
+        let services = prepared.iter().take(count).enumerate();
+        let services = services
+            .map(|(place, prepared)| fullest(place, prepared))
+            .collect();
+        let run = resume::of(tools, deploy, region.to_owned(), services, NEARLY_ALL);
+        run.length()
+    };
+    if length(prepared.len()) <= LONGEST {
+        return Ok(());
+    }
+    let most = (1..prepared.len()).rev().find(|count| length(*count) <= LONGEST);
+    let what = format!("{} services are too many for one action", prepared.len());
+    Err(Failure::new(Kind::Usage, what)
+        .cause(format!(
+            "what a worker hands on to the next has room for about {} of them",
+            most.unwrap_or_default()
+        ))
+        .left(UNCHANGED)
+        .hint("divide them among several actions, each with a slipway.toml of its own; actions with the same `runOrder` run at the same time"))
+}
+
+/// As much as a service takes up in a token: what it will be known by, and what its judge may remember.
+fn fullest(place: usize, prepared: &Prepared) -> UnderWay {
+    let digits = Digest::of(prepared.name.as_str().as_bytes());
+    let number = u64::from_str_radix(digits.hex().get(..15).unwrap_or_default(), 16).unwrap_or_default();
+    let newer = prepared
+        .revision()
+        .rsplit_once(':')
+        .and_then(|(_, number)| number.parse::<u64>().ok())
+        .map_or(1, |number| number + 1);
+    UnderWay {
+        place: prepared.place.clone(),
+        cluster: prepared.cluster.clone(),
+        service: prepared.name.to_string(),
+        deployment: format!("ecs-svc/{number:019}"),
+        revision: format!("{}:{newer}", prepared.wanted.family()),
+        // Registrations come one a second.
+        started: u64::try_from(place).unwrap_or_default(),
+        changed: true,
+        proven: false,
+        containers: prepared.images.keys().map(ToString::to_string).collect(),
+        images: Print::of(prepared.name.as_str()),
+        before: Before::of(&prepared.service),
+        kept: Kept::fullest(number, &prepared.service),
     }
 }
 

@@ -115,7 +115,9 @@ impl<'a> Watch<'a> {
         let mut watched = watch.watched;
         watched.pace.takes_up(
             newest,
-            under_way.kept.wants_everything() || run.deploy.until == Until::Steady,
+            prepared.adopted.is_some()
+                || under_way.kept.wants_everything()
+                || run.deploy.until == Until::Steady,
         );
         Self {
             changed: under_way.changed,

@@ -1,0 +1,126 @@
+//! Exhaustive interruption: every request of a good pipeline goes wrong once, in every way that the wire knows; at every
+//! request the worker is killed, or stopped, and another one comes; at every request the execution is abandoned.
+//!
+//! By default each request meets some of them, which take turns. `SLIPWAY_INTERRUPTIONS=all` plays everything.
+
+mod abandon;
+mod case;
+mod points;
+mod stop;
+
+use crate::bench::workers::Plan;
+use crate::bench::{Bench, Setup};
+use case::{Case, Way};
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, StreamExt as _};
+use points::{Point, points};
+use slipway::config::layers;
+use slipway::sandbox::world::pipeline::ExecutionStatus;
+use tokio::sync::OnceCell;
+
+/// Cases at the same time; they wait most of it.
+const AT_ONCE: usize = 16;
+
+/// How much of what workers told is shown of a case that broke a rule.
+const LAST_LINES: usize = 40;
+
+/// Whether every case is played.
+fn all() -> bool {
+    layers::environment().value("SLIPWAY_INTERRUPTIONS") == Some("all")
+}
+
+/// The requests of a good pipeline, sorted.
+async fn of_good_run() -> Vec<Point> {
+    static POINTS: OnceCell<Vec<Point>> = OnceCell::const_new();
+    POINTS.get_or_init(|| Box::pin(play())).await.clone()
+}
+
+async fn play() -> Vec<Point> {
+    let bench = Bench::with_pipeline(&Setup::default()).await;
+    let skip = bench.journal().len();
+    let worker = bench.worker(&Plan::default());
+    let execution = bench.release("shop");
+    bench
+        .until("a good pipeline ends", 3600, || bench.is_over(&execution))
+        .await;
+    let journal = bench.journal();
+    let outcome = bench.look(&execution).await;
+    let told = worker.stop().await.human();
+    assert_eq!(
+        outcome.execution.status,
+        ExecutionStatus::Succeeded,
+        "{told}\n{outcome:#?}"
+    );
+    points(&journal[skip..])
+}
+
+/// What came of a case.
+#[derive(Debug)]
+struct Verdict {
+    name: String,
+    /// Whether what was to happen happened.
+    happened: bool,
+    /// Whether the pipeline succeeded all the same.
+    succeeded: bool,
+    /// Broken rules, each in words.
+    broken: Vec<String>,
+    /// What the workers told.
+    told: String,
+}
+
+/// Runs cases, so many at the same time, and fails if one broke a rule or did not happen.
+async fn at_once<F: Future<Output = Verdict> + Send + 'static>(many: usize, cases: Vec<F>) {
+    let count = cases.len();
+    let runs = cases.into_iter().map(tokio::spawn);
+    let verdicts: Vec<Verdict> = stream::iter(runs)
+        .buffer_unordered(many)
+        .map(Result::unwrap)
+        .collect()
+        .await;
+    assert_eq!(verdicts.len(), count);
+    let broken: Vec<&Verdict> = verdicts.iter().filter(|one| !one.broken.is_empty()).collect();
+    for one in &broken {
+        let lines: Vec<&str> = one.told.lines().collect();
+        let last = lines[lines.len().saturating_sub(LAST_LINES)..].join("\n");
+        println!("=== {}\n{}\n{last}", one.name, one.broken.join("\n"));
+    }
+    let missed = verdicts.iter().filter(|one| !one.happened);
+    let missed: Vec<&str> = missed.map(|one| one.name.as_str()).collect();
+    let succeeded = verdicts.iter().filter(|one| one.succeeded).count();
+    println!(
+        "{count} cases: {succeeded} ended well, {} failed as they may; {} broke a rule; {} did not happen: {missed:?}",
+        count - succeeded,
+        broken.len(),
+        missed.len(),
+    );
+    assert!(broken.is_empty() && missed.is_empty());
+}
+
+/// Every case, or as many as a default run has time for: of each request two of the wire's ways, and one kill.
+fn cases(points: &[Point], all: bool) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (at, point) in points.iter().enumerate() {
+        let (of_wire, of_workers) = (Way::OF_WIRE.len(), Way::OF_WORKERS.len());
+        let is_turn = |way: usize| way == at % of_wire || way == (at + of_wire / 2) % of_wire;
+        let wire = (0..of_wire).filter(|way| all || is_turn(*way));
+        let wire = wire.map(|way| Way::OF_WIRE[way]);
+        let kills = (0..of_workers).filter(|way| all || *way == at % of_workers);
+        let kills = kills.map(|way| Way::OF_WORKERS[way]);
+        cases.extend(wire.chain(kills).map(|way| Case {
+            point: point.clone(),
+            way,
+        }));
+    }
+    cases
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_happens_to_any_request_or_to_the_worker_no_job_is_lost() {
+    let points = of_good_run().await;
+    let cases = cases(&points, all());
+    println!("{} requests of a good pipeline", points.len());
+    let runs = cases
+        .into_iter()
+        .map(|case| -> BoxFuture<'static, Verdict> { Box::pin(case.run()) });
+    at_once(AT_ONCE, runs.collect()).await;
+}

@@ -1,0 +1,72 @@
+//! A worker is asked to stop while a request of a job is under way, at every request of a good pipeline: it hands back or
+//! finishes what it holds, and another worker goes on. A second signal ends it now, and it still reports.
+
+use super::points::Point;
+use super::{AT_ONCE, Verdict, at_once, of_good_run};
+use crate::bench::workers::Plan;
+use crate::bench::{Bench, Setup};
+use slipway::sandbox::scenario::faults::Faults;
+use slipway::sandbox::world::pipeline::{ExecutionStatus, JobState};
+
+/// How long a worker may take to stop: the grace of its builds, and a request that takes its time.
+const STOPS_WITHIN: u64 = 900;
+
+/// How long it may take once it is asked twice: a job's last words, and its report's.
+const STOPS_NOW_WITHIN: u64 = 90;
+
+async fn stopped(point: Point, twice: bool) -> Verdict {
+    let name = format!("stopped {} at {point}", if twice { "twice" } else { "once" });
+    let bench = Bench::with_pipeline(&Setup::default()).await;
+    bench.set_fault(&point.fault("action = \"slow\"\nms = 15000", 1));
+    let worker = bench.worker(&Plan::default());
+    let execution = bench.release("shop");
+    let happened = bench.strikes(&execution, 3600).await;
+    bench.sandbox.set_faults(Faults::default());
+    worker.terminate();
+    let within = if twice {
+        worker.terminate();
+        STOPS_NOW_WITHIN
+    } else {
+        STOPS_WITHIN
+    };
+    let mut broken = Vec::new();
+    if !bench.comes_true(within, || worker.is_over()).await {
+        broken.push(format!("it did not stop within {within} s"));
+    }
+    let held = bench.jobs(|job| job.state == JobState::InProgress);
+    if !held.is_empty() {
+        broken.push(format!("a worker that has stopped holds no job: {held:?}"));
+    }
+    let before = worker.end().await;
+    let other = bench.worker(&Plan::default());
+    let outcome = bench.outcome(&execution, 3600).await;
+    let after = other.stop().await;
+    broken.extend(outcome.broken());
+    broken.extend(bench.left_in_journal().await);
+    let succeeded = outcome.execution.status == ExecutionStatus::Succeeded;
+    if !succeeded && !twice {
+        let messages = [outcome.message("Build"), outcome.message("Deploy")].concat();
+        broken.push(format!("a stop fails no pipeline: {messages}"));
+    }
+    Verdict {
+        name,
+        happened,
+        succeeded,
+        broken,
+        told: format!("{}\n--- another worker ---\n{}", before.human(), after.human()),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_that_is_stopped_at_any_request_leaves_no_job_behind() {
+    let points = of_good_run().await;
+    let runs = points.iter().enumerate().flat_map(|(at, point)| {
+        let turns = [false, true].map(|twice| (twice == (at % 2 == 0)).then_some(twice));
+        let turns = turns
+            .into_iter()
+            .flatten()
+            .chain(super::all().then_some(at % 2 != 0));
+        turns.map(|twice| Box::pin(stopped(point.clone(), twice)))
+    });
+    at_once(AT_ONCE, runs.collect()).await;
+}

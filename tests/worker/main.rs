@@ -1,0 +1,13 @@
+//! Workers against the sandbox: whatever happens to a worker, to the network or to a pipeline, no job is ever lost.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test")]
+
+mod bench;
+mod child;
+#[path = "../shared/engine/mod.rs"]
+mod engine;
+mod fleet;
+mod good;
+mod interrupt;
+#[path = "../shared/search.rs"]
+mod search;
