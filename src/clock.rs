@@ -1,4 +1,4 @@
-//! The only reader of time: the system's clock, or a virtual one that moves when somebody pauses.
+//! The only reader of time: the system's clock, one that runs faster, or a virtual one that moves when somebody pauses.
 //!
 //! Decisions never read it; they take time as an argument.
 
@@ -12,8 +12,34 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub enum Clock {
     /// The machine's clock.
     System,
+    /// A clock on which time passes faster than on the machine's, by the same count in every process: for several
+    /// programs that live in one sandbox.
+    Lapse(Lapse),
     /// A clock that stands still until somebody pauses on it.
     Virtual(Arc<VirtualClock>),
+}
+
+/// How much faster time passes on a clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lapse {
+    /// Seconds of the clock in one of the machine's; at least 1.
+    pub speed: u32,
+}
+
+impl Lapse {
+    /// The instant at which a clock of any speed shows what the machine's shows: midnight of 2026-01-01, so that times
+    /// stay near.
+    const START: Duration = Duration::from_secs(1_767_225_600);
+
+    fn now(self) -> Duration {
+        let passed = since_epoch().saturating_sub(Self::START);
+        Self::START + passed * self.speed.max(1)
+    }
+
+    /// How long the machine takes for a time of the clock.
+    fn real(self, time: Duration) -> Duration {
+        time / self.speed.max(1)
+    }
 }
 
 /// A shared instant that only [`Clock::pause`] and [`VirtualClock::advance`] move. Of several that pause at the same
@@ -120,6 +146,7 @@ impl Clock {
     pub fn now(&self) -> Duration {
         match self {
             Self::System => since_epoch(),
+            Self::Lapse(lapse) => lapse.now(),
             Self::Virtual(clock) => clock.now(),
         }
     }
@@ -129,6 +156,7 @@ impl Clock {
     pub async fn reaches(&self, instant: Duration) {
         match self {
             Self::System => tokio::time::sleep(instant.saturating_sub(self.now())).await,
+            Self::Lapse(lapse) => tokio::time::sleep(lapse.real(instant.saturating_sub(self.now()))).await,
             Self::Virtual(clock) if clock.is_punctual() => {
                 while clock.now() < instant {
                     tokio::task::yield_now().await;
@@ -140,10 +168,14 @@ impl Clock {
 
     /// Waits for `time` to pass, or until a stop is asked for.
     pub async fn pause(&self, time: Duration, shutdown: &Shutdown) -> Pause {
+        let real = match self {
+            Self::System | Self::Virtual(_) => time,
+            Self::Lapse(lapse) => lapse.real(time),
+        };
         match self {
-            Self::System => {
+            Self::System | Self::Lapse(_) => {
                 tokio::select! {
-                    () = tokio::time::sleep(time) => Pause::Passed,
+                    () = tokio::time::sleep(real) => Pause::Passed,
                     _ = shutdown.reached(Urgency::WindDown) => Pause::Stopped,
                 }
             }
@@ -173,7 +205,7 @@ fn since_epoch() -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use super::{Clock, Pause, VirtualClock};
+    use super::{Clock, Lapse, Pause, VirtualClock};
     use crate::shutdown::Shutdown;
     use std::time::Duration;
 
@@ -186,6 +218,15 @@ mod tests {
             Pause::Passed
         );
         assert_eq!(clock.now(), Duration::from_secs(670));
+    }
+
+    #[tokio::test]
+    async fn an_hour_passes_soon_on_a_clock_that_runs_faster() {
+        let clock = Clock::Lapse(Lapse { speed: 3_600_000 });
+        let (began, hour) = (clock.now(), Duration::from_secs(3600));
+        assert_eq!(clock.pause(hour, &Shutdown::never()).await, Pause::Passed);
+        clock.reaches(began + 2 * hour).await;
+        assert!(clock.now() >= began + 2 * hour);
     }
 
     #[tokio::test]

@@ -1,14 +1,16 @@
 //! The program around the stories: parse, resolve, run the verb, tell how it ended, and answer with an exit code.
 //!
-//! `verbs` runs them, `explain` the one of that name, `signals` turns signals into the stop signal, `panics` turns a bug into a failure, `logs` is what
-//! `-v` shows.
+//! `verbs` runs them, `explain`, `worker` and `action_type` those of these names, `signals` turns signals into the stop signal,
+//! `panics` turns a bug into a failure, `logs` is what `-v` shows.
 
+mod action_type;
 mod explain;
 mod logs;
 mod panics;
 mod signals;
 mod usage;
 mod verbs;
+mod worker;
 
 use crate::cli::{self, Typed};
 use crate::clock::Clock;
@@ -36,7 +38,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(typed) => typed,
         Err(error) => return usage::answer(&error, &arguments, &environment),
     };
-    let (manner, wrong) = usage::manner(&typed.cli.global, &environment);
+    let (manner, wrong) = usage::manner(&typed.cli, &environment);
     let reporter = Reporter::new(manner, Clock::System);
     logs::start(&manner);
     let outcome = match wrong {

@@ -1,7 +1,7 @@
 //! What the command line itself asks for: help, a version, or a manner of telling.
 
 use super::unwritten;
-use crate::cli::{ColourArg, FormatArg, GlobalArgs};
+use crate::cli::{Cli, ColourArg, FormatArg, Verb};
 use crate::clock::Clock;
 use crate::config::written::Environment;
 use crate::failure::{Failure, Kind};
@@ -13,7 +13,8 @@ use std::process::ExitCode;
 const LOG_FORMAT: &str = "SLIPWAY_LOG_FORMAT";
 
 /// How to tell, and what is wrong with how it was asked for.
-pub fn manner(global: &GlobalArgs, environment: &Environment) -> (Manner, Option<Failure>) {
+pub fn manner(cli: &Cli, environment: &Environment) -> (Manner, Option<Failure>) {
+    let global = &cli.global;
     let (format, wrong) = match (global.log_format, environment.value(LOG_FORMAT)) {
         (Some(FormatArg::Human), _) | (None, None | Some("human")) => (Format::Human, None),
         (Some(FormatArg::Json), _) | (None, Some("json")) => (Format::Json, None),
@@ -37,6 +38,7 @@ pub fn manner(global: &GlobalArgs, environment: &Environment) -> (Manner, Option
         colour,
         volume,
         plain_wanted: environment.value("NO_COLOR").is_some() || environment.value("TERM") == Some("dumb"),
+        lasting: matches!(&cli.verb, Verb::Worker(args) if args.probe.is_none()),
     };
     (manner, wrong)
 }

@@ -1,7 +1,7 @@
 //! Runs a verb: layers to settings, settings to a plan, and the story's outcome to lines for stdout.
 
 use super::signals::Signals;
-use super::{explain, unwritten};
+use super::{action_type, explain, unwritten, worker};
 use crate::aws::AwsOnDemand;
 use crate::cli::{Cli, SandboxArgs, Stage, Typed, Verb, completions};
 use crate::clock::Clock;
@@ -44,8 +44,8 @@ const BOTH: Needs = Needs {
 
 /// What every verb of a stage starts from.
 pub(super) struct Start {
-    environment: Environment,
-    flags: Vec<Given>,
+    pub(super) environment: Environment,
+    pub(super) flags: Vec<Given>,
     config: Option<PathBuf>,
     pub(super) tell: Tell,
     shutdown: Shutdown,
@@ -81,7 +81,12 @@ fn capture_of(verb: &Verb) -> Option<&Path> {
         Verb::Deploy(args) => args.record.record.as_deref(),
         Verb::Run(args) => args.record.record.as_deref(),
         Verb::DryRun(args) => args.record.record.as_deref(),
-        Verb::Build(_) | Verb::Sandbox(_) | Verb::Explain(_) | Verb::Completions(_) => None,
+        Verb::Build(_)
+        | Verb::Sandbox(_)
+        | Verb::Explain(_)
+        | Verb::Worker(_)
+        | Verb::ActionType(_)
+        | Verb::Completions(_) => None,
     }
 }
 
@@ -146,7 +151,11 @@ async fn perform(verb: Verb, start: Start, reporter: &Reporter) -> Result<String
                 Stage::Build => (DryRunVerb::Build, BUILD),
                 Stage::Deploy => (DryRunVerb::Deploy, DEPLOY),
                 Stage::Run => (DryRunVerb::Run, BOTH),
+                Stage::Pipeline => (DryRunVerb::Pipeline, BOTH),
             };
+            if verb == DryRunVerb::Pipeline {
+                only_of_pipelines(&start)?;
+            }
             let request = DryRunRequest {
                 verb,
                 settings: settle(&start, args.path.as_deref(), needs)?,
@@ -155,11 +164,14 @@ async fn perform(verb: Verb, start: Start, reporter: &Reporter) -> Result<String
                 scenario: scenario(args.scenario.as_deref())?,
                 record: recorder(args.record.record.as_deref(), &start.tell)?,
                 engine: layers::engine(&start.environment),
+                environment: start.environment,
                 tell: start.tell,
                 shutdown: start.shutdown,
             };
             let done = Box::pin(dryrun::run(request)).await?;
-            Ok(if done.deployed.is_empty() {
+            Ok(if !done.actions.is_empty() {
+                lines(done.actions)
+            } else if done.deployed.is_empty() {
                 image_lines(done.built.as_ref())
             } else {
                 service_lines(&done.deployed)
@@ -167,7 +179,29 @@ async fn perform(verb: Verb, start: Start, reporter: &Reporter) -> Result<String
         }
         Verb::Sandbox(args) => sandbox(args, start).await,
         Verb::Explain(args) => Box::pin(explain::run(args, start, reporter)).await,
+        Verb::Worker(args) => Box::pin(worker::run(args, start)).await,
+        Verb::ActionType(args) => Box::pin(action_type::run(args, &start)).await,
         Verb::Completions(args) => Ok(String::from_utf8_lossy(&completions(args.shell)).into_owned()),
+    }
+}
+
+/// Flags that a pipeline's dry run takes as well.
+const OF_PIPELINES: [&str; 2] = ["--region", "--requests-per-second"];
+
+/// A pipeline's actions read slipway.toml: what a flag says would be true of version 1 only.
+fn only_of_pipelines(start: &Start) -> Result<(), Failure> {
+    let flag = start
+        .flags
+        .iter()
+        .find(|given| !OF_PIPELINES.contains(&given.flag));
+    match flag {
+        None => Ok(()),
+        Some(given) => Err(Failure::new(
+            Kind::Usage,
+            format!("`{}` has no place in a pipeline", given.flag),
+        )
+        .left("nothing was done")
+        .hint("write it in slipway.toml, which is all that an action reads")),
     }
 }
 
@@ -252,11 +286,20 @@ pub fn misconfigured(problems: Vec<String>) -> Failure {
     failure.left("nothing was done")
 }
 
-pub(super) fn tools(start: &Start, settings: &Settings, record: Recorder) -> Tools {
+/// AWS in a region, or in the one that the SDK finds.
+pub(super) fn aws(start: &Start, region: Option<String>) -> AwsOnDemand {
     let tell = start.tell.clone();
-    let aws = AwsOnDemand::new(layers::aws(settings.region.clone()));
+    AwsOnDemand::new(layers::aws(region)).telling(move |silence| tell.tell(Event::Note(silence.to_string())))
+}
+
+pub(super) fn tools(start: &Start, settings: &Settings, record: Recorder) -> Tools {
+    tools_in(start, settings.region.clone(), record)
+}
+
+/// The tools of a story whose AWS is in a region, or in the one that the SDK finds.
+pub(super) fn tools_in(start: &Start, region: Option<String>, record: Recorder) -> Tools {
     Tools {
-        aws: aws.telling(move |silence| tell.tell(Event::Note(silence.to_string()))),
+        aws: aws(start, region),
         clock: Clock::System,
         shutdown: start.shutdown.clone(),
         tell: start.tell.clone(),
@@ -322,18 +365,7 @@ fn lines(lines: impl IntoIterator<Item = String>) -> String {
 
 /// Serves the sandbox until a signal comes; that is its proper end.
 async fn sandbox(args: SandboxArgs, start: Start) -> Result<String, Failure> {
-    let region = start.flags.iter().find(|given| given.flag == "--region");
-    let region = region.and_then(|given| given.values.last().cloned());
-    let named = ["SLIPWAY_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"];
-    let from_environment = || {
-        named
-            .into_iter()
-            .find_map(|name| start.environment.value(name))
-            .map(str::to_owned)
-    };
-    let region = region
-        .or_else(from_environment)
-        .unwrap_or_else(|| SANDBOX_REGION.to_owned());
+    let region = named_region(&start).unwrap_or_else(|| SANDBOX_REGION.to_owned());
     let timings = Timings::default();
     let options = Options {
         port: args.port,
@@ -369,6 +401,22 @@ async fn sandbox(args: SandboxArgs, start: Start) -> Result<String, Failure> {
     }
     written.map_err(|error| unwritten(error, "the sandbox was stopped again"))?;
     Ok(String::new())
+}
+
+/// The region that a flag or a variable names, AWS's own variables among them, for what asks AWS nothing.
+pub(super) fn named_region(start: &Start) -> Option<String> {
+    let named = ["AWS_REGION", "AWS_DEFAULT_REGION"];
+    let of_aws = || named.into_iter().find_map(|name| start.environment.value(name));
+    own_region(start).or_else(|| of_aws().map(str::to_owned))
+}
+
+/// The region that slipway's own layers name, for what asks AWS: the rest is the SDK's to read.
+pub(super) fn own_region(start: &Start) -> Option<String> {
+    let typed = start.flags.iter().find(|given| given.flag == "--region");
+    let from_environment = || start.environment.value("SLIPWAY_REGION").map(str::to_owned);
+    typed
+        .and_then(|given| given.values.last().cloned())
+        .or_else(from_environment)
 }
 
 /// Reads a scenario file; nothing goes wrong without one.

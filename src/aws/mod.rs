@@ -2,21 +2,31 @@
 //!
 //! Leaves to others what a refusal means for a story; [`sort`] only says of which sort it is.
 
+mod elsewhere;
 mod head;
+pub mod limits;
 pub mod patience;
 pub mod sort;
 
-use crate::failure::{Failure, Kind};
+use crate::clock::Clock;
+use crate::config::settings::Place;
+use crate::ecs::quota::Category;
+use crate::failure::{Failure, Kind, Nature};
 use crate::secret::Secret;
+use aws_config::identity::IdentityCache;
 use aws_config::retry::RetryConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
-use aws_credential_types::provider::ProvideCredentials;
 use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_types::service_config::ServiceConfigKey;
+use elsewhere::Assumed;
+use limits::Limits;
 use patience::{AskAgain, Listener, Patience, Silence};
+use sort::{CallError, Sorted};
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::OnceCell;
 
@@ -81,6 +91,12 @@ pub struct Aws {
     /// Amazon SQS.
     pub sqs: aws_sdk_sqs::Client,
     region: String,
+    /// Where it is, seen from the run; its region is always named.
+    place: Arc<Place>,
+    limits: Arc<Limits>,
+    config: SdkConfig,
+    endpoint: Option<String>,
+    patience: Patience,
 }
 
 /// Why no clients could be made; nothing was asked of AWS.
@@ -125,13 +141,13 @@ impl ConnectError {
                 )
             }
             Self::NoCredentials(source) => {
-                Failure::new(Kind::Usage, "no AWS credentials were found").because(source).hint(
+                Failure::new(Kind::Usage, "no AWS credentials were found").nature(Nature::Credentials).because(source).hint(
                     "inside CodeBuild the project's service role gives them; elsewhere set AWS_PROFILE, run `aws sso \
                      login`, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
                 )
             }
             Self::Credentials(source) => {
-                Failure::new(Kind::Usage, "the AWS credentials could not be loaded").because(source).hint(
+                Failure::new(Kind::Usage, "the AWS credentials could not be loaded").nature(Nature::Credentials).because(source).hint(
                     "expired sign-in? run `aws sso login`; otherwise check the profile and its `credential_process` \
                      or `role_arn`",
                 )
@@ -146,22 +162,73 @@ impl Aws {
     /// # Errors
     /// [`ConnectError`] when the region or the credentials are missing.
     pub async fn connect(settings: AwsSettings) -> Result<Self, ConnectError> {
-        Self::connect_telling(settings, None).await
+        Self::connect_telling(settings, None, None).await
     }
 
     async fn connect_telling(
         settings: AwsSettings,
         listener: Option<Listener>,
+        clock: Option<Clock>,
     ) -> Result<Self, ConnectError> {
         let endpoint = settings.endpoint.clone();
         let config = load(settings).await;
-        let region = config.region().ok_or(ConnectError::NoRegion)?.to_string();
-        check_region(&region)?;
         if endpoint.is_none() {
             check_endpoints(&config)?;
         }
+        check_region(config.region().map_or("", Region::as_ref))?;
         check_credentials(&config).await?;
-        let patience = Patience::new(listener);
+        Self::of_config(config, endpoint, Patience::new(listener), Place::default(), clock)
+    }
+
+    /// The clients of another place, with what this one has.
+    async fn elsewhere(&self, place: &Place, session: &str, clock: Option<Clock>) -> Result<Self, Failure> {
+        let mut builder = self.config.to_builder();
+        if let Some(region) = &place.region {
+            builder = builder.region(Region::new(region.clone()));
+        }
+        if let Some(role) = &place.role {
+            let sts = match &place.region {
+                // A region's own STS: the global one may be out of reach.
+                Some(_) => {
+                    let there = Place {
+                        role: None,
+                        ..place.clone()
+                    };
+                    let there = Box::pin(self.elsewhere(&there, session, None)).await?;
+                    there.sts
+                }
+                None => self.sts.clone(),
+            };
+            let assumed = Assumed::new(sts, role.clone(), session)
+                .await
+                .map_err(|error| elsewhere::not_assumed(error, role))?;
+            let cache = IdentityCache::lazy()
+                .load_timeout(elsewhere::PATIENCE)
+                .buffer_time(elsewhere::RENEWED_BEFORE)
+                .build();
+            builder = builder
+                .credentials_provider(SharedCredentialsProvider::new(assumed))
+                .identity_cache(cache);
+        }
+        Self::of_config(
+            builder.build(),
+            self.endpoint.clone(),
+            self.patience.clone(),
+            place.clone(),
+            clock,
+        )
+        .map_err(ConnectError::into_failure)
+    }
+
+    fn of_config(
+        config: SdkConfig,
+        endpoint: Option<String>,
+        patience: Patience,
+        place: Place,
+        clock: Option<Clock>,
+    ) -> Result<Self, ConnectError> {
+        let region = config.region().ok_or(ConnectError::NoRegion)?.to_string();
+        check_region(&region)?;
         // Set on each client: an `AWS_ENDPOINT_URL_ECS` of the environment or the profile would win over the one that
         // is set for all, and a dry run would talk to it.
         macro_rules! client {
@@ -188,8 +255,51 @@ impl Aws {
             logs: aws_sdk_cloudwatchlogs::Client::from_conf(client!(aws_sdk_cloudwatchlogs).build()),
             codepipeline: aws_sdk_codepipeline::Client::from_conf(client!(aws_sdk_codepipeline).build()),
             sqs: aws_sdk_sqs::Client::from_conf(client!(aws_sdk_sqs).build()),
+            place: Arc::new(Place {
+                region: Some(region.clone()),
+                ..place
+            }),
             region,
+            limits: Arc::new(Limits::new(clock)),
+            config,
+            endpoint,
+            patience,
         })
+    }
+
+    /// Where it is: its region, and the role that was assumed there.
+    #[must_use]
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// What all calls to it share.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Makes a call when its bucket allows, if calls are paced; and takes note if AWS throttles it all the same.
+    ///
+    /// # Errors
+    /// Those of the call.
+    pub async fn paced<T>(
+        &self,
+        category: Category,
+        call: impl Future<Output = Result<T, CallError>>,
+    ) -> Result<T, CallError> {
+        self.limits.fit(category).await;
+        let answer = call.await;
+        if matches!(
+            &answer,
+            Err(CallError {
+                sorted: Sorted::Throttled,
+                ..
+            })
+        ) {
+            self.limits.throttled(category);
+        }
+        answer
     }
 
     /// The region that every client talks to.
@@ -212,8 +322,17 @@ impl fmt::Debug for Aws {
 pub struct AwsOnDemand {
     settings: AwsSettings,
     listener: Option<Listener>,
+    clock: Option<Clock>,
+    session: String,
     aws: Arc<OnceCell<Aws>>,
+    elsewhere: Elsewhere,
 }
+
+/// Clients of other places, each made once for all clones.
+type Elsewhere = Arc<Mutex<BTreeMap<Place, Arc<OnceCell<Aws>>>>>;
+
+/// The name of sessions that nobody named.
+const SESSION: &str = "slipway";
 
 impl AwsOnDemand {
     /// The AWS of these settings; nothing is looked for yet.
@@ -222,7 +341,29 @@ impl AwsOnDemand {
         Self {
             settings,
             listener: None,
+            clock: None,
+            session: SESSION.to_owned(),
             aws: Arc::default(),
+            elsewhere: Arc::default(),
+        }
+    }
+
+    /// Makes calls of ECS no faster than AWS's quotas allow, over all clones: a process with hundreds of deploys waits
+    /// instead of being throttled.
+    #[must_use]
+    pub fn paced_by(self, clock: Clock) -> Self {
+        Self {
+            clock: Some(clock),
+            ..self
+        }
+    }
+
+    /// Names the sessions of roles that are assumed, as CloudTrail shows them: `slipway-NAME`.
+    #[must_use]
+    pub fn in_session(self, name: &str) -> Self {
+        Self {
+            session: format!("{SESSION}-{name}"),
+            ..self
         }
     }
 
@@ -241,9 +382,35 @@ impl AwsOnDemand {
     /// The [`Failure`] of a region or of credentials that are missing.
     pub async fn get(&self) -> Result<&Aws, Failure> {
         self.aws
-            .get_or_try_init(|| Box::pin(Aws::connect_telling(self.settings.clone(), self.listener.clone())))
+            .get_or_try_init(|| {
+                Box::pin(Aws::connect_telling(
+                    self.settings.clone(),
+                    self.listener.clone(),
+                    self.clock.clone(),
+                ))
+            })
             .await
             .map_err(ConnectError::into_failure)
+    }
+
+    /// The clients of a place: the run's own, or those of another region or account, the same ones each time and for all
+    /// clones.
+    ///
+    /// # Errors
+    /// The [`Failure`] of a region or of credentials that are missing, or of a role that cannot be assumed.
+    pub async fn at(&self, place: &Place) -> Result<Aws, Failure> {
+        let home = self.get().await?;
+        if *place == Place::default() || *place == *home.place() {
+            return Ok(home.clone());
+        }
+        let there = {
+            let mut elsewhere = self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
+            elsewhere.entry(place.clone()).or_default().clone()
+        };
+        let made = there
+            .get_or_try_init(|| Box::pin(home.elsewhere(place, &self.session, self.clock.clone())))
+            .await?;
+        Ok(made.clone())
     }
 }
 
@@ -252,6 +419,9 @@ impl From<Aws> for AwsOnDemand {
         Self {
             settings: AwsSettings::default(),
             listener: None,
+            clock: None,
+            session: SESSION.to_owned(),
+            elsewhere: Arc::default(),
             aws: Arc::new(OnceCell::new_with(Some(aws))),
         }
     }

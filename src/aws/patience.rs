@@ -81,9 +81,9 @@ pub(super) fn timeouts(reads: bool) -> TimeoutConfig {
         .build()
 }
 
-/// Whether an operation only reads. AWS names operations by what they do.
+/// Whether an operation only reads. AWS names operations by what they do; a poll takes no job away.
 fn reads(operation: &str) -> bool {
-    ["Describe", "List", "Get", "BatchGet", "Head"]
+    ["Describe", "List", "Get", "BatchGet", "Head", "Poll"]
         .iter()
         .any(|verb| operation.starts_with(verb))
 }
@@ -213,6 +213,8 @@ mod tests {
             ("ListTasks", true),
             ("GetObject", true),
             ("BatchGetImage", true),
+            ("PollForJobs", true),
+            ("AcknowledgeJob", false),
             ("UpdateService", false),
             ("RegisterTaskDefinition", false),
             ("RunTask", false),

@@ -2,7 +2,7 @@
 //!
 //! [`sort`] is a table over plain values; [`CallError::of`] reads those values from an error of any operation.
 
-use crate::failure::{Failure, Kind};
+use crate::failure::{Failure, Kind, Nature};
 use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_runtime_api::http::Response;
@@ -238,12 +238,40 @@ impl CallError {
         }
     }
 
+    /// A call that was not sent: the SDK does not take what it would say.
+    pub fn unbuilt(action: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self {
+            action,
+            sorted: sort(Symptom::NotBuilt),
+            request_id: None,
+            source: source.into(),
+        }
+    }
+
     /// The failure to show when nothing was changed yet. `what` is the act in the story's words.
     #[must_use]
     pub fn into_failure(self, what: impl Into<String>) -> Failure {
-        let mut failure = Failure::new(self.kind(), what);
+        let mut failure = Failure::new(self.kind(), what).nature(self.nature());
         failure.hints.extend(self.hint());
         failure.because(self)
+    }
+
+    /// What stood between slipway and AWS.
+    #[must_use]
+    pub fn nature(&self) -> Nature {
+        match self.sorted {
+            Sorted::Denied => Nature::Denied {
+                action: self.action.to_owned(),
+            },
+            Sorted::ExpiredCredentials | Sorted::NoCredentials => Nature::Credentials,
+            Sorted::Missing { .. } => Nature::Missing,
+            Sorted::Transient
+            | Sorted::Throttled
+            | Sorted::Unreachable
+            | Sorted::Garbled
+            | Sorted::Foreign { .. } => Nature::FarEnd,
+            Sorted::Refused { .. } => Nature::Plain,
+        }
     }
 
     /// What to do about it, where its sort says that much.

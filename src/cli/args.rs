@@ -54,6 +54,18 @@ pub enum Verb {
     /// FILE, the services of slipway.toml, or those of `--cluster` and `--service`, are looked at with read-only calls. The
     /// exit code says whether it could be explained (0); what the deploy ended with is `exit_code` in the JSON.
     Explain(ExplainArgs),
+    /// Poll CodePipeline for jobs of the custom actions, and do them.
+    ///
+    /// Runs until it is stopped. What a job does is in the slipway.toml of its input artifact. After the first signal no
+    /// more jobs are taken, deploys are handed back at once for another worker to go on with, and builds have `--grace` to
+    /// end; after the second it ends now. Every job that it held is reported or handed back, also when it is killed: the
+    /// next worker on the same `--state-dir` sees to that.
+    Worker(WorkerArgs),
+    /// Print, register, list or delete the custom action types that workers serve.
+    ///
+    /// A type is registered once in each account and region whose pipelines use it, and can never be changed: what differs
+    /// gets another version.
+    ActionType(ActionTypeArgs),
     /// Print a completion script for a shell.
     Completions(CompletionsArgs),
 }
@@ -249,6 +261,15 @@ pub struct ServiceArgs {
     /// Run no one-off task before the services are updated.
     #[arg(long)]
     pub skip_tasks: bool,
+    /// The region of the services, if it is not that of everything else.
+    #[arg(long, value_name = "REGION")]
+    pub deploy_region: Option<String>,
+    /// The role to assume in the account of the services.
+    #[arg(long, value_name = "ARN")]
+    pub role_arn: Option<String>,
+    /// The external id that the role's trust policy asks for.
+    #[arg(long, value_name = "ID")]
+    pub external_id: Option<String>,
 }
 
 /// What a deploy keeps.
@@ -292,6 +313,8 @@ pub enum Stage {
     Deploy,
     /// Both.
     Run,
+    /// Both, by a worker, in a pipeline: Source, Build, Deploy.
+    Pipeline,
 }
 
 /// `slipway dry-run`.
@@ -379,6 +402,167 @@ pub struct ExplainArgs {
     /// Keep what is seen of live services in a new file.
     #[arg(long, value_name = "FILE", conflicts_with = "file")]
     pub record: Option<PathBuf>,
+}
+
+/// `slipway worker`; each flag is one of `config::worker::OPTIONS`.
+#[derive(Debug, Args)]
+pub struct WorkerArgs {
+    /// An action type to serve; repeatable [default: Build/Slipway/1 and Deploy/Slipway/1].
+    #[arg(long, value_name = "CATEGORY/PROVIDER/VERSION", help_heading = "Jobs")]
+    pub action_type: Vec<String>,
+    /// A value of the actions' `Fleet` to serve; repeatable [default: default].
+    #[arg(long, value_name = "VALUE", help_heading = "Jobs")]
+    pub fleet: Vec<String>,
+    /// Deploys at the same time; 0 for none [default: 20].
+    #[arg(long, value_name = "NUMBER", help_heading = "Jobs")]
+    pub jobs: Option<String>,
+    /// Builds at the same time; 0 for none [default: 2].
+    #[arg(long, value_name = "NUMBER", help_heading = "Jobs")]
+    pub builds: Option<String>,
+    /// How long a deploy is watched before it is handed back with its progress [default: 60s].
+    #[arg(long, value_name = "TIME", help_heading = "Jobs")]
+    pub stretch: Option<String>,
+    /// Whose keys read and write artifacts: the job's own, or the worker's role's [default: job].
+    #[arg(long, value_parser = ["job", "worker"], help_heading = "Jobs")]
+    pub artifact_credentials: Option<String>,
+    /// Where artifacts are unpacked [default: slipway in TMPDIR or /tmp].
+    #[arg(long, value_name = "FOLDER", help_heading = "Jobs")]
+    pub work_dir: Option<String>,
+    /// Where it writes down which jobs it holds; workers may share one [default: /var/lib/slipway].
+    #[arg(long, value_name = "FOLDER", help_heading = "Stops and losses")]
+    pub state_dir: Option<String>,
+    /// How long builds may go on after the first signal [default: 10m].
+    #[arg(long, value_name = "TIME", help_heading = "Stops and losses")]
+    pub grace: Option<String>,
+    /// When somebody abandons an execution: leave ECS as it is, or roll the deployment back [default: leave].
+    #[arg(long, value_parser = ["leave", "rollback"], help_heading = "Stops and losses")]
+    pub on_abandon: Option<String>,
+    /// Builds whose worker died: build again, once, or report the failure [default: retry].
+    #[arg(long, value_parser = ["retry", "fail"], help_heading = "Stops and losses")]
+    pub lost_builds: Option<String>,
+    /// The pause between polls of an action type while jobs come [default: 1s].
+    #[arg(long, value_name = "TIME", help_heading = "Polls and health")]
+    pub poll_busy: Option<String>,
+    /// The same while none do; times the number of fleets [default: 20s].
+    #[arg(long, value_name = "TIME", help_heading = "Polls and health")]
+    pub poll_idle: Option<String>,
+    /// An SQS queue that EventBridge feeds with started actions; it shortens the wait for a poll.
+    #[arg(long, value_name = "URL", help_heading = "Polls and health")]
+    pub wake_queue: Option<String>,
+    /// Serve /livez, /readyz and /metrics here; a port alone is one of 127.0.0.1.
+    #[arg(long, value_name = "ADDRESS:PORT", help_heading = "Polls and health")]
+    pub health_listen: Option<String>,
+    /// Ask the worker whose health is served there whether it is alive, and do nothing else.
+    #[arg(
+        long,
+        value_name = "ADDRESS:PORT",
+        help_heading = "Polls and health",
+        exclusive = true
+    )]
+    pub probe: Option<String>,
+}
+
+/// `slipway action-type`.
+#[derive(Debug, Args)]
+pub struct ActionTypeArgs {
+    /// What to do with the types.
+    #[command(subcommand)]
+    pub verb: ActionTypeVerb,
+}
+
+/// What to do with action types.
+#[derive(Debug, Subcommand)]
+pub enum ActionTypeVerb {
+    /// Print the definitions on stdout, for another tool to register; asks AWS nothing.
+    ///
+    /// As JSON, one input of CreateCustomActionType for each type, with the console's links of one region. As
+    /// CloudFormation, one template, whose links follow the stack's region unless one is given.
+    Print(PrintTypesArgs),
+    /// Register the types, unless the very same are registered.
+    ///
+    /// Compares with what the region has. A type with the same name and another definition is left alone: the difference
+    /// and the next free version are told, and nothing is registered. Prints one type per line on stdout.
+    Register(WantedTypesArgs),
+    /// List the custom action types of the region, ours and others'.
+    ///
+    /// Prints one JSON object per line on stdout. `standing` is `same` where slipway would register the very same,
+    /// `differs` where it is slipway's with another definition, and `other` else.
+    List(OfProviderArgs),
+    /// Delete types, for good.
+    ///
+    /// Pipelines that have an action of the type stop there from then on, and a version that was deleted can be registered
+    /// again with the definition that it had, and with no other.
+    Delete(DeleteTypesArgs),
+}
+
+/// Which action types are meant.
+#[derive(Debug, Args)]
+pub struct WantedTypesArgs {
+    /// Which of the two types.
+    #[arg(long, value_enum, default_value = "both")]
+    pub category: CategoryArg,
+    /// The version: 1 to 9 letters, digits, _ and -.
+    #[arg(long, value_name = "VERSION", default_value = crate::pipeline::action_type::VERSION)]
+    pub version: String,
+    /// Whose they are, and where their links lead.
+    #[command(flatten)]
+    pub of: OfProviderArgs,
+}
+
+/// Whose action types are meant, and where their links lead.
+#[derive(Debug, Args)]
+pub struct OfProviderArgs {
+    /// The provider's name: 1 to 35 letters, digits, _ and -.
+    #[arg(long, value_name = "NAME", default_value = crate::pipeline::action_type::PROVIDER)]
+    pub provider: String,
+    /// The log group of the workers, for the link from a build to its log [default: /slipway/worker].
+    #[arg(long, value_name = "GROUP")]
+    pub log_group: Option<String>,
+    /// That link when logs are elsewhere: a URL with {ExternalExecutionId}, which is the action execution's id.
+    #[arg(long, value_name = "URL", conflicts_with = "log_group")]
+    pub log_url: Option<String>,
+}
+
+/// `slipway action-type print`.
+#[derive(Debug, Args)]
+pub struct PrintTypesArgs {
+    /// Which types.
+    #[command(flatten)]
+    pub wanted: WantedTypesArgs,
+    /// For which tool.
+    #[arg(long, value_enum, default_value = "json")]
+    pub format: TypeFormatArg,
+}
+
+/// `slipway action-type delete`.
+#[derive(Debug, Args)]
+pub struct DeleteTypesArgs {
+    /// A type to delete, such as Deploy/Slipway/1.
+    #[arg(value_name = "CATEGORY/PROVIDER/VERSION", required = true)]
+    pub types: Vec<String>,
+    /// Do it.
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// Which of the two action types.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CategoryArg {
+    /// The one that builds images.
+    Build,
+    /// The one that deploys them.
+    Deploy,
+    /// Both.
+    Both,
+}
+
+/// The tool that a definition is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TypeFormatArg {
+    /// The AWS CLI: `aws codepipeline create-custom-action-type --cli-input-json`.
+    Json,
+    /// CloudFormation: a template in JSON.
+    Cloudformation,
 }
 
 /// `slipway completions`.

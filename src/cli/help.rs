@@ -53,6 +53,22 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "worker",
+        &[
+            "slipway worker --health-listen 127.0.0.1:8080",
+            "slipway worker --builds 0 --jobs 200 --fleet team-a --state-dir /mnt/state",
+            "slipway worker --probe 127.0.0.1:8080",
+        ],
+    ),
+    (
+        "action-type",
+        &[
+            "slipway action-type register --region eu-west-1",
+            "slipway action-type print --format cloudformation > action-types.json",
+            "slipway action-type delete Deploy/Slipway/1 --yes",
+        ],
+    ),
+    (
         "completions",
         &["slipway completions bash > /etc/bash_completion.d/slipway"],
     ),

@@ -4,12 +4,14 @@ mod args;
 mod help;
 
 pub use args::{
-    BuildArgs, Cli, ColourArg, CompletionsArgs, DeployArgs, DryRunArgs, ExplainArgs, FormatArg, GlobalArgs,
-    OutputArgs, RecordArgs, RunArgs, SandboxArgs, Stage, Verb,
+    ActionTypeArgs, ActionTypeVerb, BuildArgs, CategoryArg, Cli, ColourArg, CompletionsArgs, DeleteTypesArgs,
+    DeployArgs, DryRunArgs, ExplainArgs, FormatArg, GlobalArgs, OfProviderArgs, OutputArgs, PrintTypesArgs,
+    RecordArgs, RunArgs, SandboxArgs, Stage, TypeFormatArg, Verb, WantedTypesArgs, WorkerArgs,
 };
 pub use help::{completions, exit_codes};
 
 use crate::config::keys::{KEYS, SERVICE_FLAG};
+use crate::config::worker;
 use crate::config::written::Given;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
@@ -44,7 +46,12 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Typed, cla
 
 /// Collects the flags that are settings, of the command and its subcommand. A global flag is seen in both.
 fn collect(matches: &ArgMatches, flags: &mut Vec<Given>) {
-    let settings = KEYS.iter().filter_map(|key| key.flag).chain([SERVICE_FLAG]);
+    let of_workers = worker::OPTIONS.iter().map(|option| option.flag);
+    let settings = KEYS
+        .iter()
+        .filter_map(|key| key.flag)
+        .chain([SERVICE_FLAG])
+        .chain(of_workers);
     for flag in settings {
         let known = flags.iter().any(|given| given.flag == flag);
         if let (false, Some(given)) = (known, given(matches, flag)) {
@@ -80,6 +87,7 @@ fn given(matches: &ArgMatches, flag: &'static str) -> Option<Given> {
 mod tests {
     use super::{Stage, Verb, command, parse};
     use crate::config::keys::KEYS;
+    use crate::config::worker::OPTIONS;
     use std::ffi::OsString;
 
     fn typed(line: &str) -> super::Typed {
@@ -103,6 +111,31 @@ mod tests {
         for flag in KEYS.iter().filter_map(|key| key.flag) {
             assert!(typed.iter().any(|it| it == flag), "{flag}");
         }
+    }
+
+    #[test]
+    fn every_option_of_a_worker_can_be_typed_and_shows_what_is_meant_without_it() {
+        let command = command();
+        let worker = command.find_subcommand("worker").unwrap();
+        for option in OPTIONS {
+            let long = option.flag.trim_start_matches('-');
+            let typed = worker
+                .get_arguments()
+                .find(|arg| arg.get_long() == Some(long))
+                .unwrap();
+            let help = typed.get_help().unwrap().to_string();
+            for default in option.default.split(',') {
+                assert!(help.contains(default), "{long}: {default}: {help}");
+            }
+        }
+        let typed = typed("slipway worker --fleet a --fleet b --jobs 7 --region eu-west-1");
+        let flags: Vec<(&str, String)> = typed
+            .flags
+            .iter()
+            .map(|it| (it.flag, it.values.join(" ")))
+            .collect();
+        let expected = [("--region", "eu-west-1"), ("--fleet", "a b"), ("--jobs", "7")];
+        assert_eq!(flags, expected.map(|(flag, values)| (flag, values.to_owned())));
     }
 
     #[test]

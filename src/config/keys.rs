@@ -1,5 +1,7 @@
 //! The one table of everything that can be written: keys of `slipway.toml`, their variables and their flags.
 
+use super::worker;
+
 /// Which table of `slipway.toml` a key lives in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Section {
@@ -176,7 +178,13 @@ pub const KEYS: &[Key] = &[
     key(Section::Deploy, "force", Shape::Boolean).or("SLIPWAY_FORCE", "--force"),
     key(Section::Deploy, "allow-zero", Shape::Boolean).or("SLIPWAY_ALLOW_ZERO", "--allow-zero"),
     key(Section::Deploy, "skip-tasks", Shape::Boolean).or("SLIPWAY_SKIP_TASKS", "--skip-tasks"),
+    key(Section::Deploy, "region", Shape::Text).or("SLIPWAY_DEPLOY_REGION", "--deploy-region"),
+    key(Section::Deploy, "role-arn", Shape::Text).or("SLIPWAY_ROLE_ARN", "--role-arn"),
+    key(Section::Deploy, "external-id", Shape::Text).or("SLIPWAY_EXTERNAL_ID", "--external-id"),
     key(Section::Service, "cluster", Shape::Text),
+    key(Section::Service, "region", Shape::Text),
+    key(Section::Service, "role-arn", Shape::Text),
+    key(Section::Service, "external-id", Shape::Text),
     key(Section::Service, "task-definition", Shape::Text)
         .or("SLIPWAY_TASK_DEFINITION", "--task-definition")
         .of_one(),
@@ -230,7 +238,11 @@ pub fn find(section: Section, name: &str) -> Option<&'static Key> {
 /// Every environment variable of slipway.
 pub fn variables() -> impl Iterator<Item = &'static str> {
     let others = OTHER_VARIABLES.iter().map(|(name, _)| *name);
-    KEYS.iter().filter_map(|key| key.variable).chain(others)
+    let of_workers = worker::OPTIONS.iter().map(|option| option.variable);
+    KEYS.iter()
+        .filter_map(|key| key.variable)
+        .chain(others)
+        .chain(of_workers)
 }
 
 /// The candidate that was probably meant, if one is close enough: at most a third of it differs.

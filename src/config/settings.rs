@@ -183,6 +183,24 @@ pub enum DefinitionsSource {
     },
 }
 
+/// Where in AWS a service is, seen from the credentials of the run.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Place {
+    /// Its region; the run's own if absent.
+    pub region: Option<String>,
+    /// The role to assume there; the run's own credentials if absent.
+    pub role: Option<Role>,
+}
+
+/// A role of another account.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Role {
+    /// Its ARN.
+    pub arn: String,
+    /// What its trust policy asks for, so that nobody is tricked into using it for somebody else; no secret.
+    pub external_id: Option<String>,
+}
+
 /// The `[deploy]` table.
 #[derive(Debug, Clone)]
 pub struct DeploySettings {
@@ -211,6 +229,8 @@ pub struct ServiceSettings {
     pub name: ServiceName,
     /// Its cluster, if it is not the one of `[deploy]`.
     pub cluster: Option<ClusterName>,
+    /// Where it is; what `[deploy]` says is in it already.
+    pub place: Place,
     /// A task definition file (JSON), absolute; the revision that the service runs if absent.
     pub task_definition: Option<PathBuf>,
     /// Environment variables to set: container name -> name -> value. Values never appear in any output.

@@ -5,12 +5,14 @@
 //! goes to a folder that ends with the run: addresses in the sandbox must not stand where a real deploy reads.
 
 mod load;
+mod pipeline;
 mod seed;
 mod version_one;
 
 use crate::aws::{Aws, AwsSettings, ConnectError, StaticKeys};
-use crate::clock::{Clock, Pause, VirtualClock};
+use crate::clock::{Clock, Lapse, Pause, VirtualClock};
 use crate::config::settings::{DefinitionsSource, Outputs, RepositoryTarget, Settings, TaskSettings};
+use crate::config::written::Environment;
 use crate::ecs::oneoff::group;
 use crate::ecs::recorder::Recorder;
 use crate::failure::{Failure, Kind};
@@ -42,6 +44,8 @@ pub enum DryRunVerb {
     Deploy,
     /// Both.
     Run,
+    /// Both, by a worker, in a pipeline.
+    Pipeline,
 }
 
 /// What a dry run was asked to do.
@@ -63,6 +67,8 @@ pub struct DryRunRequest {
     pub shutdown: Shutdown,
     /// Which Engine builds and runs.
     pub engine: EngineEnv,
+    /// Where the variables of a pipeline's actions are taken from.
+    pub environment: Environment,
     /// Keeps what the deploy sees, if that is wanted.
     pub record: Recorder,
 }
@@ -75,6 +81,8 @@ pub struct DryRun {
     pub built: Option<Built>,
     /// What was deployed.
     pub deployed: Vec<Deployed>,
+    /// The actions of a pipeline, each as a JSON object.
+    pub actions: Vec<String>,
 }
 
 /// The region of a sandbox when nothing names one.
@@ -89,6 +97,9 @@ const NO_TAGS: &str =
 
 /// How many times faster than Fargate the sandbox's ECS is with real containers: a laptop's user waits for it.
 const SPEED: f64 = 10.0;
+
+/// How many times faster time passes for a pipeline with simulated tasks.
+const LAPSE: u32 = 60;
 
 /// When a virtual clock starts: a fixed instant, so that a simulated run prints the same every time.
 const VIRTUAL_START: Duration = Duration::from_secs(1_767_225_600);
@@ -106,10 +117,11 @@ pub async fn run(request: DryRunRequest) -> Result<DryRun, Failure> {
         .region
         .clone()
         .unwrap_or_else(|| REGION.to_owned());
-    let clock = if request.simulated {
-        Clock::Virtual(VirtualClock::starting_at(VIRTUAL_START))
-    } else {
-        Clock::System
+    let clock = match (request.simulated, request.verb) {
+        // Polls go on while images are built: a clock that only they move would not wait for the Engine.
+        (true, DryRunVerb::Pipeline) => Clock::Lapse(Lapse { speed: LAPSE }),
+        (true, _) => Clock::Virtual(VirtualClock::starting_at(VIRTUAL_START)),
+        (false, _) => Clock::System,
     };
     let mut scenario = request.scenario.clone();
     if request.simulated {
@@ -225,9 +237,10 @@ impl Inside<'_> {
                 Ok(DryRun {
                     built: Some(built),
                     deployed: Vec::new(),
+                    actions: Vec::new(),
                 })
             }
-            DryRunVerb::Deploy | DryRunVerb::Run => self.roll(&tools, &settings).await,
+            DryRunVerb::Deploy | DryRunVerb::Run | DryRunVerb::Pipeline => self.roll(&tools, &settings).await,
         }
     }
 
@@ -271,7 +284,18 @@ impl Inside<'_> {
             )));
             load::Load::start(port, rate)
         });
-        let outcome = self.build_and_deploy(tools, settings, before.same_images).await;
+        let outcome = match self.request.verb {
+            DryRunVerb::Pipeline => pipeline::run(self, tools, settings, before.same_images)
+                .await
+                .map(|actions| DryRun {
+                    built: None,
+                    deployed: Vec::new(),
+                    actions,
+                }),
+            DryRunVerb::Build | DryRunVerb::Deploy | DryRunVerb::Run => {
+                self.build_and_deploy(tools, settings, before.same_images).await
+            }
+        };
         let what_for = match &outcome {
             Ok(_) => Some("the old tasks to be drained"),
             Err(failure) if failure.kind == Kind::RolledBack => Some("the rollback to end"),
@@ -307,7 +331,7 @@ impl Inside<'_> {
     ) -> Result<DryRun, Failure> {
         let built = match self.request.verb {
             DryRunVerb::Run => Some(self.build(tools, settings).await?),
-            DryRunVerb::Build | DryRunVerb::Deploy => None,
+            DryRunVerb::Build | DryRunVerb::Deploy | DryRunVerb::Pipeline => None,
         };
         let mut deploy = settings.deploy.clone();
         deploy.force |= same_images;
@@ -324,7 +348,11 @@ impl Inside<'_> {
             Kind::Registry => failure.hint(NO_TAGS),
             _ => failure,
         })?;
-        Ok(DryRun { built, deployed })
+        Ok(DryRun {
+            built,
+            deployed,
+            actions: Vec::new(),
+        })
     }
 
     /// Waits until nothing moves any more, so that the client sees the drain, or the end of a rollback.

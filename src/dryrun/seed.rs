@@ -37,7 +37,7 @@ pub enum SeedError {
     },
 }
 
-fn call<E: Error + Send + Sync + 'static>(operation: &'static str) -> impl FnOnce(E) -> SeedError {
+pub(super) fn call<E: Error + Send + Sync + 'static>(operation: &'static str) -> impl FnOnce(E) -> SeedError {
     move |source| SeedError::Call {
         operation,
         source: Box::new(source),

@@ -53,7 +53,7 @@ pub async fn put_in_place(
             .hint("add a `[service.NAME]` table to slipway.toml, or give `--service NAME`"));
     }
     let (images, same_images) = match request.verb {
-        DryRunVerb::Run => (build_before(tools, settings).await?, false),
+        DryRunVerb::Run | DryRunVerb::Pipeline => (build_before(tools, settings).await?, false),
         DryRunVerb::Build | DryRunVerb::Deploy => images_before(tools, settings, request).await?,
     };
     let cluster = cluster_of(settings);

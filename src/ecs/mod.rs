@@ -1,11 +1,13 @@
 //! Deploying to an ECS service: the task definition, the rollout and its judge.
 //!
-//! `task_definition`, `observation`, `answers`, `rollout`, `oneoff`, `diagnosis`, `capture`, `quota` and `resume` decide;
+//! `task_definition`, `observation`, `answers`, `rollout`, `oneoff`, `diagnosis`, `capture`, `quota`, `resume` and `mark`
+//! decide;
 //! `service` talks to AWS, `recorder` writes captures.
 
 pub mod answers;
 pub mod capture;
 pub mod diagnosis;
+pub mod mark;
 pub mod observation;
 pub mod oneoff;
 pub mod quota;

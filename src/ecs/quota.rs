@@ -12,6 +12,42 @@ pub struct Bucket {
     full_at: Duration,
 }
 
+/// Calls that ECS counts together, for all clients of an account in a region ("Request throttling for the Amazon ECS API").
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Category {
+    /// RegisterTaskDefinition.
+    Registration,
+    /// DescribeTaskDefinition.
+    TaskDefinitionRead,
+    /// UpdateService.
+    ServiceWrite,
+    /// DescribeServices.
+    ServiceRead,
+    /// RunTask.
+    TaskWrite,
+    /// ListTasks and DescribeTasks.
+    TaskRead,
+    /// ListServiceDeployments and DescribeServiceDeployments.
+    ServiceDeployment,
+    /// DescribeServiceRevisions.
+    ServiceRevision,
+}
+
+impl Category {
+    /// A full bucket: so many calls at once, then so many a second.
+    #[must_use]
+    pub const fn bucket(self) -> Bucket {
+        let (holds, a_second) = match self {
+            Self::Registration => (20, 1),
+            Self::TaskDefinitionRead | Self::ServiceDeployment | Self::ServiceRevision => (50, 20),
+            Self::ServiceWrite => (50, 5),
+            Self::ServiceRead | Self::TaskRead => (100, 20),
+            Self::TaskWrite => (100, 40),
+        };
+        Bucket::new(holds, Duration::from_millis(1000 / a_second))
+    }
+}
+
 impl Bucket {
     /// A full bucket of so many calls, one of which comes back in the time given.
     #[must_use]
@@ -21,12 +57,6 @@ impl Bucket {
             one_per,
             full_at: Duration::ZERO,
         }
-    }
-
-    /// RegisterTaskDefinition: 20 at once, then one a second, for all of an account in a region.
-    #[must_use]
-    pub const fn of_registrations() -> Self {
-        Self::new(20, Duration::from_secs(1))
     }
 
     /// Takes a call at `now`; gives how long to wait before it is made.
@@ -43,12 +73,12 @@ impl Bucket {
 
 #[cfg(test)]
 mod tests {
-    use super::Bucket;
+    use super::{Bucket, Category};
     use std::time::Duration;
 
     #[test]
     fn the_first_calls_go_at_once_and_the_others_one_by_one() {
-        let mut bucket = Bucket::of_registrations();
+        let mut bucket = Category::Registration.bucket();
         let start = Duration::from_secs(1_000);
         let waits: Vec<u64> = (0..30).map(|_| bucket.take(start).as_secs()).collect();
         let expected: Vec<u64> = std::iter::repeat_n(0, 20).chain(1..=10).collect();
@@ -63,8 +93,31 @@ mod tests {
     }
 
     #[test]
+    fn every_category_has_what_its_quota_says() {
+        for (category, holds, a_second) in [
+            (Category::Registration, 20, 1),
+            (Category::TaskDefinitionRead, 50, 20),
+            (Category::ServiceWrite, 50, 5),
+            (Category::ServiceRead, 100, 20),
+            (Category::TaskWrite, 100, 40),
+            (Category::TaskRead, 100, 20),
+            (Category::ServiceDeployment, 50, 20),
+            (Category::ServiceRevision, 50, 20),
+        ] {
+            let mut bucket = category.bucket();
+            let at_once = (0..1000)
+                .filter(|_| bucket.take(Duration::ZERO).is_zero())
+                .count();
+            assert_eq!(at_once, holds, "{category:?}");
+            let mut bucket = category.bucket();
+            let waits = (0..holds + a_second).map(|_| bucket.take(Duration::ZERO));
+            assert_eq!(waits.last(), Some(Duration::from_secs(1)), "{category:?}");
+        }
+    }
+
+    #[test]
     fn a_bucket_that_others_emptied_is_empty_for_us_too() {
-        let mut bucket = Bucket::of_registrations();
+        let mut bucket = Category::Registration.bucket();
         let now = Duration::from_secs(50);
         assert_eq!(bucket.take(now), Duration::ZERO);
         bucket.drain(now);

@@ -2,6 +2,7 @@
 //!
 //! Rendering is `report::human`'s work; adapters keep their own error enums and stages turn them into a [`Failure`].
 
+pub mod line;
 pub mod room;
 
 use std::error::Error;
@@ -131,6 +132,26 @@ impl Kind {
     }
 }
 
+/// What stood between slipway and a far end, whatever that meant for the run: decides whom CodePipeline's failure type
+/// sends to look.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Nature {
+    /// Nothing: what was asked for is what failed.
+    #[default]
+    Plain,
+    /// A role may not do this.
+    Denied {
+        /// The IAM action: `ecs:UpdateService`.
+        action: String,
+    },
+    /// AWS does not take the credentials, or does not any more.
+    Credentials,
+    /// What was named does not exist.
+    Missing,
+    /// The far end is down, throttles, or gave no answer of its own.
+    FarEnd,
+}
+
 /// A failure on its way to the user.
 ///
 /// `what` is a lower-case fragment that reads after `error:`; the causes come from `source` (the chain is walked by the
@@ -139,6 +160,8 @@ impl Kind {
 pub struct Failure {
     /// Decides the exit code.
     pub kind: Kind,
+    /// What stood between slipway and a far end.
+    pub nature: Nature,
     /// What failed.
     pub what: String,
     /// The root cause, where a diagnosis knows it better than the chain of sources.
@@ -164,6 +187,7 @@ impl Failure {
     pub fn new(kind: Kind, what: impl Into<String>) -> Self {
         Self {
             kind,
+            nature: Nature::Plain,
             what: what.into(),
             cause: None,
             place: None,
@@ -174,6 +198,13 @@ impl Failure {
             evidence: Vec::new(),
             source: None,
         }
+    }
+
+    /// Says what stood between slipway and a far end.
+    #[must_use]
+    pub fn nature(mut self, nature: Nature) -> Self {
+        self.nature = nature;
+        self
     }
 
     /// Names the root cause.
@@ -231,6 +262,36 @@ impl Failure {
         (said.len() > 1).then(|| said[1..].join(": "))
     }
 }
+
+/// Two failures are the same if they say the same.
+impl PartialEq for Failure {
+    fn eq(&self, other: &Self) -> bool {
+        let Self {
+            kind,
+            nature: _,
+            what,
+            cause: _,
+            place,
+            left,
+            others,
+            hints,
+            resume,
+            evidence,
+            source: _,
+        } = self;
+        *kind == other.kind
+            && *what == other.what
+            && self.root_cause() == other.root_cause()
+            && *place == other.place
+            && *left == other.left
+            && *others == other.others
+            && *hints == other.hints
+            && *resume == other.resume
+            && *evidence == other.evidence
+    }
+}
+
+impl Eq for Failure {}
 
 /// An error and what led to it in one text, outermost first, each link once.
 #[must_use]

@@ -1,1 +1,234 @@
 //! The credentials that a job brings for its artifacts, renewed before they end.
+//!
+//! They are a session of the pipeline's role, of fifteen minutes by what AWS's own workers assume; CodePipeline says of
+//! none when it ends. GetJobDetails gives new ones for as long as the job is open.
+
+use super::client::{Pipeline, PipelineError};
+use super::job::{ArtifactKeys, JobId};
+use crate::aws::Aws;
+use crate::clock::Clock;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, future};
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::IdentityCache;
+use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
+use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::Mutex;
+
+/// The age at which keys are renewed.
+const RENEWED_AFTER: Duration = Duration::from_secs(14 * 60);
+
+/// The age up to which keys are used if they cannot be renewed for now.
+const LAST_USE: Duration = Duration::from_secs(15 * 60);
+
+/// Why a job has no keys.
+#[derive(Debug, thiserror::Error)]
+pub enum KeysError {
+    /// The job is gone, and its keys with it.
+    #[error(
+        "job {0} is over: CodePipeline does not know it any more, so it gives no new keys for its artifacts"
+    )]
+    Gone(JobId),
+    /// CodePipeline gave none.
+    #[error("CodePipeline gave no keys for the artifacts of job {0}")]
+    None(JobId),
+    /// CodePipeline could not be asked.
+    #[error("renew the keys for the artifacts of job {job}")]
+    Renew {
+        /// The job.
+        job: JobId,
+        /// The call.
+        #[source]
+        source: Box<PipelineError>,
+    },
+}
+
+/// The artifact credentials of one job; a cheap handle.
+#[derive(Clone)]
+pub struct JobCredentials(Arc<Inner>);
+
+struct Inner {
+    client: Pipeline,
+    clock: Clock,
+    job: JobId,
+    /// Held while new keys are asked for, so that of many that need some one asks.
+    keys: Mutex<Option<Held>>,
+    /// Counts up when the keys are not accepted any more.
+    forgotten: AtomicU64,
+    is_gone: AtomicBool,
+}
+
+struct Held {
+    keys: ArtifactKeys,
+    since: Duration,
+    /// What `forgotten` was when they came.
+    counted: u64,
+}
+
+impl fmt::Debug for JobCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("JobCredentials").field(&self.0.job).finish()
+    }
+}
+
+impl JobCredentials {
+    /// The credentials of a job that came with `keys` at this moment; without, they are asked for when they are needed.
+    #[must_use]
+    pub fn new(client: Pipeline, clock: Clock, job: JobId, keys: Option<ArtifactKeys>) -> Self {
+        let since = clock.now();
+        let held = keys.map(|keys| Held {
+            keys,
+            since,
+            counted: 0,
+        });
+        Self(Arc::new(Inner {
+            client,
+            clock,
+            job,
+            keys: Mutex::new(held),
+            forgotten: AtomicU64::new(0),
+            is_gone: AtomicBool::new(false),
+        }))
+    }
+
+    /// The keys are not accepted any more: the next call asks for others.
+    pub fn forget(&self) {
+        self.0.forgotten.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Whether CodePipeline has said that the job is over.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.0.is_gone.load(Ordering::Acquire)
+    }
+
+    /// The keys, renewed if they are old.
+    ///
+    /// # Errors
+    /// [`KeysError`].
+    pub async fn keys(&self) -> Result<ArtifactKeys, KeysError> {
+        let inner = &self.0;
+        let mut held = inner.keys.lock().await;
+        let counted = inner.forgotten.load(Ordering::Acquire);
+        let now = inner.clock.now();
+        let usable = |most: Duration| {
+            held.as_ref()
+                .filter(|held| held.counted == counted && now.saturating_sub(held.since) < most)
+                .map(|held| held.keys.clone())
+        };
+        if let Some(keys) = usable(RENEWED_AFTER) {
+            return Ok(keys);
+        }
+        let job = || inner.job.clone();
+        match inner.client.details(&inner.job).await {
+            Ok(Some((_, Some(keys)))) => {
+                *held = Some(Held {
+                    keys: keys.clone(),
+                    since: now,
+                    counted,
+                });
+                Ok(keys)
+            }
+            Ok(Some((_, None))) => Err(KeysError::None(job())),
+            Ok(None) => {
+                inner.is_gone.store(true, Ordering::Release);
+                Err(KeysError::Gone(job()))
+            }
+            Err(source) => usable(LAST_USE).ok_or_else(|| KeysError::Renew {
+                job: job(),
+                source: Box::new(source),
+            }),
+        }
+    }
+}
+
+impl ProvideCredentials for JobCredentials {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(async {
+            let keys = self.keys().await.map_err(CredentialsError::provider_error)?;
+            Ok(Credentials::new(
+                keys.access_key_id.expose(),
+                keys.secret_access_key.expose(),
+                Some(keys.session_token.expose().clone()),
+                None,
+                "codepipeline-job",
+            ))
+        })
+    }
+}
+
+/// S3 as the job's credentials may use it: the same endpoint, patience and retries as `aws.s3`, and each attempt signed
+/// with keys that are good then. Keys that S3 calls expired are renewed, and the call is repeated.
+#[must_use]
+pub fn s3(aws: &Aws, credentials: &JobCredentials) -> Client {
+    let config = aws.s3.config().to_builder();
+    let config = config
+        .credentials_provider(credentials.clone())
+        // The SDK's own cache would keep keys that say no end for longer than they are good.
+        .identity_cache(IdentityCache::no_cache())
+        .retry_classifier(Renew(credentials.clone()));
+    Client::from_conf(config.build())
+}
+
+/// Repeats a call whose keys had expired, with others.
+#[derive(Debug)]
+struct Renew(JobCredentials);
+
+impl ClassifyRetry for Renew {
+    fn classify_retry(&self, call: &InterceptorContext) -> RetryAction {
+        let failed = call.output_or_error().is_some_and(|outcome| outcome.is_err());
+        let response = call.response().filter(|_| failed);
+        let expired = response.is_some_and(|response| {
+            let body = response.body().bytes().unwrap_or_default();
+            is_expired(response.status().as_u16(), body)
+        });
+        if !expired {
+            return RetryAction::NoActionIndicated;
+        }
+        self.0.forget();
+        RetryAction::transient_error()
+    }
+
+    fn name(&self) -> &'static str {
+        "Renew"
+    }
+}
+
+/// Whether S3 says that the keys have expired. An answer to HEAD has the status and no words; of 400 it means nothing
+/// else that new keys could not be tried for.
+fn is_expired(status: u16, body: &[u8]) -> bool {
+    const CODES: [&[u8]; 2] = [b"<Code>ExpiredToken</Code>", b"<Code>TokenRefreshRequired</Code>"];
+    let says = |code: &[u8]| body.windows(code.len()).any(|part| part == code);
+    status == 400 && (body.is_empty() || CODES.iter().any(|code| says(code)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_expired;
+
+    #[test]
+    fn expired_keys_are_told_from_other_refusals() {
+        let said =
+            |code: &str| format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code></Error>").into_bytes();
+        for (status, body, expected) in [
+            (400, said("ExpiredToken"), true),
+            (400, said("TokenRefreshRequired"), true),
+            (400, Vec::new(), true),
+            (400, said("InvalidRequest"), false),
+            (403, said("AccessDenied"), false),
+            (403, Vec::new(), false),
+            (404, Vec::new(), false),
+            (200, said("ExpiredToken"), false),
+        ] {
+            assert_eq!(is_expired(status, &body), expected, "{status} {body:?}");
+        }
+    }
+}

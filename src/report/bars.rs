@@ -148,7 +148,13 @@ impl Board {
             | Event::DeploymentStarted { .. }
             | Event::ServiceEvent { .. }
             | Event::DigestProven { .. }
-            | Event::Retold { .. } => true,
+            | Event::Retold { .. }
+            // A worker's log has no rows: its jobs are many, and nobody sits before them.
+            | Event::OfJob { .. }
+            | Event::JobClaimed { .. }
+            | Event::JobHandedBack { .. }
+            | Event::JobDone { .. }
+            | Event::JobFailed(_) => true,
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Work emits events through a [`Tell`]; only reporters turn them into sentences, bars or JSON.
 
+use crate::failure::Failure;
 use crate::name::{ContainerName, Digest, ImageRef, ServiceName, TaskName};
 use std::fmt;
 use std::sync::Arc;
@@ -219,6 +220,51 @@ pub enum Event {
         /// `family:revision` that runs.
         revision: String,
     },
+    /// Something that happened in one of a worker's jobs.
+    OfJob {
+        /// The job.
+        scope: Arc<JobScope>,
+        /// What happened in it.
+        event: Box<Event>,
+    },
+    /// A job was acknowledged: this worker must close it.
+    JobClaimed {
+        /// Whether it goes on from where an earlier job was handed back.
+        continued: bool,
+    },
+    /// A job was handed back, and CodePipeline will hand out another one that goes on from there.
+    JobHandedBack {
+        /// How much is done, of 100, where that is known.
+        percent: Option<u8>,
+        /// What people read of it in the console.
+        summary: String,
+    },
+    /// The success of a job was reported, and accepted.
+    JobDone {
+        /// What people read of it in the console.
+        summary: String,
+        /// From its claim to its report.
+        took: Duration,
+    },
+    /// A job failed, and this is why.
+    JobFailed(Arc<Failure>),
+}
+
+/// Which job of which pipeline something happened in: CodePipeline's own names and ids.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct JobScope {
+    /// The job's id, which is another one after each time that it was handed back.
+    pub job: String,
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// The stage's name.
+    pub stage: String,
+    /// The action's name.
+    pub action: String,
+    /// The pipeline's execution.
+    pub execution: String,
+    /// The action's execution, which is another one after each retry.
+    pub action_execution: String,
 }
 
 /// The phases of a run.
@@ -277,6 +323,18 @@ impl Tell {
     #[must_use]
     pub fn nobody() -> Self {
         Self::new(|_| {})
+    }
+
+    /// The same listener, to whom every event is one of this job.
+    #[must_use]
+    pub fn of_job(&self, scope: JobScope) -> Self {
+        let (listener, scope) = (self.clone(), Arc::new(scope));
+        Self::new(move |event| {
+            listener.tell(Event::OfJob {
+                scope: Arc::clone(&scope),
+                event: Box::new(event),
+            });
+        })
     }
 
     /// Tells one event.

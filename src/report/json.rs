@@ -1,14 +1,26 @@
 //! One JSON object per line for machines, with field names that stay: `event` says which, `elapsed_ms` when.
 
-use super::event::{Event, StepState};
+use super::event::{Event, JobScope, StepState};
+use super::human::time_of_day;
 use crate::failure::Failure;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
-/// The object of an event.
+/// The object of an event. One of a job has the job's names and ids as members of its own.
 #[must_use]
 pub fn event(event: &Event, elapsed: Duration) -> Value {
     let (name, fields) = match event {
+        Event::OfJob { scope, event } => return of_job(scope, self::event(event, elapsed)),
+        Event::JobClaimed { continued } => ("job-claimed", json!({ "continued": continued })),
+        Event::JobHandedBack { percent, summary } => (
+            "job-handed-back",
+            json!({ "percent": percent, "summary": summary }),
+        ),
+        Event::JobDone { summary, took } => (
+            "job-done",
+            json!({ "summary": summary, "took_ms": millis(*took) }),
+        ),
+        Event::JobFailed(failure) => ("job-failed", fields_of(failure)),
         Event::Note(text) => ("note", json!({ "text": text })),
         Event::Warning(text) => ("warning", json!({ "text": text })),
         Event::PhaseStarted { phase, of } => ("phase-started", json!({ "phase": phase.word(), "of": of })),
@@ -154,7 +166,11 @@ pub fn event(event: &Event, elapsed: Duration) -> Value {
 /// The last object of a run that failed. Absent parts are `null` or empty, never missing.
 #[must_use]
 pub fn failure(failure: &Failure, elapsed: Duration) -> Value {
-    let fields = json!({
+    object("failure", elapsed, fields_of(failure))
+}
+
+fn fields_of(failure: &Failure) -> Value {
+    json!({
         "kind": failure.kind.word(),
         "exit_code": failure.kind.exit_code(),
         "error": failure.what,
@@ -165,8 +181,37 @@ pub fn failure(failure: &Failure, elapsed: Duration) -> Value {
         "others": failure.others,
         "hints": failure.hints,
         "resume": failure.resume,
-    });
-    object("failure", elapsed, fields)
+    })
+}
+
+/// The object with a job's names and ids behind what every object begins with.
+fn of_job(scope: &JobScope, object: Value) -> Value {
+    let Value::Object(mut object) = object else {
+        return object;
+    };
+    let members = [
+        ("job", &scope.job),
+        ("pipeline", &scope.pipeline),
+        ("stage", &scope.stage),
+        ("action", &scope.action),
+        ("execution", &scope.execution),
+        ("action_execution", &scope.action_execution),
+    ];
+    let after = COMMON.iter().filter(|name| object.contains_key(**name)).count();
+    for (at, (name, value)) in members.into_iter().enumerate() {
+        object.shift_insert(after + at, name.to_owned(), json!(value));
+    }
+    Value::Object(object)
+}
+
+/// The object with the time of day before all else, for a log that outlives its beginning: RFC 3339, to the millisecond.
+#[must_use]
+pub fn timed(object: Value, now: Duration) -> Value {
+    let Value::Object(mut object) = object else {
+        return object;
+    };
+    object.shift_insert(0, "time".to_owned(), json!(time_of_day(now)));
+    Value::Object(object)
 }
 
 /// The last object of a run that did what it was asked to.
@@ -175,10 +220,14 @@ pub fn done(elapsed: Duration) -> Value {
     object("done", elapsed, json!({ "exit_code": 0 }))
 }
 
+/// What every object begins with.
+const COMMON: [&str; 2] = ["event", "elapsed_ms"];
+
 fn object(name: &str, elapsed: Duration, fields: Value) -> Value {
     let mut object = Map::new();
-    object.insert("event".to_owned(), json!(name));
-    object.insert("elapsed_ms".to_owned(), json!(millis(elapsed)));
+    let [of_event, of_time] = COMMON;
+    object.insert(of_event.to_owned(), json!(name));
+    object.insert(of_time.to_owned(), json!(millis(elapsed)));
     if let Value::Object(fields) = fields {
         object.extend(fields);
     }
@@ -201,9 +250,9 @@ fn millis(time: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{done, event, failure};
+    use super::{done, event, failure, timed};
     use crate::failure::{Failure, Kind};
-    use crate::report::event::{Event, StepState};
+    use crate::report::event::{Event, JobScope, StepState, Tell};
     use std::time::Duration;
 
     const ELAPSED: Duration = Duration::from_millis(1500);
@@ -240,6 +289,38 @@ mod tests {
         assert_eq!(
             failure(&lost, ELAPSED).to_string(),
             r#"{"event":"failure","elapsed_ms":1500,"kind":"rolled-back","exit_code":14,"error":"lost","cause":"why","evidence":[],"where":null,"left":null,"others":["proven: `api` runs `api:3`"],"hints":["look"],"resume":["sw1.x.y"]}"#
+        );
+    }
+
+    #[test]
+    fn what_happens_in_a_job_names_it_and_the_time_comes_first() {
+        let (told, heard) = std::sync::mpsc::channel();
+        let tell = Tell::new(move |event| told.send(event).unwrap()).of_job(JobScope {
+            job: "7c3f19e2-5b0d".to_owned(),
+            pipeline: "shop".to_owned(),
+            stage: "Production".to_owned(),
+            action: "Deploy".to_owned(),
+            execution: "e1".to_owned(),
+            action_execution: "a1".to_owned(),
+        });
+        let lost = Failure::new(Kind::RolledBack, "lost").hint("look");
+        tell.tell(Event::JobClaimed { continued: true });
+        tell.tell(Event::JobFailed(lost.into()));
+        let scope = r#""job":"7c3f19e2-5b0d","pipeline":"shop","stage":"Production","action":"Deploy","execution":"e1","action_execution":"a1""#;
+        let told: Vec<String> = heard
+            .try_iter()
+            .map(|it| timed(event(&it, ELAPSED), Duration::from_millis(1_754_000_000_250)).to_string())
+            .collect();
+        let claimed = format!(
+            r#"{{"time":"2025-07-31T22:13:20.250Z","event":"job-claimed","elapsed_ms":1500,{scope},"continued":true}}"#
+        );
+        assert_eq!(told[0], claimed);
+        assert!(
+            told[1].contains(&format!(
+                r#""event":"job-failed","elapsed_ms":1500,{scope},"kind":"rolled-back","exit_code":14,"error":"lost""#
+            )),
+            "{}",
+            told[1]
         );
     }
 

@@ -58,6 +58,8 @@ pub struct Manner {
     pub volume: Volume,
     /// Whether `NO_COLOR` is set (no-color.org), or the terminal is a `dumb` one.
     pub plain_wanted: bool,
+    /// Whether it is the log of a program that goes on for days: it has no live rows, and its lines tell the time of day.
+    pub lasting: bool,
 }
 
 /// Tells a run.
@@ -92,8 +94,11 @@ impl Reporter {
             Colour::Never => false,
         };
         let wide = width.is_some_and(|width| width >= NARROWEST);
-        let live =
-            wide && !manner.plain_wanted && manner.format == Format::Human && manner.volume == Volume::Normal;
+        let live = wide
+            && !manner.plain_wanted
+            && !manner.lasting
+            && manner.format == Format::Human
+            && manner.volume == Volume::Normal;
         Self(Arc::new(Inner {
             manner,
             style: Style { colour },
@@ -120,7 +125,7 @@ impl Reporter {
         inner.end();
         match inner.manner.format {
             Format::Human => inner.write(&human::render(failure, inner.width, inner.style)),
-            Format::Json => inner.write(&format!("{}\n", json::failure(failure, inner.elapsed()))),
+            Format::Json => inner.object(json::failure(failure, inner.elapsed())),
         }
     }
 
@@ -137,7 +142,7 @@ impl Reporter {
         let inner = &self.0;
         inner.end();
         if inner.manner.format == Format::Json && inner.manner.volume != Volume::Quiet {
-            inner.write(&format!("{}\n", json::done(inner.elapsed())));
+            inner.object(json::done(inner.elapsed()));
         }
     }
 }
@@ -158,11 +163,11 @@ impl Inner {
         if self.ended.load(Ordering::SeqCst) {
             return;
         }
-        if self.manner.volume == Volume::Quiet && !matches!(event, Event::Warning(_)) {
+        if self.manner.volume == Volume::Quiet && !is_grave(event) {
             return;
         }
         match (self.manner.format, &self.bars) {
-            (Format::Json, _) => self.write(&format!("{}\n", json::event(event, self.elapsed()))),
+            (Format::Json, _) => self.object(json::event(event, self.elapsed())),
             (Format::Human, Some(bars)) => {
                 if bars.see(event) {
                     self.line(event);
@@ -173,27 +178,43 @@ impl Inner {
     }
 
     fn line(&self, event: &Event) {
-        if let Some(line) = human::line(event, self.style) {
-            if self.is_told_already(event, &line) {
-                return;
-            }
-            let elapsed = match event {
-                Event::Retold { at, .. } => *at,
-                _ => self.elapsed(),
-            };
-            let elapsed = self.style.faint(&format!("{:>6}", human::duration(elapsed)));
-            self.write(&format!("{elapsed}  {line}\n"));
+        let lines = human::lines(event, self.style);
+        if self.is_told_already(event, &lines) {
+            return;
         }
+        let time = match event {
+            Event::Retold { at, .. } => format!("{:>6}", human::duration(*at)),
+            _ if self.manner.lasting => human::time_of_day(self.clock.now()),
+            _ => format!("{:>6}", human::duration(self.elapsed())),
+        };
+        let time = self.style.faint(&time);
+        // In one piece: the lines of a failure stay together.
+        let text: String = lines.iter().map(|line| format!("{time}  {line}\n")).collect();
+        self.write(&text);
+    }
+
+    fn object(&self, object: serde_json::Value) {
+        let object = if self.manner.lasting {
+            json::timed(object, self.clock.now())
+        } else {
+            object
+        };
+        self.write(&format!("{object}\n"));
     }
 
     /// ECS says the same of one target after the other; a person needs it once.
-    fn is_told_already(&self, event: &Event, line: &str) -> bool {
-        if !matches!(event, Event::ServiceEvent { .. }) {
+    fn is_told_already(&self, event: &Event, lines: &[String]) -> bool {
+        let of_any = match event {
+            Event::OfJob { event, .. } => event,
+            event => event,
+        };
+        if !matches!(of_any, Event::ServiceEvent { .. }) {
             return false;
         }
+        let told = lines.concat();
         let mut last = self.last_news.lock().unwrap_or_else(PoisonError::into_inner);
-        let again = last.as_deref() == Some(line);
-        *last = Some(line.to_owned());
+        let again = last.as_ref() == Some(&told);
+        *last = Some(told);
         again
     }
 
@@ -206,6 +227,14 @@ impl Inner {
             Some(bars) => bars.above(print),
             None => print(),
         }
+    }
+}
+
+/// Whether an event is told even where little is.
+fn is_grave(event: &Event) -> bool {
+    match event {
+        Event::OfJob { event, .. } => is_grave(event),
+        event => matches!(event, Event::Warning(_) | Event::JobFailed(_)),
     }
 }
 

@@ -39,6 +39,12 @@ const SECRET_MEMBERS: &[&str] = &[
     "sessionToken",
 ];
 
+/// Elements of XML documents that carry credentials (AssumeRole).
+const SECRET_ELEMENTS: &[&str] = &["SecretAccessKey", "SessionToken"];
+
+/// Maps of texts that may hold secret properties of CodePipeline's actions.
+const SECRET_MAPS: &[&str] = &["configuration", "resolvedConfiguration"];
+
 /// Bodies of text are written whole up to this size; larger ones by their size and hash.
 const TEXT_LIMIT: usize = 1024 * 1024;
 
@@ -79,6 +85,8 @@ pub struct Entry<'a> {
     pub service: &'a str,
     /// `DescribeServices`, ...
     pub operation: &'a str,
+    /// Whose request it is: `account`, or the ARN of a session; `None` when nobody signed it.
+    pub principal: Option<&'a str>,
     /// The HTTP method.
     pub method: &'a str,
     /// The path with its query.
@@ -189,6 +197,7 @@ fn shown(entry: &Entry<'_>, request: &Value, answer: &Value) -> Value {
         "time": entry.time,
         "service": entry.service,
         "operation": entry.operation,
+        "principal": entry.principal,
         "request": {
             "method": entry.method,
             "path": without_secrets(entry.path),
@@ -243,7 +252,7 @@ fn show_body(body: &Body, document: Option<Value>, values: &[Secret<String>]) ->
             Value::String(without_secret_parameters(text))
         }
         (Body::Text(text), None) => {
-            let mut text = text.clone();
+            let mut text = without_secret_elements(text);
             hide(&mut text, values);
             Value::String(text)
         }
@@ -259,6 +268,14 @@ fn clean(json: &mut Value, values: &[Secret<String>]) {
                 if SECRET_MEMBERS.contains(&name.as_str()) && value.is_string() {
                     *value = Value::from(REMOVED);
                     continue;
+                }
+                if SECRET_MAPS.contains(&name.as_str())
+                    && let Value::Object(entries) = &mut *value
+                {
+                    entries
+                        .values_mut()
+                        .filter(|value| value.is_string())
+                        .for_each(|value| *value = Value::from(REMOVED));
                 }
                 if let ("environment", Value::Array(variables)) = (name.as_str(), &mut *value) {
                     variables
@@ -295,6 +312,23 @@ fn without_secret_parameters(query: &str) -> String {
     parameters.collect::<Vec<_>>().join("&")
 }
 
+/// An XML document, the content of secret elements removed; they have neither attributes nor elements.
+fn without_secret_elements(text: &str) -> String {
+    let mut text = text.to_owned();
+    for name in SECRET_ELEMENTS {
+        let (open, close) = (format!("<{name}>"), format!("</{name}>"));
+        let mut from = 0;
+        while let Some(start) = text[from..].find(&open).map(|at| from + at + open.len()) {
+            let Some(end) = text[start..].find(&close).map(|at| start + at) else {
+                break;
+            };
+            text.replace_range(start..end, REMOVED);
+            from = start + REMOVED.len();
+        }
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Body, Entry, Journal, show_body};
@@ -317,6 +351,7 @@ mod tests {
                 time: 1.5,
                 service: "ecr",
                 operation: "GetAuthorizationToken",
+                principal: Some("account"),
                 method: "POST",
                 path: "/?X-Amz-Signature=canary&x=1",
                 request_headers: &headers,
@@ -329,6 +364,7 @@ mod tests {
         let line = std::fs::read_to_string(&path).unwrap();
         assert!(!line.contains("canary"), "{line}");
         let json: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(json["principal"], "account");
         assert_eq!(json["request"]["headers"]["x-amz-target"], "kept");
         assert_eq!(json["request"]["path"], "/?X-Amz-Signature=[removed]&x=1");
         assert_eq!(
@@ -353,6 +389,7 @@ mod tests {
                     time: 1.5,
                     service: "ecs",
                     operation: "RegisterTaskDefinition",
+                    principal: None,
                     method: "POST",
                     path: "/",
                     request_headers: &HeaderMap::new(),
@@ -382,11 +419,43 @@ mod tests {
     }
 
     #[test]
+    fn no_configuration_of_an_action_and_no_key_of_its_artifacts_reaches_the_journal() {
+        let job = r#"{"jobs":[{"id":"1","data":{
+            "actionConfiguration":{"configuration":{"Fleet":"canary-1","Secrets":"canary-2"}},
+            "artifactCredentials":{"accessKeyId":"ASIA1","secretAccessKey":"canary-3","sessionToken":"canary-4"}}}]}"#;
+        let shown = show_body(&Body::of(job.as_bytes()), serde_json::from_str(job).ok(), &[]);
+        let shown = shown.as_str().unwrap();
+        assert!(!shown.contains("canary"), "{shown}");
+        assert!(
+            shown.contains(r#""Secrets":"[removed]""#) && shown.contains("ASIA1"),
+            "{shown}"
+        );
+        let cluster = r#"{"configuration":{"executeCommandConfiguration":{"logging":"DEFAULT"}}}"#;
+        let kept = show_body(
+            &Body::of(cluster.as_bytes()),
+            serde_json::from_str(cluster).ok(),
+            &[],
+        );
+        assert_eq!(kept, cluster);
+    }
+
+    #[test]
     fn a_form_keeps_all_but_its_credentials() {
         let form = "Action=AssumeRoleWithWebIdentity&WebIdentityToken=canary&RoleArn=r";
         assert_eq!(
             show_body(&Body::of(form.as_bytes()), None, &[]),
             "Action=AssumeRoleWithWebIdentity&WebIdentityToken=[removed]&RoleArn=r"
+        );
+    }
+
+    #[test]
+    fn the_keys_of_a_role_s_session_are_removed() {
+        let xml = "<C><AccessKeyId>ASIA1</AccessKeyId><SecretAccessKey>canary</SecretAccessKey>\
+                   <SessionToken>canary</SessionToken></C><C><SessionToken>canary</SessionToken></C><SessionToken>";
+        assert_eq!(
+            show_body(&Body::of(xml.as_bytes()), None, &[]),
+            "<C><AccessKeyId>ASIA1</AccessKeyId><SecretAccessKey>[removed]</SecretAccessKey>\
+             <SessionToken>[removed]</SessionToken></C><C><SessionToken>[removed]</SessionToken></C><SessionToken>"
         );
     }
 

@@ -5,6 +5,7 @@ use super::docker::{self, Leftover, Runner, RunnerConfig};
 use super::journal::Journal;
 use super::listener::{Line, Loopback};
 use super::scenario::Scenario;
+use super::scenario::faults::Faults;
 use super::simulate::{self, Simulator};
 use super::wire::{self, Site, Spool};
 use super::world::acts::Acts;
@@ -18,7 +19,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 /// How long requests under way may take to end when the sandbox stops; clients on loopback need far less.
@@ -64,6 +65,8 @@ pub struct Shared {
     runner: Arc<Mutex<Orders>>,
     clock: Clock,
     changed: Arc<Notify>,
+    /// Messages of SQS.
+    arrived: Arc<Notify>,
 }
 
 /// Where the world's orders go.
@@ -80,6 +83,7 @@ impl Shared {
             runner: Arc::new(Mutex::new(orders)),
             clock,
             changed: Arc::new(Notify::new()),
+            arrived: Arc::new(Notify::new()),
         }
     }
 
@@ -103,12 +107,18 @@ impl Shared {
         &self.clock
     }
 
-    /// A visit that wakes nobody; gives the next instant at which something is due as well.
+    /// Ends when a message was sent to a queue, from now on.
+    pub fn arrived(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.arrived.clone().notified_owned()
+    }
+
+    /// A visit that wakes nobody but who waits for a message; gives the next instant at which something is due as well.
     fn look<T>(&self, act: impl FnOnce(&mut World, Duration) -> T) -> (T, Option<Duration>) {
         let mut runner = self.runner.lock().unwrap_or_else(PoisonError::into_inner);
         let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.now();
-        match &mut *runner {
+        let sent = world.sqs.sent();
+        let looked = match &mut *runner {
             Orders::Simulated(simulator) => {
                 simulate::drive(&mut world, simulator, now);
                 let answer = act(&mut world, now);
@@ -129,18 +139,22 @@ impl Shared {
                 }
                 (answer, world.next_change())
             }
+        };
+        if world.sqs.sent() != sent {
+            self.arrived.notify_waiters();
         }
+        looked
     }
 
     /// Lets time pass for as long as somebody polls it: wakes whenever something is due, or somebody visited.
     async fn keep_time(self) {
         loop {
-            let (now, due) = self.look(|_, now| now);
+            let ((), due) = self.look(|_, _| ());
             let changed = self.changed.notified();
             match due {
                 Some(due) => {
                     tokio::select! {
-                        () = tokio::time::sleep(due.saturating_sub(now)) => {}
+                        () = self.clock.reaches(due) => {}
                         () = changed => {}
                     }
                 }
@@ -156,6 +170,7 @@ impl Shared {
 pub struct Sandbox {
     endpoint: String,
     shared: Shared,
+    site: Arc<Site>,
     close: oneshot::Sender<()>,
     server: JoinHandle<()>,
     helpers: Vec<JoinHandle<()>>,
@@ -188,24 +203,33 @@ impl Sandbox {
             timings: options.timings.clone(),
         });
         world.ecs.quirks = options.scenario.quirks.clone();
+        world.pipeline.quirks = options.scenario.codepipeline.clone();
         world.ecs.troubles = options.scenario.troubles.clone();
         world.ecs.hooks = options.scenario.hooks.clone();
+        world.sts.roles = options.scenario.roles.clone();
         world.acts = Acts::new(
             options.scenario.acts.clone(),
             options.clock.now(),
             options.timings.second,
         );
         world.quotas.enforced = options.scenario.quotas_enforced;
+        for (category, rate) in &options.scenario.rates {
+            world.quotas.set(*category, *rate);
+        }
+        for wake in &options.scenario.wakes {
+            world.sqs.subscribe(wake.clone());
+        }
         let (shared, mut helpers, far) = Box::pin(start_runner(world, &options, &host)).await?;
-        if matches!(options.clock, Clock::System) {
+        if !matches!(options.clock, Clock::Virtual(_)) {
             helpers.push(tokio::spawn(shared.clone().keep_time()));
         }
         let site = Arc::new(Site::new(shared.clone(), spool, journal, options.scenario.faults));
         let (close, closed) = oneshot::channel();
-        let server = tokio::spawn(listen(listener, site, closed));
+        let server = tokio::spawn(listen(listener, site.clone(), closed));
         Ok(Self {
             endpoint: format!("http://{host}"),
             shared,
+            site,
             close,
             server,
             helpers,
@@ -223,6 +247,17 @@ impl Sandbox {
     #[must_use]
     pub fn world(&self) -> Shared {
         self.shared.clone()
+    }
+
+    /// From now on these faults happen, counted from here, and none of those before.
+    pub fn set_faults(&self, faults: Faults) {
+        self.site.set_faults(faults);
+    }
+
+    /// How many requests a fault has hit; one whose answer is held counts once its effect has happened.
+    #[must_use]
+    pub fn struck(&self) -> watch::Receiver<u64> {
+        self.site.struck()
     }
 
     /// Stops serving, and removes every container and network that it made; it goes on when its caller is cancelled.

@@ -1,1 +1,224 @@
 //! The worker: polls for jobs of custom actions, does the stage of each, and reports its result.
+//!
+//! `polls` look for jobs, `heal` takes over those of dead workers, `job` claims one and closes it, `build` and `deploy`
+//! do its stage, `abandon` asks after executions that somebody gave up. `crew` is what they share.
+
+mod abandon;
+mod build;
+mod confine;
+mod crew;
+mod deploy;
+mod fetch;
+mod heal;
+pub mod health;
+mod hide;
+mod inputs;
+mod job;
+pub mod listen;
+pub mod metrics;
+mod polls;
+mod properties;
+mod slots;
+mod workspace;
+
+use crate::config::worker::WorkerSettings;
+use crate::failure::{Failure, Kind};
+use crate::pipeline::claim::{Desk, Patience, Reporters};
+use crate::pipeline::client::Pipeline;
+use crate::pipeline::job::{ActionTypeId, Category};
+use crate::pipeline::journal::{JournalError, State};
+use crate::pipeline::wake::WakeQueue;
+use crate::report::event::Event;
+use crate::shutdown::{Shutdown, Urgency};
+use crate::stage::Tools;
+use abandon::Handed;
+use crew::{Crew, Stops};
+use health::Health;
+use listen::{ListenError, Listening, listen};
+use metrics::Metrics;
+use slots::Slots;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinSet;
+use workspace::{Workspace, WorkspaceError};
+
+/// How often the worker says that it goes on.
+const BETWEEN_BEATS: Duration = Duration::from_secs(10);
+
+/// Works until a stop is asked for, and until every job that it holds is closed or handed back.
+///
+/// # Errors
+/// What keeps it from beginning: folders, region or credentials. A job that fails is told, and ends nothing.
+pub async fn run(settings: WorkerSettings, tools: &Tools) -> Result<(), Failure> {
+    let state = State::open(&settings.state_dir, tools.tell.clone()).map_err(no_state)?;
+    let workspace = Workspace::open(&settings.work_dir).map_err(no_workspace)?;
+    let aws = tools.aws.get().await?;
+    let pipeline = Pipeline::new(aws, tools.tell.clone());
+    let reporters = Reporters::new(tokio::runtime::Handle::current());
+    let desk = Desk {
+        client: pipeline.clone(),
+        clock: tools.clock.clone(),
+        state,
+        reporters: reporters.clone(),
+        shutdown: tools.shutdown.clone(),
+        tell: tools.tell.clone(),
+        patience: Patience::default(),
+    };
+    let metrics = Metrics::with_slots(&[
+        (Category::Build, settings.builds),
+        (Category::Deploy, settings.deploys),
+    ]);
+    let health = Health::of(&settings.action_types);
+    let _listening = served(&settings, tools, &health, &metrics).await?;
+    let crew = Arc::new(Crew {
+        slots: Slots::new(settings.builds, settings.deploys),
+        handed: Handed::new(settings.on_abandon),
+        tools: tools.clone(),
+        pipeline,
+        desk,
+        workspace,
+        metrics,
+        health,
+        stops: Stops::new(),
+        settings,
+    });
+    work(&crew).await;
+    reporters.finish().await;
+    tools
+        .tell
+        .tell(Event::Note("every job is closed or handed back".to_owned()));
+    Ok(())
+}
+
+/// Serves health and metrics, if that is wanted.
+async fn served(
+    settings: &WorkerSettings,
+    tools: &Tools,
+    health: &Health,
+    metrics: &Metrics,
+) -> Result<Option<Listening>, Failure> {
+    let Some(address) = settings.health else {
+        return Ok(None);
+    };
+    let clock = tools.clock.clone();
+    let listening = listen(address, health.clone(), metrics.clone(), clock)
+        .await
+        .map_err(unheard)?;
+    let text = format!("health and metrics: http://{}/", listening.address());
+    tools.tell.tell(Event::Note(text));
+    Ok(Some(listening))
+}
+
+/// Runs the polls and the jobs side by side, and ends when the last job has ended.
+async fn work(crew: &Arc<Crew>) {
+    let (jobs, mut taken) = mpsc::unbounded_channel();
+    let mut looks = JoinSet::new();
+    let mut wakes = BTreeMap::new();
+    for action_type in &crew.settings.action_types {
+        let wake = Arc::new(Notify::new());
+        wakes.insert(action_type.clone(), Arc::clone(&wake));
+        looks.spawn(polls::poll(
+            Arc::clone(crew),
+            action_type.clone(),
+            wake,
+            jobs.clone(),
+        ));
+    }
+    looks.spawn(listen_for_work(Arc::clone(crew), wakes));
+    looks.spawn(heal::heal(Arc::clone(crew), jobs));
+    let conductor = {
+        let crew = Arc::clone(crew);
+        tokio::spawn(async move {
+            let grace = crew.settings.grace;
+            crew.stops
+                .conduct(crew.clock(), &crew.tools.shutdown, grace)
+                .await;
+        })
+    };
+    let asker = {
+        let crew = Arc::clone(crew);
+        tokio::spawn(async move { abandon::ask_after(&crew).await })
+    };
+    let mut running = JoinSet::new();
+    let mut beat = Box::pin(beat(crew));
+    loop {
+        tokio::select! {
+            work = taken.recv() => match work {
+                Some(work) => drop(running.spawn(work)),
+                // Nobody looks for jobs any more.
+                None => break,
+            },
+            Some(_) = running.join_next() => {}
+            () = &mut beat => {}
+        }
+    }
+    while !running.is_empty() {
+        tokio::select! {
+            _ = running.join_next() => {}
+            () = &mut beat => {}
+        }
+    }
+    asker.abort();
+    conductor.abort();
+}
+
+/// Wakes the polls of a type when a queue says that there is work for it, if there is such a queue.
+async fn listen_for_work(crew: Arc<Crew>, wakes: BTreeMap<ActionTypeId, Arc<Notify>>) {
+    let Some(url) = &crew.settings.wake_queue else {
+        return;
+    };
+    let Ok(aws) = crew.tools.aws.get().await else {
+        return;
+    };
+    let queue = WakeQueue::new(aws, url, &crew.settings.action_types);
+    let wake = |id: &ActionTypeId| {
+        crew.metrics.woken();
+        if let Some(wake) = wakes.get(id) {
+            wake.notify_one();
+        }
+    };
+    let (shutdown, tell) = (&crew.tools.shutdown, &crew.tools.tell);
+    queue
+        .listen(crew.clock(), shutdown, tell, crew.slots.open(), wake)
+        .await;
+}
+
+/// Says that the worker goes on, for as long as somebody polls it, and when it begins to stop.
+async fn beat(crew: &Crew) {
+    let never = Shutdown::never();
+    loop {
+        let now = crew.clock().now();
+        crew.health.beat(now);
+        if crew.tools.shutdown.is_raised() {
+            crew.health.drain();
+            crew.metrics.drain();
+        }
+        tokio::select! {
+            _ = crew.clock().pause(BETWEEN_BEATS, &never) => {}
+            _ = crew.tools.shutdown.reached(Urgency::WindDown), if !crew.tools.shutdown.is_raised() => {}
+        }
+    }
+}
+
+fn unheard(error: ListenError) -> Failure {
+    Failure::new(Kind::Usage, "health and metrics cannot be served")
+        .because(error)
+        .left("nothing was done: no job was taken")
+        .hint("choose another address for `--health-listen`, or end what listens there")
+}
+
+fn no_state(error: JournalError) -> Failure {
+    Failure::new(Kind::Usage, "the worker's state cannot be kept")
+        .because(error)
+        .left("nothing was done: no job was taken")
+        .hint("`--state-dir` must be a folder that is writable and survives a restart of the worker: without it a job that it held when it died would hang for 24 hours")
+}
+
+fn no_workspace(error: WorkspaceError) -> Failure {
+    Failure::new(Kind::Usage, "the worker has no place for artifacts")
+        .because(error)
+        .left("nothing was done: no job was taken")
+        .hint("`--work-dir` must be a folder that is writable and has space")
+}

@@ -136,10 +136,13 @@ fn short_help_fits_a_screen_each() {
         "dry-run",
         "sandbox",
         "explain",
+        "worker",
+        "action-type",
         "completions",
     ] {
         bench.golden(&format!("help-{verb}"), &format!("{verb} -h"));
     }
+    bench.golden("help-action-type-register", "action-type register -h");
     bench.golden("help", "-h");
 }
 
@@ -428,12 +431,34 @@ fn completions_know_the_verbs() {
 }
 
 /// Static keys, and an address of ours in place of every service's.
-fn with_keys(bench: Bench, endpoint: &str) -> Bench {
+pub fn with_keys(bench: Bench, endpoint: &str) -> Bench {
     bench
         .variable("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
         .variable("AWS_SECRET_ACCESS_KEY", "canary-key")
         .variable("AWS_REGION", "eu-west-1")
         .variable("AWS_ENDPOINT_URL", endpoint)
+}
+
+#[test]
+fn an_action_type_is_printed_without_aws_and_never_deleted_by_mistake() {
+    let bench = Bench::new();
+    bench.golden(
+        "action-type-json",
+        "action-type print --category deploy --region eu-west-1",
+    );
+    bench.golden(
+        "action-type-cloudformation",
+        "action-type print --format cloudformation",
+    );
+    bench.golden("action-type-no-region", "action-type print");
+    bench.golden(
+        "action-type-wrong",
+        "action-type print --region eu-west-1 --version 1234567890 --log-url https://logs.example.com/{Job}",
+    );
+    bench.golden(
+        "action-type-delete",
+        "action-type delete Deploy/Slipway/1 Build/Slipway/1",
+    );
 }
 
 /// An address where nobody listens; no run that gets an input wrong may ask it anything.

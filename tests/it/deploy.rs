@@ -160,6 +160,7 @@ async fn run(
         services: vec![ServiceSettings {
             name: "web".parse().unwrap(),
             cluster: None,
+            place: slipway::config::settings::Place::default(),
             task_definition: None,
             env: std::collections::BTreeMap::new(),
             containers: Vec::new(),

@@ -5,6 +5,7 @@
 use crate::golden;
 use slipway::cli;
 use slipway::config::keys::{KEYS, OTHER_VARIABLES};
+use slipway::config::worker;
 use slipway::failure::Kind;
 use std::fmt::Write as _;
 use std::fs;
@@ -61,7 +62,7 @@ fn the_command_line_is_documented_as_it_is() {
     let help = |command: &mut clap::Command| {
         let long = command.render_long_help().to_string();
         // The exit codes are the same everywhere, and have a section of their own.
-        let (help, _) = long.split_once("Exit codes:").unwrap();
+        let (help, _) = long.split_once("Exit codes:").unwrap_or((&long, ""));
         let lines: Vec<&str> = help.trim_end().lines().map(str::trim_end).collect();
         lines.join("\n")
     };
@@ -69,12 +70,21 @@ fn the_command_line_is_documented_as_it_is() {
     write!(text, "\n<!-- help -->\n```text\n{whole}\n```\n<!-- /help -->\n").unwrap();
     for verb in command.get_subcommands_mut() {
         let name = verb.get_name().to_owned();
-        let help = help(verb);
         write!(
             text,
-            "\n## slipway {name}\n\n<!-- help:{name} -->\n```text\n{help}\n```\n<!-- /help:{name} -->\n"
+            "\n## slipway {name}\n\n<!-- help:{name} -->\n```text\n{}\n```\n<!-- /help:{name} -->\n",
+            help(verb)
         )
         .unwrap();
+        for inner in verb.get_subcommands_mut() {
+            let inner_name = inner.get_name().to_owned();
+            write!(
+                text,
+                "\n### slipway {name} {inner_name}\n\n```text\n{}\n```\n",
+                help(inner)
+            )
+            .unwrap();
+        }
     }
     write!(text, "\n## Exit codes\n\n{}", exit_codes()).unwrap();
     text.push_str("\n## Environment variables\n\n| variable | sets |\n| --- | --- |\n");
@@ -85,6 +95,10 @@ fn the_command_line_is_documented_as_it_is() {
     }
     for (variable, about) in OTHER_VARIABLES {
         writeln!(text, "| `{variable}` | {about} |").unwrap();
+    }
+    for option in worker::OPTIONS {
+        let (variable, about, flag) = (option.variable, option.about, option.flag);
+        writeln!(text, "| `{variable}` | {about}; as `{flag}` |").unwrap();
     }
     golden::check("docs/command-line.md", &text);
 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test")]
 
+mod action_type;
 mod architecture;
 mod archives;
 mod back;
@@ -22,6 +23,7 @@ mod faults;
 mod fleet;
 mod golden;
 mod hidden;
+mod jobs;
 mod journals;
 mod matrix;
 mod names;
@@ -40,6 +42,13 @@ mod strategies;
 mod support;
 mod transfer;
 mod unreadable;
+mod wake;
 mod wire_apis;
+mod wire_cbor;
+mod wire_pipeline;
 mod wire_registry;
 mod wire_s3;
+mod wire_sessions;
+mod wire_sqs;
+mod worker_docs;
+mod worker_verb;

@@ -606,6 +606,7 @@ async fn played_with(
     let service = ServiceSettings {
         name: SERVICE.parse().unwrap(),
         cluster: None,
+        place: slipway::config::settings::Place::default(),
         task_definition: None,
         env: BTreeMap::new(),
         containers: Vec::new(),

@@ -53,6 +53,7 @@ pub fn told(failure: &Failure) -> String {
         source: None,
         cause: failure.root_cause(),
         kind: failure.kind,
+        nature: failure.nature.clone(),
         what: failure.what.clone(),
         place: failure.place.clone(),
         left: failure.left.clone(),

@@ -67,10 +67,28 @@ pub fn error(code: &str, message: &str) -> Answer {
     Answer::Json(400, json!({"__type": code, "message": message}))
 }
 
-/// Serves `answer(operation, input, asked before)` on loopback for as long as the test's runtime lives.
+/// Clients of [`serve`].
 pub async fn respond(
     answer: impl Fn(&str, &Value, &Asked) -> Answer + Clone + Send + Sync + 'static,
 ) -> (Aws, Asked) {
+    let (endpoint, asked) = serve(answer).await;
+    let keys = StaticKeys {
+        access_key_id: "AKIDEXAMPLE".to_owned().into(),
+        secret_access_key: "secret".to_owned().into(),
+        session_token: None,
+    };
+    let settings = AwsSettings {
+        region: Some("eu-west-1".to_owned()),
+        endpoint: Some(endpoint),
+        credentials: Some(keys),
+    };
+    (Aws::connect(settings).await.unwrap(), asked)
+}
+
+/// Serves `answer(operation, input, asked before)` on loopback for as long as the test's runtime lives, and says where.
+pub async fn serve(
+    answer: impl Fn(&str, &Value, &Asked) -> Answer + Clone + Send + Sync + 'static,
+) -> (String, Asked) {
     let asked = Asked::default();
     let journal = asked.clone();
     let handler = move |headers: HeaderMap, body: Bytes| {
@@ -96,17 +114,7 @@ pub async fn respond(
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(handler)).await });
-    let keys = StaticKeys {
-        access_key_id: "AKIDEXAMPLE".to_owned().into(),
-        secret_access_key: "secret".to_owned().into(),
-        session_token: None,
-    };
-    let settings = AwsSettings {
-        region: Some("eu-west-1".to_owned()),
-        endpoint: Some(endpoint),
-        credentials: Some(keys),
-    };
-    (Aws::connect(settings).await.unwrap(), asked)
+    (endpoint, asked)
 }
 
 async fn reply(answer: Answer) -> Response {

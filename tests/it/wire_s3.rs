@@ -119,12 +119,145 @@ async fn a_bucket_can_demand_kms() {
             .key("k")
             .body(ByteStream::from_static(b"x"))
     };
-    assert_eq!(put().send().await.unwrap_err().code(), Some("AccessDenied"));
+    let refused = put().send().await.unwrap_err();
+    assert_eq!(refused.code(), Some("AccessDenied"));
+    assert_eq!(
+        refused.message(),
+        Some(
+            "User: arn:aws:iam::000000000000:user/sandbox is not authorized to perform: s3:PutObject on resource: \
+             \"arn:aws:s3:::artifacts/k\" with an explicit deny in a resource-based policy"
+        )
+    );
+    let begin = || s3.create_multipart_upload().bucket("artifacts").key("k");
+    assert_eq!(begin().send().await.unwrap_err().code(), Some("AccessDenied"));
     put()
         .server_side_encryption(ServerSideEncryption::AwsKms)
         .send()
         .await
         .unwrap();
+    begin()
+        .server_side_encryption(ServerSideEncryption::AwsKms)
+        .send()
+        .await
+        .unwrap();
+    sandbox.stop().await;
+}
+
+#[tokio::test]
+async fn a_bucket_can_demand_a_key_and_every_answer_tells_the_key() {
+    let (sandbox, s3) = bucket().await;
+    let key = "arn:aws:kms:eu-west-1:000000000000:key/1";
+    let policy = format!(
+        r#"{{"Statement":[{{"Effect":"Deny","Principal":"*","Action":"s3:PutObject","Condition":
+        {{"StringNotEquals":{{"s3:x-amz-server-side-encryption-aws-kms-key-id":"{key}"}}}}}}]}}"#
+    );
+    s3.put_bucket_policy()
+        .bucket("artifacts")
+        .policy(policy)
+        .send()
+        .await
+        .unwrap();
+    let begin = || {
+        s3.create_multipart_upload()
+            .bucket("artifacts")
+            .key("out")
+            .server_side_encryption(ServerSideEncryption::AwsKms)
+    };
+    assert_eq!(begin().send().await.unwrap_err().code(), Some("AccessDenied"));
+    let other = begin().ssekms_key_id("arn:aws:kms:eu-west-1:000000000000:key/2");
+    assert_eq!(other.send().await.unwrap_err().code(), Some("AccessDenied"));
+    let begun = begin().ssekms_key_id(key).send().await.unwrap();
+    assert_eq!(begun.ssekms_key_id(), Some(key));
+    let id = begun.upload_id().unwrap();
+    let part = || {
+        s3.upload_part()
+            .bucket("artifacts")
+            .key("out")
+            .upload_id(id)
+            .part_number(1)
+            .body(ByteStream::from_static(b"made"))
+    };
+    let refused = part()
+        .customize()
+        .mutate_request(|request| {
+            request
+                .headers_mut()
+                .insert("x-amz-server-side-encryption", "aws:kms");
+        })
+        .send()
+        .await
+        .unwrap_err();
+    assert_eq!(refused.code(), Some("InvalidArgument"));
+    assert_eq!(
+        refused.message(),
+        Some("x-amz-server-side-encryption header is not supported for this operation.")
+    );
+    let put = part().send().await.unwrap();
+    assert_eq!(put.ssekms_key_id(), Some(key));
+    let part = CompletedPart::builder()
+        .part_number(1)
+        .e_tag(put.e_tag().unwrap())
+        .build();
+    let done = s3
+        .complete_multipart_upload()
+        .bucket("artifacts")
+        .key("out")
+        .upload_id(id)
+        .multipart_upload(CompletedMultipartUpload::builder().parts(part).build())
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(done.ssekms_key_id(), Some(key));
+    let head = s3
+        .head_object()
+        .bucket("artifacts")
+        .key("out")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        (head.server_side_encryption(), head.ssekms_key_id()),
+        (Some(&ServerSideEncryption::AwsKms), Some(key))
+    );
+    sandbox.stop().await;
+}
+
+#[tokio::test]
+async fn uploads_under_way_are_listed_page_by_page() {
+    let (sandbox, s3) = bucket().await;
+    for key in ["b", "a", "a", "other"] {
+        s3.create_multipart_upload()
+            .bucket("artifacts")
+            .key(key)
+            .send()
+            .await
+            .unwrap();
+    }
+    let mut seen = Vec::new();
+    let mut pages = 0;
+    let (mut key, mut id) = (None, None);
+    loop {
+        let page = s3
+            .list_multipart_uploads()
+            .bucket("artifacts")
+            .max_uploads(2)
+            .set_key_marker(key)
+            .set_upload_id_marker(id)
+            .send()
+            .await
+            .unwrap();
+        seen.extend(page.uploads().iter().map(|one| one.key().unwrap().to_owned()));
+        pages += 1;
+        key = page.next_key_marker().map(str::to_owned);
+        id = page.next_upload_id_marker().map(str::to_owned);
+        if page.is_truncated() != Some(true) {
+            break;
+        }
+    }
+    assert_eq!(
+        (seen, pages),
+        (["a", "a", "b", "other"].map(str::to_owned).to_vec(), 2)
+    );
     sandbox.stop().await;
 }
 

@@ -1,7 +1,7 @@
 """Checks a sandbox's journal, request by request, against what AWS's service models and the registry's specification say.
 
-A line is a JSON object: `time, service, operation, request {method, path, headers, body}, status, response {headers,
-body}`. How it nests is read leniently; what it says is read strictly. A body that is no text, or too long to keep, is
+A line is a JSON object: `time, service, operation, principal, request {method, path, headers, body}, status, response
+{headers, body}`. Bodies that travelled as CBOR are told as the JSON that they say. How it nests is read leniently; what it says is read strictly. A body that is no text, or too long to keep, is
 `{"bytes": SIZE, "sha256": HEX}`; a status of null says that the connection was cut, as a scenario's fault does.
 """
 
@@ -16,7 +16,9 @@ import shapes
 
 # https://docs.aws.amazon.com/AmazonECS/latest/APIReference/CommonErrors.html and its twins of the other services.
 COMMON_ERRORS = {
+    "AccessDenied",
     "AccessDeniedException",
+    "ExpiredToken",
     "ExpiredTokenException",
     "IncompleteSignature",
     "IncompleteSignatureException",
@@ -48,6 +50,7 @@ COMMON_ERRORS = {
 REFUSED_FORM = {
     "AuthorizationHeaderMalformed",
     "InvalidAction",
+    "InvalidArgument",
     "InvalidParameterException",
     "InvalidSignatureException",
     "SerializationException",
@@ -79,6 +82,7 @@ S3_ERRORS = {
     "InvalidPartOrder",
     "InvalidRange",
     "InvalidRequest",
+    "InvalidToken",
     "InvalidURI",
     "KMS.NotFoundException",
     "KeyTooLongError",
@@ -100,6 +104,8 @@ S3_ERRORS = {
     "XAmzContentChecksumMismatch",
     "XAmzContentSHA256Mismatch",
 }
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/CommonErrors.html, as awsJson names them.
+SQS_ERRORS = {"InvalidParameterValueException", "MissingRequiredParameterException"}
 # https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes, and `UNKNOWN` of the Docker registry.
 REGISTRY_ERRORS = {
     "BLOB_UNKNOWN",
@@ -122,6 +128,7 @@ REGISTRY_ERRORS = {
 }
 SERVICES = {
     "cloudwatchlogs": "logs",
+    "codepipeline": "codepipeline",
     "ecr": "ecr",
     "ecs": "ecs",
     "elasticloadbalancing": "elbv2",
@@ -130,8 +137,10 @@ SERVICES = {
     "elbv2": "elbv2",
     "logs": "logs",
     "s3": "s3",
+    "sqs": "sqs",
     "sts": "sts",
 }
+CBOR = "smithy-rpc-v2-cbor"
 REGISTRY = {"registry", "ecr-registry", "v2"}
 # Headers of S3 that belong to signing and transport, not to an operation.
 S3_TRANSPORT = re.compile(
@@ -152,6 +161,7 @@ class Line:
         response = entry.get("response", {}) or {}
         self.service = str(entry.get("service") or "").lower()
         self.operation = entry.get("operation")
+        self.principal = entry.get("principal")
         self.method = str(request.get("method", "POST")).upper()
         self.path = request.get("path") or request.get("uri") or "/"
         self.request_headers = lower(request.get("headers"))
@@ -212,7 +222,7 @@ def check(line):
         return ["not an object"]
     problems = [f"the key `{key}` is missing" for key in ("time", "service") if key not in entry]
     told = Line(entry)
-    problems += leaks(told)
+    problems += leaks(told) + check_principal(told)
     if told.service in REGISTRY:
         problems += check_registry(told)
     elif told.service in SERVICES:
@@ -236,7 +246,18 @@ def leaks(told):
         problems.append("the request's signature is in the journal")
     if "x-amz-security-token" in told.request_headers and len(str(told.request_headers["x-amz-security-token"])) > 20:
         problems.append("the request's session token is in the journal")
+    secret = r"<(SecretAccessKey|SessionToken)>(?!\[removed\]<)|\"(secretAccessKey|sessionToken)\"\s*:\s*\"(?!\[removed\]\")"
+    if re.search(secret, text(told.response_body)):
+        problems.append("keys that were given out are in the journal")
     return problems
+
+
+def check_principal(told):
+    """Whose a request is: the account's own, a session's, or nobody's who signed it."""
+    session = r"arn:aws[a-z-]*:sts::\d{12}:assumed-role/[\w+=,.@-]{1,64}/[\w+=,.@-]{2,64}"
+    if told.principal in (None, "account") or re.fullmatch(session, str(told.principal)):
+        return []
+    return [f"`{told.principal}` is no principal"]
 
 
 def check_service(told, name):
@@ -246,9 +267,12 @@ def check_service(told, name):
             return []
         return [f"`{told.operation}` is no operation of {name}, yet it was answered with {told.status}"]
     operation = model.operation_model(told.operation)
-    protocol = model.metadata["protocol"]
+    protocol = protocol_of(told, model)
+    if protocol not in model.metadata["protocols"]:
+        return [f"speaks {protocol}, which {name} does not"]
     check_request, check_response = {
         "json": (json_request, json_response),
+        CBOR: (cbor_request, cbor_response),
         "query": (query_request, query_response),
         "rest-xml": (s3_request, s3_response),
     }[protocol]
@@ -267,7 +291,15 @@ def check_service(told, name):
     return problems
 
 
-# --- awsJson 1.1 -----------------------------------------------------------------------------------------------------
+def protocol_of(told, model):
+    """The protocol that a request speaks: a service may speak several."""
+    if told.path.startswith("/service/"):
+        return CBOR
+    protocols = model.metadata["protocols"]
+    return "json" if "json" in protocols else protocols[0]
+
+
+# --- awsJson ---------------------------------------------------------------------------------------------------------
 
 
 def json_body(body):
@@ -282,20 +314,26 @@ def json_request(told, operation, model):
     expected = f"{model.metadata['targetPrefix']}.{operation.name}"
     if target is not None and target != expected:
         problems.append(f"x-amz-target is `{target}` instead of `{expected}`")
-    content_type = told.request_headers.get("content-type")
-    if content_type is not None and content_type != "application/x-amz-json-1.1":
-        problems.append(f"content-type is `{content_type}`")
+    problems += json_type(told.request_headers, model)
     return problems + json_shape(told.request_body, operation.input_shape)
+
+
+def json_type(headers, model):
+    content_type = headers.get("content-type")
+    wanted = f"application/x-amz-json-{model.metadata['jsonVersion']}"
+    return [f"content-type is `{content_type}`"] if content_type not in (None, wanted) else []
 
 
 def json_response(told, operation):
     problems = [] if told.status == 200 else [f"status {told.status} instead of 200"]
-    content_type = told.response_headers.get("content-type")
-    if content_type is not None and content_type != "application/x-amz-json-1.1":
-        problems.append(f"content-type is `{content_type}`")
+    problems += json_type(told.response_headers, operation.service_model)
+    return problems + answer_shape(told, operation)
+
+
+def answer_shape(told, operation):
     # A list's shape is often shared with a request, which must name at least one; an answer may have none to name.
     found = json_shape(told.response_body, operation.output_shape)
-    return problems + [problem for problem in found if ": 0 items, at least 1 " not in problem]
+    return [problem for problem in found if ": 0 items, at least 1 " not in problem]
 
 
 def json_shape(body, shape):
@@ -308,6 +346,38 @@ def json_shape(body, shape):
     if shape is None:
         return [] if value in ({}, None) else ["has a body where the operation has none"]
     return shapes.walk(value, shape)
+
+
+# --- smithy-rpc-v2-cbor ----------------------------------------------------------------------------------------------
+
+
+def cbor_request(told, operation, model):
+    problems = []
+    expected = f"/service/{model.metadata['targetPrefix']}/operation/{operation.name}"
+    if told.path != expected or told.method != "POST":
+        problems.append(f"is a {told.method} of `{told.path}` instead of a POST of `{expected}`")
+    if told.request_headers.get("smithy-protocol") != "rpc-v2-cbor":
+        problems.append("has no `smithy-protocol: rpc-v2-cbor`")
+    if text(told.request_body):
+        problems += cbor_type(told.request_headers)
+    return problems + json_shape(told.request_body, operation.input_shape)
+
+
+def cbor_type(headers):
+    content_type = headers.get("content-type")
+    return [] if content_type == "application/cbor" else [f"content-type is `{content_type}`"]
+
+
+def cbor_head(told):
+    problems = cbor_type(told.response_headers)
+    if told.response_headers.get("smithy-protocol") != "rpc-v2-cbor":
+        problems.append("has no `smithy-protocol: rpc-v2-cbor`")
+    return problems
+
+
+def cbor_response(told, operation):
+    problems = [] if told.status == 200 else [f"status {told.status} instead of 200"]
+    return problems + cbor_head(told) + answer_shape(told, operation)
 
 
 # --- query -----------------------------------------------------------------------------------------------------------
@@ -442,7 +512,7 @@ def s3_response(told, operation):
 
 def error_code(told, model):
     """The code of a refusal, as a client of the protocol reads it; none when the answer names none."""
-    if model.metadata["protocol"] == "json":
+    if protocol_of(told, model) in ("json", CBOR):
         try:
             body = json_body(told.response_body)
         except json.JSONDecodeError:
@@ -463,7 +533,7 @@ def check_error(told, operation, model, code):
         return ["names no error code"]
     declared = {shape.error_code: shape for shape in operation.error_shapes}
     declared |= {shape.name: shape for shape in operation.error_shapes}
-    common = COMMON_ERRORS | (S3_ERRORS if model.service_name == "s3" else set())
+    common = COMMON_ERRORS | {"s3": S3_ERRORS, "sqs": SQS_ERRORS}.get(model.service_name, set())
     problems = []
     if code not in declared and code not in common:
         problems.append(f"`{code}` is not declared by {operation.name}")
@@ -473,7 +543,10 @@ def check_error(told, operation, model, code):
         fault = shape._shape_model.get("fault", False)
         if (told.status >= 500) != fault:
             problems.append(f"status {told.status} for {code}, a fault of the {'server' if fault else 'client'}")
-    if model.metadata["protocol"] == "json":
+    protocol = protocol_of(told, model)
+    if protocol == CBOR:
+        problems += cbor_head(told)
+    if protocol in ("json", CBOR):
         problems += json_error(told, shape)
     elif not re.search(r"<Message>[^<]+</Message>", text(told.response_body)):
         problems.append("has no message")

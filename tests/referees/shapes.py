@@ -20,7 +20,7 @@ unread_patterns = set()
 
 @functools.cache
 def service(name):
-    """The newest service model that botocore has for `ecs`, `ecr`, `elbv2`, `logs`, `s3` or `sts`."""
+    """The newest service model that botocore has for `ecs`, `codepipeline`, `s3`, ..."""
     return botocore.model.ServiceModel(botocore.loaders.Loader().load_service_model(name, "service-2"), name)
 
 

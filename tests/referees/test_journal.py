@@ -75,6 +75,64 @@ LISTING = """<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><
 <StorageClass>STANDARD</StorageClass></Contents></ListBucketResult>"""
 
 
+REVISIONS = {
+    "pipelineExecutionSummaries": [
+        {"pipelineExecutionId": "0" * 8 + "-0000-4000-8000-" + "0" * 12, "status": "Succeeded", "startTime": NOW}
+    ]
+}
+ASSUMED = """<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><AssumedRoleUser>
+<AssumedRoleId>AROASANDBOX0000000000:job</AssumedRoleId><Arn>arn:aws:sts::000000000000:assumed-role/deployer/job</Arn>
+</AssumedRoleUser><Credentials><AccessKeyId>ASIASANDBOX000000001</AccessKeyId>
+<SecretAccessKey>[removed]</SecretAccessKey><SessionToken>[removed]</SessionToken>
+<Expiration>2026-01-01T01:00:00Z</Expiration></Credentials></AssumeRoleResult>
+<ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></AssumeRoleResponse>"""
+SQS = {"content-type": "application/x-amz-json-1.0"}
+
+
+def cbor(response, status=200, request='{"pipelineName": "shop"}', **headers):
+    """A ListPipelineExecutions exchange in CBOR, told as JSON; a header that is None is left out."""
+    kept = {"content-type": "application/cbor", "smithy-protocol": "rpc-v2-cbor"}
+    kept |= {name.replace("_", "-"): value for name, value in headers.items()}
+    kept = {name: value for name, value in kept.items() if value is not None}
+    return {
+        "time": NOW,
+        "service": "codepipeline",
+        "operation": "ListPipelineExecutions",
+        "principal": "account",
+        "request": {
+            "method": "POST",
+            "path": "/service/CodePipeline_20150709/operation/ListPipelineExecutions",
+            "headers": {"content-type": "application/cbor", "smithy-protocol": "rpc-v2-cbor"},
+            "body": request,
+        },
+        "status": status,
+        "response": {"headers": kept, "body": response},
+    }
+
+
+def assumed(request="&DurationSeconds=900", response=ASSUMED):
+    role = "arn%3Aaws%3Aiam%3A%3A000000000000%3Arole%2Fdeployer"
+    body = f"Action=AssumeRole&Version=2011-06-15&RoleArn={role}&RoleSessionName=job{request}"
+    return {
+        "time": NOW,
+        "service": "sts",
+        "operation": "AssumeRole",
+        "principal": "account",
+        "request": {"method": "POST", "path": "/", "headers": {}, "body": body},
+        "status": 200,
+        "response": {"headers": {}, "body": response},
+    }
+
+
+def received(response, status=200, **request):
+    """A ReceiveMessage exchange."""
+    asked = {"QueueUrl": "http://127.0.0.1/000000000000/wake", **request}
+    entry = line("sqs", "ReceiveMessage", asked, response, status)
+    for side in (entry["request"], entry["response"]):
+        side["headers"] = side["headers"] | SQS
+    return entry
+
+
 def query(body="", response=TARGET_HEALTH, status=200):
     request = f"Action=DescribeTargetHealth&Version=2015-12-01&TargetGroupArn={GROUP}{body}"
     return {
@@ -149,6 +207,25 @@ class Good(unittest.TestCase):
 
     def test_a_query_exchange(self):
         self.good(query("&Targets.member.1.Id=10.0.0.1&Targets.member.1.Port=8080"))
+
+    def test_the_same_operation_in_both_protocols(self):
+        self.good(cbor(REVISIONS))
+        self.good(line("codepipeline", "ListPipelineExecutions", {"pipelineName": "shop"}, REVISIONS))
+        for gone in ("PipelineNotFoundException", "com.amazonaws.codepipeline#PipelineNotFoundException"):
+            body = {"__type": gone, "message": "gone"}
+            self.good(cbor(body, 400))
+            self.good(line("codepipeline", "ListPipelineExecutions", {"pipelineName": "shop"}, body, 400))
+
+    def test_a_role_that_is_assumed_and_what_its_session_asks(self):
+        self.good(assumed())
+        self.good({**described(), "principal": "arn:aws:sts::111111111111:assumed-role/deployer/slipway-1"})
+        self.good({**described(), "principal": None})
+
+    def test_a_queue(self):
+        self.good(received({"Messages": [{"MessageId": "1", "ReceiptHandle": "r", "Body": "b", "MD5OfBody": "m"}]}))
+        self.good(received({}, MaxNumberOfMessages=10, WaitTimeSeconds=20))
+        for code in ("com.amazonaws.sqs#QueueDoesNotExist", "InvalidParameterValueException"):
+            self.good(received({"__type": code, "message": "m"}, 400))
 
     def test_a_listing(self):
         self.good(s3())
@@ -364,10 +441,61 @@ class Bad(unittest.TestCase):
             with self.subTest(reason=reason):
                 self.bad(entry, reason)
 
+    def test_exchanges_in_cbor(self):
+        gone = {"__type": "PipelineNotFoundException", "message": "gone"}
+        wrong = copy.deepcopy(REVISIONS)
+        wrong["pipelineExecutionSummaries"][0]["startTime"] = "2026-01-01T00:00:00Z"
+        elsewhere = cbor(REVISIONS)
+        elsewhere["request"]["path"] = "/service/CodePipeline_20150709/operation/ListPipelines"
+        foreign = described()
+        foreign["request"]["path"] = "/service/AmazonEC2ContainerServiceV20141113/operation/DescribeServices"
+        unnamed = cbor(REVISIONS)
+        del unnamed["request"]["headers"]["smithy-protocol"]
+        table = [
+            (cbor(wrong), "instead of epoch seconds"),
+            (cbor({"colour": "red"}), "unknown member `colour`"),
+            (cbor(REVISIONS, request='{"pipelineName": 1}'), "a number instead of a string"),
+            (cbor(REVISIONS, content_type="application/json"), "content-type is `application/json`"),
+            (cbor(REVISIONS, smithy_protocol=None), "response has no `smithy-protocol"),
+            (unnamed, "request has no `smithy-protocol"),
+            (cbor(gone, 400, smithy_protocol=None), "error has no `smithy-protocol"),
+            (cbor({"__type": "JobNotFoundException", "message": "m"}, 400), "not declared by"),
+            (elsewhere, "instead of a POST of"),
+            (foreign, "speaks smithy-rpc-v2-cbor, which ecs does not"),
+        ]
+        for entry, reason in table:
+            with self.subTest(reason=reason):
+                self.bad(entry, reason)
+
+    def test_exchanges_of_roles_and_queues(self):
+        old = line("sqs", "PurgeQueue", {"QueueUrl": "u"}, {})
+        old["request"]["headers"] |= SQS
+        table = [
+            (assumed("&DurationSeconds=899"), "at least 900"),
+            (assumed("&Colour=red"), "unknown parameter `Colour`"),
+            (assumed(response=ASSUMED.replace("Expiration>", "Ends>")), "unknown element `Ends`"),
+            (received({"Messages": [{"Colour": "red"}]}), "unknown member `Colour`"),
+            (received({}, MaxNumberOfMessages="10"), "a string instead of an integer"),
+            (received({"__type": "com.amazonaws.sqs#JobNotFoundException", "message": "m"}, 400), "not declared by"),
+            (old, "content-type is `application/x-amz-json-1.1`"),
+        ]
+        for entry, reason in table:
+            with self.subTest(reason=reason):
+                self.bad(entry, reason)
+
+    def test_a_principal_that_nobody_is(self):
+        for principal in ("root", "arn:aws:sts::000000000000:assumed-role/deployer", "ASIASANDBOX000000001"):
+            self.bad({**described(), "principal": principal}, "is no principal")
+
     def test_a_journal_with_credentials(self):
         signature = "AWS4-HMAC-SHA256 Credential=a/b, SignedHeaders=host, Signature=" + "0" * 64
         self.bad(changed("request", "headers", "authorization", to=signature), "signature is in the journal")
         self.bad(changed("request", "headers", "authorization", to="Basic QVdTOnNlY3JldA=="), "credentials are in")
+        self.bad(assumed(response=ASSUMED.replace("[removed]", "key", 1)), "keys that were given out are in")
+        keys = {"accessKeyId": "ASIA1", "secretAccessKey": "key", "sessionToken": "[removed]"}
+        job = {"jobs": [{"data": {"artifactCredentials": keys}}]}
+        kind = {"actionTypeId": {"category": "Build", "owner": "Custom", "provider": "Slipway", "version": "1"}}
+        self.bad(line("codepipeline", "PollForJobs", kind, job), "keys that were given out are in")
 
     def test_a_line_that_is_not_json(self):
         self.assertEqual(len(journal.check("{")), 1)

@@ -3,7 +3,7 @@
 use crate::artifact::archive::ArchiveError;
 use crate::artifact::imagedefinitions::DefinitionsError;
 use crate::aws::sort::{CallError, Sorted};
-use crate::failure::{Failure, Kind};
+use crate::failure::{Failure, Kind, Nature};
 use std::error::Error;
 use std::io;
 
@@ -129,7 +129,7 @@ impl StoreError {
     /// The failure to show. What cannot be read is an input's fault; a write that AWS refuses changed nothing.
     #[must_use]
     pub fn into_failure(self) -> Failure {
-        let mut failure = Failure::new(self.kind(), self.to_string());
+        let mut failure = Failure::new(self.kind(), self.to_string()).nature(self.nature());
         failure.hints = self.hints();
         // The text of this error is the headline, so the chain goes on below it.
         match self {
@@ -195,6 +195,23 @@ impl StoreError {
             },
             Self::Call { source, .. } => source.kind(),
             Self::Download { .. } | Self::Replaced { .. } | Self::NotAsWritten { .. } => Kind::FarEnd,
+        }
+    }
+
+    fn nature(&self) -> Nature {
+        match self {
+            Self::NoObject { .. } => Nature::Missing,
+            Self::Call { source, .. } => source.nature(),
+            Self::Download { .. } | Self::Replaced { .. } => Nature::FarEnd,
+            Self::NoFile { .. }
+            | Self::ReadFile { .. }
+            | Self::Archive { .. }
+            | Self::Definitions { .. }
+            | Self::NoBucket { .. }
+            | Self::OtherRegion { .. }
+            | Self::TooLong { .. }
+            | Self::Pack { .. }
+            | Self::NotAsWritten { .. } => Nature::Plain,
         }
     }
 

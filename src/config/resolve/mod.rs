@@ -10,6 +10,8 @@ mod reader;
 mod services;
 mod tasks;
 
+pub(super) use check::strange_variables;
+
 use super::document;
 use super::elements;
 use super::settings::{

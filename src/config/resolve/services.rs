@@ -2,9 +2,9 @@
 
 use super::check::join;
 use super::reader::Reader;
-use crate::config::settings::ServiceSettings;
+use crate::config::settings::{Place, Role, ServiceSettings};
 use crate::config::written::{Origin, Value};
-use crate::name::{ContainerName, NameError};
+use crate::name::{Arn, ContainerName, NameError};
 use crate::secret::Secret;
 use std::collections::BTreeMap;
 
@@ -37,11 +37,67 @@ fn service(reader: &mut Reader<'_>, name: &str, origin: &Origin) -> Option<Servi
     });
     Some(ServiceSettings {
         cluster,
+        place: place(reader, &section),
         task_definition: reader.path(&section, "task-definition"),
         env: env(reader, &section),
         containers: reader.names_of(&section, "containers"),
         name: parsed.ok()?,
     })
+}
+
+/// Where a service is: as its own table says, else as `[deploy]` does. A role comes with its own external id.
+fn place(reader: &mut Reader<'_>, section: &str) -> Place {
+    let own_region = reader.parsed(section, "region", region);
+    let region = own_region.or_else(|| reader.parsed("deploy", "region", region));
+    let own_role = reader.parsed(section, "role-arn", role_arn);
+    let own_id = reader.parsed(section, "external-id", external_id);
+    let is_own = own_role.is_some();
+    let arn = own_role.or_else(|| reader.parsed("deploy", "role-arn", role_arn));
+    let of_deploy = reader.parsed("deploy", "external-id", external_id);
+    let external_id = own_id.clone().or(of_deploy.filter(|_| !is_own));
+    if arn.is_none() {
+        for (section, written) in [(section, own_id.is_some()), ("deploy", external_id.is_some())] {
+            if written {
+                let origin = reader.origin(section, "external-id");
+                reader.wrong(
+                    &origin,
+                    &join(section, "external-id"),
+                    "is of no use without `role-arn`",
+                );
+            }
+        }
+    }
+    Place {
+        region,
+        role: arn.map(|arn| Role { arn, external_id }),
+    }
+}
+
+fn region(text: &str) -> Result<String, String> {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if (1..=63).contains(&text.len()) && !text.starts_with('-') && text.bytes().all(allowed) {
+        return Ok(text.to_owned());
+    }
+    Err("expected a region, such as `eu-west-1`".to_owned())
+}
+
+fn role_arn(text: &str) -> Result<String, String> {
+    let is_role = text
+        .parse::<Arn>()
+        .is_ok_and(|arn| arn.service() == "iam" && arn.resource().starts_with("role/"));
+    if is_role && !text.contains(['|', ' ']) {
+        return Ok(text.to_owned());
+    }
+    Err("expected the ARN of an IAM role: `arn:aws:iam::111122223333:role/deploy`".to_owned())
+}
+
+/// What AssumeRole takes: 2 to 1224 of letters, digits and some signs.
+fn external_id(text: &str) -> Result<String, String> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "_+=,.@:/-".contains(c);
+    if (2..=1224).contains(&text.len()) && text.chars().all(allowed) {
+        return Ok(text.to_owned());
+    }
+    Err("expected 2 to 1224 letters, digits and `_+=,.@:/-`".to_owned())
 }
 
 /// Environment variables by container.

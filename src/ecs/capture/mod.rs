@@ -18,7 +18,7 @@ pub use told::{Aftermath, Block, End, Told, word};
 
 use super::answers::{self, Answer};
 use super::diagnosis::{Comparison, Gathered, Revision};
-use super::rollout::{Baseline, Caution, Ours};
+use super::rollout::{Baseline, Caution, Kept, Ours, Policy, Print, Rollout};
 use super::task_definition::TaskDefinition;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -84,9 +84,15 @@ pub struct Head {
     /// An earlier run saw our deployment: this one takes its watch up.
     #[serde(default, skip_serializing_if = "is_false")]
     pub taken_up: bool,
+    /// What that run knew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Kept>,
     /// The ids of the other deployments that were there before the update.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub elders: BTreeSet<String>,
+    /// The prints of ids of such deployments, where nothing else is known of them.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub prints: BTreeSet<String>,
     /// `family:revision` that the service ran before; none if nothing was deployed, or nobody knows.
     #[serde(default)]
     pub previous_revision: Option<String>,
@@ -154,8 +160,27 @@ impl Head {
             deployment: self.previous.clone(),
             task_definition: self.previous_arn.clone(),
             elders: self.elders.clone(),
+            prints: self.prints(),
             events: self.old_events.clone(),
             caution: self.caution().unwrap_or_default(),
+        }
+    }
+
+    fn prints(&self) -> BTreeSet<Print> {
+        self.prints
+            .iter()
+            .filter_map(|digits| Print::of_digits(digits))
+            .collect()
+    }
+
+    /// The judge of its rollout.
+    #[must_use]
+    pub fn rollout(&self, policy: Policy) -> Rollout {
+        let rollout = Rollout::new(policy, self.ours(), self.baseline());
+        match &self.kept {
+            Some(kept) => rollout.knowing(kept),
+            None if self.taken_up => rollout.taken_up(),
+            None => rollout,
         }
     }
 

@@ -3,7 +3,7 @@
 use super::Recorded;
 use crate::ecs::answers::{Sought, observe};
 use crate::ecs::observation::{BlindReason, Observation, Service};
-use crate::ecs::rollout::{Proof, Rollout, Verdict, WaitingOn, proofs};
+use crate::ecs::rollout::{Proof, Verdict, WaitingOn, proofs};
 use std::time::Duration;
 
 /// A watch that was judged again.
@@ -73,12 +73,7 @@ pub fn replay(recorded: &Recorded) -> Replay {
     let Ok(policy) = head.policy.policy() else {
         return replay;
     };
-    let rollout = Rollout::new(policy.clone(), head.ours(), head.baseline());
-    let mut rollout = if head.taken_up {
-        rollout.taken_up()
-    } else {
-        rollout
-    };
+    let mut rollout = head.rollout(policy.clone());
     let mut waiting = None;
     let mut blind = Vec::new();
     for (at, answers) in &recorded.looks {

@@ -18,6 +18,8 @@ fn head() -> Head {
         previous_arn: Some("x/web:1".to_owned()),
         elders: BTreeSet::new(),
         taken_up: false,
+        kept: None,
+        prints: BTreeSet::new(),
         previous_revision: Some("web:1".to_owned()),
         old_events: BTreeSet::new(),
         unchanged: false,

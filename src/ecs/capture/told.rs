@@ -1,7 +1,7 @@
 //! How a run judged what it saw, and how it ended, in the words in which it was told.
 
 use crate::ecs::rollout::Loss;
-use crate::failure::{Failure, Kind};
+use crate::failure::{Failure, Kind, Nature};
 use crate::name::ServiceName;
 use serde::{Deserialize, Serialize};
 
@@ -154,6 +154,7 @@ impl Block {
         let known = Kind::ALL.into_iter().find(|kind| kind.exit_code() == exit_code);
         Failure {
             kind: known.unwrap_or(Kind::Unclear),
+            nature: Nature::Plain,
             what: self.error,
             cause: self.cause,
             place: self.place,

@@ -8,7 +8,7 @@ mod names;
 mod overrides;
 mod verdict;
 
-pub use names::{client_token, group, started_by};
+pub use names::{client_token, client_token_of, group, group_of, is_of_execution, started_by};
 pub use overrides::{ContainerOverride, Overrides};
 pub use verdict::{Doubt, Loss, Verdict, WaitingOn};
 

@@ -1,5 +1,6 @@
 //! By what a one-off task is known: who started it, its group, and the token that makes it run once.
 
+use crate::ecs::mark::Mark;
 use crate::name::{Digest, ServiceName, TaskName};
 use std::time::Duration;
 
@@ -23,6 +24,40 @@ pub fn group(task: &TaskName) -> String {
     format!("task:{task}")
 }
 
+/// The group of a task that an execution runs: `task:migrate:EXECUTION-ATTEMPT`, each in some digits of its hash.
+#[must_use]
+pub fn group_of(task: &TaskName, mark: &Mark) -> String {
+    let attempt = digits(&mark.attempt, 6);
+    format!("{}{attempt}", of_execution(task, mark))
+}
+
+/// Whether a task of this group was run for the same execution, at the same place, by whichever attempt.
+#[must_use]
+pub fn is_of_execution(group: &str, task: &TaskName, mark: &Mark) -> bool {
+    group.starts_with(&of_execution(task, mark))
+}
+
+fn of_execution(task: &TaskName, mark: &Mark) -> String {
+    let execution = digits(&format!("{} {}", mark.execution, mark.place), 12);
+    format!("{}:{execution}-", group(task))
+}
+
+fn digits(text: &str, count: usize) -> String {
+    Digest::of(text.as_bytes()).hex().chars().take(count).collect()
+}
+
+/// The `clientToken` of a task of one attempt: the same whoever goes on with the attempt, so that its task runs once.
+#[must_use]
+pub fn client_token_of(revision: &str, task: &TaskName, mark: &Mark) -> String {
+    let Mark {
+        execution,
+        place,
+        attempt,
+    } = mark;
+    let text = format!("{revision} {task} {execution} {place} {attempt}");
+    Digest::of(text.as_bytes()).hex().to_owned()
+}
+
 /// RunTask's `clientToken`: requests with the same one run one task, however often an answer is lost. It is new for every
 /// run, or the task of an earlier run would be answered again instead of a new one.
 #[must_use]
@@ -34,7 +69,8 @@ pub fn client_token(revision: &str, task: &TaskName, now: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{client_token, started_by};
+    use super::{client_token, client_token_of, group, group_of, is_of_execution, started_by};
+    use crate::ecs::mark::Mark;
     use std::time::Duration;
 
     #[test]
@@ -47,6 +83,28 @@ mod tests {
         assert_ne!(name(&long), name(&other));
         let allowed = |c: char| c.is_ascii_alphanumeric() || "-_/".contains(c);
         assert!(name(&long).chars().all(allowed));
+    }
+
+    #[test]
+    fn a_task_is_known_by_its_execution_and_its_attempt_by_its_own() {
+        let mark = |execution: &str, attempt: &str| Mark {
+            execution: execution.to_owned(),
+            place: "shop/Deploy/Services".to_owned(),
+            attempt: attempt.to_owned(),
+        };
+        let task = "migrate".parse().unwrap();
+        let (first, retry, other) = (mark("e1", "a1"), mark("e1", "a2"), mark("e2", "a1"));
+        let known = group_of(&task, &first);
+        assert!(known.starts_with("task:migrate:") && known.len() < 255);
+        assert!(is_of_execution(&known, &task, &first) && is_of_execution(&known, &task, &retry));
+        assert_ne!(known, group_of(&task, &retry));
+        assert!(!is_of_execution(&known, &task, &other));
+        assert!(!is_of_execution(&group(&task), &task, &first), "of no execution");
+        assert!(!is_of_execution(&known, &"migrate2".parse().unwrap(), &first));
+        let token = |mark: &Mark| client_token_of("shop:2", &task, mark);
+        assert_eq!(token(&first), token(&first));
+        assert!(token(&first) != token(&retry) && token(&first) != token(&other));
+        assert_eq!(token(&first).len(), 64);
     }
 
     #[test]

@@ -1,21 +1,25 @@
 //! The token that a rollout under way is taken up again by: all that a later process needs to go on watching it, and to
-//! come to the verdict that the first would have come to. It holds names, ids and prints of ids, and no secret.
+//! come to the verdict that the first would have come to. It holds names, ids, prints of ids and what the judge remembers,
+//! and no secret; an external id is none.
 //!
 //! `sw1.PAYLOAD.CHECK`: the version, what `packed` makes of the run in base64url, and the first digits of its SHA-256.
 
+pub use super::rollout::{Kept, Print};
+
 use super::observation::{Deployment, DeploymentStatus, RolloutState, Service, ServiceEvent, revision_name};
 use super::rollout::Goal;
+use crate::config::settings::Place;
 use crate::name::Digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 mod packed;
 
-/// The longest token; as long as a continuation token of CodePipeline may be.
-pub const LONGEST: usize = 2048;
+/// The longest token: with what a job of CodePipeline has around it, it is a continuation token, of which 2048
+/// characters are taken.
+pub const LONGEST: usize = 2048 - 40;
 
 /// What every token of this version begins with.
 const VERSION: &str = "sw1";
@@ -23,66 +27,68 @@ const VERSION: &str = "sw1";
 /// Digits of the check.
 const CHECK: usize = 8;
 
+/// The most events that DescribeServices shows.
+const MOST_EVENTS: usize = 100;
+
 /// A run that left rollouts under way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resume {
-    /// The region of all its services.
+    /// The region of its services, but for those that are elsewhere.
     pub region: String,
     /// What the run was asked for.
     pub wishes: Wishes,
-    /// The services that are under way.
+    /// When this was written, in seconds since the Unix epoch.
+    pub written: u64,
+    /// How much of it was done, of 100.
+    pub percent: u8,
+    /// The services that are under way, and those that were proven meanwhile.
     pub services: Vec<UnderWay>,
 }
 
 /// The settings that decide over a verdict and over what follows from it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wishes {
     /// Whether old tasks must be gone as well.
-    #[serde(rename = "u", default, skip_serializing_if = "is_false")]
     pub steady: bool,
     /// Whether a service with desired count 0 is done when ECS says so.
-    #[serde(rename = "z", default, skip_serializing_if = "is_false")]
     pub allow_zero: bool,
     /// Whether a failed revision is left; else the one of before comes back.
-    #[serde(rename = "l", default, skip_serializing_if = "is_false")]
     pub leave: bool,
     /// Whether one failure takes all back.
-    #[serde(rename = "a", default, skip_serializing_if = "is_false")]
     pub all_back: bool,
     /// Whether one failure ends the watch of the others.
-    #[serde(rename = "f", default, skip_serializing_if = "is_false")]
     pub fail_fast: bool,
     /// How long a watch takes, in seconds.
-    #[serde(rename = "t")]
     pub timeout: u64,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-const fn is_false(flag: &bool) -> bool {
-    !*flag
 }
 
 /// A service whose rollout is under way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnderWay {
+    /// Where it is; its region is that of the run if none is named.
+    pub place: Place,
     /// Its cluster: a short name or an ARN.
     pub cluster: String,
     /// Its name.
     pub service: String,
-    /// Our deployment's id.
+    /// Our deployment's id; that of what runs if nothing was changed.
     pub deployment: String,
     /// `family:revision` that it brings.
     pub revision: String,
     /// When the service was updated, in seconds since the Unix epoch.
     pub started: u64,
-    /// Whether a look has shown our deployment.
-    pub appeared: bool,
+    /// Whether the run changed it; else what runs is only proven.
+    pub changed: bool,
+    /// Whether it was healthy, by proof.
+    pub proven: bool,
     /// The containers that were given an image.
     pub containers: BTreeSet<String>,
     /// Tells the digests of those images from others. The revision has them in full.
-    pub images: Print,
+    pub images: Print<1>,
     /// The service before the update.
     pub before: Before,
+    /// What its judge remembers.
+    pub kept: Kept,
 }
 
 /// What is kept of a service as it was before the update.
@@ -97,7 +103,7 @@ pub struct Before {
     /// Whether the primary deployment had completed.
     pub done: bool,
     /// Tells the newest event from others.
-    pub event: Print,
+    pub event: Print<2>,
 }
 
 /// A deployment that ECS would bring back.
@@ -109,22 +115,7 @@ pub struct Completed {
     pub revision: String,
 }
 
-/// The first bytes of a text's SHA-256: enough to find the text again among a hundred others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Print([u8; 3]);
-
-impl Print {
-    /// The print of a text.
-    #[must_use]
-    pub fn of(text: &str) -> Self {
-        let digest = Digest::of(text.as_bytes());
-        let byte = |at: usize| {
-            let digits = digest.hex().get(2 * at..2 * at + 2);
-            digits.and_then(|digits| u8::from_str_radix(digits, 16).ok())
-        };
-        Self([0, 1, 2].map(|at| byte(at).unwrap_or_default()))
-    }
-
+impl Print<1> {
     /// The print of images by the containers that run them.
     #[must_use]
     pub fn of_images(digests: &BTreeMap<String, Option<String>>) -> Self {
@@ -153,6 +144,18 @@ pub enum ResumeError {
 }
 
 impl Resume {
+    /// How many characters one token of all services has.
+    #[must_use]
+    pub fn length(&self) -> usize {
+        self.token().len()
+    }
+
+    /// The token, if one holds all services.
+    #[must_use]
+    pub fn one_token(&self) -> Option<String> {
+        Some(self.token()).filter(|token| token.len() <= LONGEST)
+    }
+
     /// The token, or several where one would be too long. Each is of the same run, with a part of its services.
     #[must_use]
     pub fn tokens(&self) -> Vec<String> {
@@ -189,6 +192,7 @@ impl Resume {
             if (&part.region, &part.wishes) != (&whole.region, &whole.wishes) {
                 return Err(ResumeError::DifferentRuns);
             }
+            whole.percent = whole.percent.min(part.percent);
             for service in part.services {
                 if !whole.services.contains(&service) {
                     whole.services.push(service);
@@ -305,15 +309,24 @@ impl Before {
         }
     }
 
-    /// The events that were there: the newest of before, and all that are older. All are news if it has scrolled by.
+    /// The events that were there: the newest of before, and all that are older. All are news if it has scrolled by; an
+    /// answer that is too short for that is older than it.
     fn events<'a>(&self, now: &'a Service) -> &'a [ServiceEvent] {
-        let at = now
-            .events
-            .iter()
-            .position(|event| Print::of(&event.id) == self.event);
-        at.and_then(|at| now.events.get(at..)).unwrap_or_default()
+        let is_newest = |event: &ServiceEvent| Print::of(&event.id) == self.event;
+        match now.events.iter().position(is_newest) {
+            Some(at) => now.events.get(at..).unwrap_or_default(),
+            None if self.event == Print::of("") || now.events.len() >= MOST_EVENTS => &[],
+            None => &now.events,
+        }
+    }
+
+    /// The prints of the deployments that were there: one that is not listed may come back.
+    #[must_use]
+    pub fn prints(&self) -> BTreeSet<Print> {
+        let completed = self.completed.as_ref().map(|completed| completed.deployment);
+        completed.into_iter().chain([self.deployment]).collect()
     }
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

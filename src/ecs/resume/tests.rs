@@ -1,6 +1,7 @@
 //! Tokens: what comes back from them, how long they are, and which are refused.
 
-use super::{Before, Completed, LONGEST, Print, Resume, ResumeError, UnderWay, Wishes};
+use super::{Before, Completed, Kept, LONGEST, Print, Resume, ResumeError, UnderWay, Wishes};
+use crate::config::settings::{Place, Role};
 use crate::ecs::observation::{RolloutState, ServiceEvent};
 use crate::ecs::rollout::Baseline;
 use crate::ecs::rollout::tests::build;
@@ -12,12 +13,14 @@ fn under_way(name: &str) -> UnderWay {
     let number = u64::from_str_radix(&Digest::of(name.as_bytes()).hex()[..15], 16).unwrap();
     let images = [("web".to_owned(), Some(Digest::of(name.as_bytes()).to_string()))];
     UnderWay {
+        place: Place::default(),
         cluster: "production".to_owned(),
         service: name.to_owned(),
         deployment: format!("ecs-svc/{number:019}"),
         revision: format!("{name}:42"),
         started: 1_767_225_600,
-        appeared: true,
+        changed: true,
+        proven: false,
         containers: BTreeSet::from(["web".to_owned()]),
         images: Print::of_images(&BTreeMap::from(images)),
         before: Before {
@@ -27,6 +30,7 @@ fn under_way(name: &str) -> UnderWay {
             done: true,
             event: Print::of(&format!("event of {name}")),
         },
+        kept: Kept::of_seen(),
     }
 }
 
@@ -41,11 +45,14 @@ fn run_of(names: impl Iterator<Item = String>) -> Resume {
             fail_fast: false,
             timeout: 900,
         },
+        written: 1_767_225_700,
+        percent: 40,
         services: names.map(|name| under_way(&name)).collect(),
     }
 }
 
-fn run(services: usize) -> Resume {
+/// A run of so many services.
+pub fn run(services: usize) -> Resume {
     run_of((0..services).map(|at| format!("service-{at}")))
 }
 
@@ -118,7 +125,14 @@ fn what_differs_from_the_rule_comes_back_too() {
         revision: "service-1:40".to_owned(),
     });
     run.services[2].cluster = "arn:aws:ecs:eu-west-1:000000000000:cluster/other".to_owned();
-    run.services[2].appeared = false;
+    run.services[2].kept = Kept::default();
+    run.services[2].changed = false;
+    run.services[1].proven = true;
+    run.services[1].place.region = Some("us-east-1".to_owned());
+    run.services[2].place.role = Some(Role {
+        arn: "arn:aws:iam::000000000001:role/deploy".to_owned(),
+        external_id: Some("shop=1".to_owned()),
+    });
     run.services[3].before.done = false;
     run.services[2].containers = BTreeSet::from(["app".to_owned(), "proxy".to_owned()]);
     run.services[3].containers = BTreeSet::new();
@@ -177,7 +191,9 @@ fn a_service_is_remembered_as_it_was() {
         Baseline::of(&again).elders,
         BTreeSet::from(["ecs-svc/8".to_owned()])
     );
-    now.events.truncate(2);
+    now.events = vec![event("a")];
+    assert_eq!(before.service(&now).events.len(), 1, "an answer from before it");
+    now.events = (0..100).map(|number| event(&number.to_string())).collect();
     assert!(before.service(&now).events.is_empty(), "all are news");
 }
 

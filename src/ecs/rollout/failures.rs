@@ -19,6 +19,8 @@ pub(super) struct Failures {
     last_event: Option<String>,
     /// When the newest failure was seen that does not pass by itself, where that is known.
     newest: Option<Duration>,
+    /// How many an earlier process knew of, where that is known.
+    before: Option<u32>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,8 +72,29 @@ impl Failures {
         self.last_event = newest.or_else(|| self.last_event.take());
     }
 
+    /// Goes on with what an earlier process knew: how many failed, and when the newest did.
+    pub(super) fn carried(self, count: u32, newest: Option<Duration>) -> Self {
+        Self {
+            before: Some(count),
+            newest,
+            ..self
+        }
+    }
+
+    /// Takes note that the first look of a later process is learned: what is more than the earlier one knew of failed
+    /// meanwhile.
+    pub(super) fn catch_up(&mut self, counted: u32, at: Duration) {
+        if self.before.is_some_and(|before| self.seen(counted) > before) {
+            self.newest = self.newest.max(Some(at));
+        }
+    }
+
     /// How many tasks failed for a reason that does not pass; `counted` is ECS's own count.
     pub(super) fn count(&self, counted: u32) -> u32 {
+        self.seen(counted).max(self.before.unwrap_or_default())
+    }
+
+    fn seen(&self, counted: u32) -> u32 {
         let lasting = |reason: &&Reason| reason.nature != Nature::Passing;
         let seen = number(self.by_task.values().filter(lasting).count());
         let told = self

@@ -1,14 +1,14 @@
 //! What became of our deployment: still the primary one, failed, replaced, or out of sight.
 
 use super::monitors::{cause, failed_because, found_failure, goes_back, in_words};
-use super::{Loss, RollbackCause, Rollout, Verdict, WaitingOn, signs, unknown};
+use super::{Loss, Print, RollbackCause, Rollout, Verdict, WaitingOn, signs, unknown};
 use crate::ecs::observation::{
     Blind, BlindReason, Deployment, DeploymentStatus, Observation, Rollback, RolloutState, Service,
     ServiceDeployment, ServiceDeploymentStatus,
 };
 
 /// Looks in a row that must show a thing that earlier ones contradict; ECS's answers are eventually consistent.
-pub(super) const LOOKS_TO_VANISH: u32 = 3;
+pub const LOOKS_TO_VANISH: u32 = 3;
 
 /// The same, where our service deployment says otherwise or ours was never seen.
 const LOOKS_AGAINST_DOUBT: u32 = 8;
@@ -306,6 +306,7 @@ impl Rollout {
         deployment.id != self.ours.deployment
             && self.baseline.deployment.as_ref() != Some(&deployment.id)
             && !self.memory.elders.contains(&deployment.id)
+            && !self.baseline.prints.contains(&Print::of(&deployment.id))
     }
 
     /// Whether a deployment brings what was there before ours.

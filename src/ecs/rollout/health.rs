@@ -256,7 +256,7 @@ impl Rollout {
     }
 
     /// Whether nothing but its staying up shows that a task is healthy.
-    fn unchecked(&self, service: &Service) -> bool {
+    pub(super) fn unchecked(&self, service: &Service) -> bool {
         self.policy.checked.is_empty() && service.load_balancers.is_empty() && !service.unseen_health
     }
 

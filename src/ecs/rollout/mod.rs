@@ -11,6 +11,7 @@ mod digests;
 mod failures;
 mod fate;
 mod health;
+mod kept;
 mod monitors;
 pub mod nature;
 pub mod pace;
@@ -25,6 +26,7 @@ pub use advice::advice;
 pub use caution::Caution;
 pub use digests::{Proof, proofs};
 pub use failures::signature;
+pub use kept::{Kept, Print};
 pub use verdict::{Doubt, Loss, RollbackCause, Verdict};
 pub use waiting::{WaitingOn, target_group_name};
 
@@ -33,7 +35,7 @@ use super::observation::{
 };
 use crate::name::{ContainerName, Digest};
 use failures::Failures;
-use fate::LOOKS_TO_VANISH;
+pub use fate::LOOKS_TO_VANISH;
 use runs::Runs;
 use signs::Freshness;
 use std::collections::{BTreeMap, BTreeSet};
@@ -103,6 +105,8 @@ pub struct Baseline {
     pub task_definition: Option<String>,
     /// The ids of the other deployments: a rollback of ours brings one of them back, under the id that it had.
     pub elders: BTreeSet<String>,
+    /// The same of deployments that are known by the print of their id alone.
+    pub prints: BTreeSet<Print>,
     /// The ids of the events that were there.
     pub events: BTreeSet<String>,
     /// How the service was told to deploy.
@@ -121,6 +125,7 @@ impl Baseline {
         Self {
             caution,
             elders: elders.collect(),
+            prints: BTreeSet::new(),
             deployment: primary,
             task_definition: service.primary().map(|primary| primary.task_definition.clone()),
             events: service.events.iter().map(|event| event.id.clone()).collect(),
@@ -135,6 +140,8 @@ pub struct Rollout {
     ours: Ours,
     baseline: Baseline,
     told: BTreeSet<String>,
+    /// Events since the update that an earlier process told.
+    told_before: u32,
     memory: Memory,
 }
 
@@ -143,6 +150,10 @@ pub struct Rollout {
 struct Memory {
     /// Our deployment was seen.
     appeared: bool,
+    /// An earlier process saw it, and this one has not looked yet.
+    taken_up: bool,
+    /// Whether nothing but its staying up shows that a task is healthy.
+    unchecked: Option<bool>,
     /// Our service deployment was seen.
     service_deployments_seen: bool,
     /// Deployments that were there before ours, or were seen beside it while it was the primary one.
@@ -189,13 +200,15 @@ impl Rollout {
             policy,
             ours,
             baseline,
+            told_before: 0,
         }
     }
 
-    /// Goes on with a rollout that an earlier process followed, and saw.
+    /// Goes on with a rollout that an earlier process saw begin, and of which nothing else is known.
     #[must_use]
     pub fn taken_up(mut self) -> Self {
         self.memory.appeared = true;
+        self.memory.taken_up = true;
         self
     }
 
@@ -217,6 +230,15 @@ impl Rollout {
             .seen_service()
             .map(|service| service.events.as_slice())
             .unwrap_or_default();
+        let since = || {
+            let new = |event: &&ServiceEvent| !self.baseline.events.contains(&event.id);
+            events.iter().rev().filter(new)
+        };
+        if !events.is_empty() {
+            let before = usize::try_from(std::mem::take(&mut self.told_before)).unwrap_or(usize::MAX);
+            let told: Vec<String> = since().take(before).map(|event| event.id.clone()).collect();
+            self.told.extend(told);
+        }
         events
             .iter()
             .rev()
@@ -283,9 +305,17 @@ impl Rollout {
 
     fn remember(&mut self, elapsed: Duration, service: &Service, seen: &Observation) {
         // When tasks failed that an earlier process may have seen is not known.
-        let taken_up = self.memory.appeared && self.memory.first_look.is_none();
+        let taken_up = std::mem::take(&mut self.memory.taken_up);
         let at = (!taken_up).then_some(elapsed);
         self.memory.first_look.get_or_insert(elapsed);
+        self.memory.unchecked = Some(self.unchecked(service));
+        self.learn(elapsed, service, seen, at);
+        if taken_up {
+            self.memory.failures.catch_up(self.memory.counted, elapsed);
+        }
+    }
+
+    fn learn(&mut self, elapsed: Duration, service: &Service, seen: &Observation, at: Option<Duration>) {
         self.memory
             .old_targets
             .learn(service, &self.ours.deployment, seen);

@@ -1,5 +1,6 @@
 //! How long the tasks of ours have run, as looks tell it.
 
+use super::kept::Print;
 use crate::ecs::observation::{Task, TaskStatus};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,6 +14,17 @@ pub(super) struct Runs {
     unseen: BTreeMap<String, Run>,
     /// The last look that knew of every running task.
     listed_at: Duration,
+    /// What an earlier process knew, until the first list.
+    before: Option<Carried>,
+}
+
+/// Tasks that ran when an earlier process looked: all of them or none are known again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Carried {
+    /// Tells them from any other tasks.
+    pub(super) print: Print,
+    /// Since when the youngest has run.
+    pub(super) since: Duration,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -45,15 +57,48 @@ impl Runs {
         for task in tasks.iter().filter(|task| ends(task)) {
             self.unseen.remove(&task.id);
         }
+        let before = self
+            .before
+            .take()
+            .filter(|before| before.print == print(&running));
         for id in running {
             let first = Run {
-                since: elapsed,
+                since: before.map_or(elapsed, |before| before.since),
                 idle_at: self.listed_at,
             };
             let run = self.unseen.remove(id).unwrap_or(first);
             self.running.entry(id.to_owned()).or_insert(run);
         }
         self.listed_at = elapsed;
+    }
+
+    /// Goes on with what an earlier process knew.
+    pub(super) fn knowing(self, before: Option<Carried>, listed_at: Duration) -> Self {
+        Self {
+            before,
+            listed_at,
+            ..self
+        }
+    }
+
+    /// What a later process can know the running tasks again by.
+    pub(super) fn carried(&self) -> Option<Carried> {
+        let ids: BTreeSet<&str> = self.running.keys().map(String::as_str).collect();
+        let now = self.youngest().map(|since| Carried {
+            print: print(&ids),
+            since,
+        });
+        now.or(self.before)
+    }
+
+    /// Whether any task is known to have run.
+    pub(super) fn any(&self) -> bool {
+        !self.running.is_empty() || self.before.is_some()
+    }
+
+    /// The last look that knew of every running task.
+    pub(super) const fn listed_at(&self) -> Duration {
+        self.listed_at
     }
 
     /// Since when a task has run.
@@ -76,6 +121,10 @@ impl Runs {
         let unknown = self.running.is_empty() || self.running.values().any(|run| long_ago(run.idle_at));
         (!unknown).then_some(false)
     }
+}
+
+fn print(ids: &BTreeSet<&str>) -> Print {
+    Print::of(&ids.iter().copied().collect::<Vec<_>>().join(" "))
 }
 
 /// Whether a task ended, or is ending.

@@ -98,6 +98,11 @@ pub(super) struct Freshness {
     newest: Option<String>,
     known: BTreeSet<String>,
     in_a_row: u32,
+    /// Events since our update that the newest look has.
+    since: u32,
+    /// How many of them an earlier process saw, until a look has them.
+    expected: u32,
+    baseline: BTreeSet<String>,
 }
 
 impl Freshness {
@@ -105,22 +110,47 @@ impl Freshness {
     pub(super) fn knowing(events: &BTreeSet<String>) -> Self {
         Self {
             known: events.clone(),
+            baseline: events.clone(),
             ..Self::default()
         }
+    }
+
+    /// Goes on with what an earlier process saw: so many events since our update, and so many looks in a row without them.
+    pub(super) fn expecting(self, events: u32, in_a_row: u32) -> Self {
+        Self {
+            since: events,
+            expected: events,
+            in_a_row,
+            ..self
+        }
+    }
+
+    /// How many events since our update the newest look had.
+    pub(super) const fn events_since(&self) -> u32 {
+        self.since
+    }
+
+    /// How many looks in a row seemed to be from the past.
+    pub(super) const fn in_a_row(&self) -> u32 {
+        self.in_a_row
     }
 
     /// Whether a look is older than an earlier one; takes note of it if not.
     pub(super) fn is_past(&mut self, service: &Service) -> bool {
         let first = service.events.first().map(|event| &event.id);
-        let past = self.newest.as_ref().is_some_and(|newest| {
-            let listed = service.events.iter().any(|event| event.id == *newest);
-            !listed && first.is_none_or(|first| self.known.contains(first))
-        });
+        let since = u32::try_from(since(service, &self.baseline).count()).unwrap_or(u32::MAX);
+        let past = since < self.expected
+            || self.newest.as_ref().is_some_and(|newest| {
+                let listed = service.events.iter().any(|event| event.id == *newest);
+                !listed && first.is_none_or(|first| self.known.contains(first))
+            });
         if past && self.in_a_row < LOOKS_FROM_THE_PAST {
             self.in_a_row += 1;
             return true;
         }
         self.in_a_row = 0;
+        self.expected = 0;
+        self.since = since;
         self.newest = first.filter(|id| !id.is_empty()).cloned();
         self.known
             .extend(service.events.iter().map(|event| event.id.clone()));

@@ -8,6 +8,7 @@ use crate::ecs::answers::{
     DESCRIBE_TARGET_HEALTH, DESCRIBE_TASKS, LIST_SERVICE_DEPLOYMENTS, LIST_TASKS, Outcome,
 };
 use crate::ecs::observation::{Blind, BlindReason};
+use crate::ecs::quota::Category;
 use aws_sdk_ecs::types::DesiredStatus;
 use aws_sdk_elasticloadbalancingv2::types::{
     TargetDescription, TargetHealthDescription, TargetHealthReasonEnum, TargetHealthStateEnum,
@@ -48,14 +49,14 @@ impl Listed {
 
 /// Sends a call of ECS and gives its answer's body as ECS wrote it.
 macro_rules! said {
-    ($action:expr, $call:expr) => {{
+    ($aws:expr, $category:expr, $action:expr, $call:expr) => {{
         let body = Captured::default();
-        let sent = $call
-            .customize()
-            .interceptor(ReadAnswer::into(&body))
-            .send()
-            .await;
-        sent.map_err(CallError::of($action)).map(|_| body.json())
+        let sent = async {
+            let sent = $call.customize().interceptor(ReadAnswer::into(&body)).send();
+            sent.await.map_err(CallError::of($action))
+        };
+        let sent = $aws.paced($category, sent).await;
+        sent.map(|_| body.json())
     }};
 }
 
@@ -66,7 +67,12 @@ pub(super) async fn describe_services(
     services: &[String],
 ) -> Result<Value, CallError> {
     let call = aws.ecs.describe_services().cluster(cluster);
-    said!(DESCRIBE_SERVICES, call.set_services(Some(services.to_vec())))
+    said!(
+        aws,
+        Category::ServiceRead,
+        DESCRIBE_SERVICES,
+        call.set_services(Some(services.to_vec()))
+    )
 }
 
 /// The newest service deployments of a service.
@@ -80,13 +86,20 @@ pub(super) async fn list_service_deployments(
         .list_service_deployments()
         .cluster(cluster)
         .service(service);
-    said!(LIST_SERVICE_DEPLOYMENTS, call.max_results(DEPLOYMENTS_LISTED))
+    said!(
+        aws,
+        Category::ServiceDeployment,
+        LIST_SERVICE_DEPLOYMENTS,
+        call.max_results(DEPLOYMENTS_LISTED)
+    )
 }
 
 /// DescribeServiceDeployments of at most twenty.
 pub(super) async fn describe_service_deployments(aws: &Aws, arns: &[String]) -> Result<Value, CallError> {
     let call = aws.ecs.describe_service_deployments();
     said!(
+        aws,
+        Category::ServiceDeployment,
         DESCRIBE_SERVICE_DEPLOYMENTS,
         call.set_service_deployment_arns(Some(arns.to_vec()))
     )
@@ -96,6 +109,8 @@ pub(super) async fn describe_service_deployments(aws: &Aws, arns: &[String]) -> 
 pub(super) async fn describe_service_revisions(aws: &Aws, arns: &[String]) -> Result<Value, CallError> {
     let call = aws.ecs.describe_service_revisions();
     said!(
+        aws,
+        Category::ServiceRevision,
         DESCRIBE_SERVICE_REVISIONS,
         call.set_service_revision_arns(Some(arns.to_vec()))
     )
@@ -112,8 +127,11 @@ pub(super) async fn list_tasks(
     let call = aws.ecs.list_tasks().cluster(cluster).service_name(service);
     let mut pages = call.desired_status(listed.status()).into_paginator().send();
     let mut arns: Vec<String> = Vec::new();
-    while let Some(page) = pages.next().await {
-        let page = page.map_err(CallError::of(LIST_TASKS))?;
+    loop {
+        let next = async { pages.next().await.transpose().map_err(CallError::of(LIST_TASKS)) };
+        let Some(page) = aws.paced(Category::TaskRead, next).await? else {
+            break;
+        };
         arns.extend(
             page.task_arns
                 .ok_or_else(CallError::lacking(LIST_TASKS, "taskArns"))?,
@@ -129,8 +147,9 @@ pub(super) async fn list_tasks_of_cluster(
     listed: Listed,
 ) -> Result<Option<Value>, CallError> {
     let call = aws.ecs.list_tasks().cluster(cluster);
-    let page = call.desired_status(listed.status()).send().await;
-    let page = page.map_err(CallError::of(LIST_TASKS))?;
+    let call = call.desired_status(listed.status());
+    let page = async { call.send().await.map_err(CallError::of(LIST_TASKS)) };
+    let page = aws.paced(Category::TaskRead, page).await?;
     let whole = page.next_token.is_none();
     let arns = page
         .task_arns
@@ -141,7 +160,12 @@ pub(super) async fn list_tasks_of_cluster(
 /// DescribeTasks of at most [`TASKS_PER_CALL`] tasks of one cluster.
 pub(super) async fn describe_tasks(aws: &Aws, cluster: &str, tasks: &[String]) -> Result<Value, CallError> {
     let call = aws.ecs.describe_tasks().cluster(cluster);
-    said!(DESCRIBE_TASKS, call.set_tasks(Some(tasks.to_vec())))
+    said!(
+        aws,
+        Category::TaskRead,
+        DESCRIBE_TASKS,
+        call.set_tasks(Some(tasks.to_vec()))
+    )
 }
 
 /// DescribeTargetHealth of one target group, in the shape in which the AWS CLI prints it: the API speaks XML.

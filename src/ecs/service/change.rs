@@ -5,6 +5,7 @@ use super::{Begun, Ecs, ServiceError, lacking};
 use crate::aws::sort::CallError;
 use crate::ecs::answers::read;
 use crate::ecs::observation::Service;
+use crate::ecs::quota::Category;
 use aws_sdk_ecs::config::retry::RetryConfig;
 use aws_sdk_ecs::types::StopServiceDeploymentStopType;
 
@@ -19,19 +20,19 @@ impl Ecs {
         const ACTION: &str = "ecs:UpdateService";
         let once = aws_sdk_ecs::config::Builder::new().retry_config(RetryConfig::disabled());
         let body = Captured::default();
-        self.aws
-            .ecs
-            .update_service()
-            .cluster(&self.cluster)
-            .service(&self.service)
-            .task_definition(task_definition)
-            .set_force_new_deployment(force.then_some(true))
-            .customize()
-            .config_override(once)
-            .interceptor(ReadAnswer::into(&body))
-            .send()
-            .await
-            .map_err(CallError::of(ACTION))?;
+        let call = async {
+            let call = self.aws.ecs.update_service().cluster(&self.cluster);
+            call.service(&self.service)
+                .task_definition(task_definition)
+                .set_force_new_deployment(force.then_some(true))
+                .customize()
+                .config_override(once)
+                .interceptor(ReadAnswer::into(&body))
+                .send()
+                .await
+                .map_err(CallError::of(ACTION))
+        };
+        self.aws.paced(Category::ServiceWrite, call).await?;
         let service = read::service(&body.json()["service"]).map_err(lacking(ACTION))?;
         begun(&service, task_definition).ok_or(ServiceError::Incomplete {
             action: ACTION,

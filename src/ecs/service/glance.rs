@@ -2,6 +2,7 @@
 
 use super::Ecs;
 use super::ask::TASKS_PER_CALL;
+use crate::config::settings::Place;
 use crate::ecs::answers::{Outcome, read, target_group};
 use crate::ecs::observation::{Health, Observation, Target, TargetGroup, TargetState, Task};
 use crate::ecs::rollout::WaitingOn;
@@ -54,7 +55,7 @@ enum Subject<'a> {
 #[must_use]
 pub fn affordable(glances: &[Glance<'_>], groups: usize) -> Vec<usize> {
     let mut asked: BTreeSet<&str> = BTreeSet::new();
-    let mut tasks: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut tasks: BTreeMap<(&Place, &str), usize> = BTreeMap::new();
     let mut picked = Vec::new();
     for (at, glance) in glances.iter().enumerate() {
         let room = match glance.subject() {
@@ -66,7 +67,7 @@ pub fn affordable(glances: &[Glance<'_>], groups: usize) -> Vec<usize> {
                 }
             }
             Some(Subject::Tasks) => {
-                let of_cluster = tasks.entry(&glance.ecs.cluster).or_default();
+                let of_cluster = tasks.entry(glance.ecs.cluster_in_place()).or_default();
                 let more = glance.running().count();
                 let room = *of_cluster == 0 || *of_cluster + more <= TASKS_PER_CALL;
                 *of_cluster += if room { more } else { 0 };
@@ -90,14 +91,14 @@ pub async fn glance(glances: &[Glance<'_>]) -> Vec<Glimpse> {
 async fn see(glances: &[Glance<'_>]) -> Sight {
     let mut sight = Sight::default();
     let mut groups: BTreeMap<&str, &Ecs> = BTreeMap::new();
-    let mut clusters: BTreeMap<&str, (&Ecs, BTreeSet<&str>)> = BTreeMap::new();
+    let mut clusters: BTreeMap<(&Place, &str), (&Ecs, BTreeSet<&str>)> = BTreeMap::new();
     for glance in glances {
         if let Some(Subject::Group(group)) = glance.subject() {
             groups.insert(group, glance.ecs);
         }
         let ids = glance.running().map(|task| task.id.as_str());
         let (_, of_cluster) = clusters
-            .entry(&glance.ecs.cluster)
+            .entry(glance.ecs.cluster_in_place())
             .or_insert((glance.ecs, BTreeSet::new()));
         of_cluster.extend(ids);
     }
@@ -113,7 +114,7 @@ async fn see(glances: &[Glance<'_>]) -> Sight {
         };
         sight.groups.insert(group, seen);
     }
-    for (cluster, (ecs, ids)) in clusters {
+    for ((_, cluster), (ecs, ids)) in clusters {
         let ids: Vec<String> = ids.into_iter().map(str::to_owned).collect();
         for part in ids.chunks(TASKS_PER_CALL) {
             let place = |id: &String| (cluster.to_owned(), id.clone());

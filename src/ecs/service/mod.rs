@@ -6,6 +6,7 @@ mod evidence;
 mod fleet;
 mod glance;
 mod look;
+mod marked;
 mod oneoff;
 mod passthrough;
 mod proof;
@@ -15,20 +16,28 @@ pub use evidence::{Case, LOG_LINES};
 pub use fleet::{Asks, Member, Round, Sharing, round};
 pub use glance::{Glance, Glimpse, affordable, glance};
 pub use look::{Look, Watched};
-pub use oneoff::{NotRun, Placement, RunRequest};
+pub use marked::{EarlierDeployment, MarkedRevision, Registered};
+pub use oneoff::{EarlierTask, NotRun, Placement, RunRequest};
 
 use super::answers::{DESCRIBE_SERVICES, read};
 use super::observation::Service;
+use super::quota::Category;
 use super::task_definition::{TaskDefinition, TaskDefinitionError};
 use crate::aws::Aws;
+use crate::aws::limits::Limits;
 use crate::aws::sort::{CallError, Sorted};
+use crate::config::settings::Place;
+use aws_sdk_ecs::config::retry::RetryConfig;
 use passthrough::{Captured, ReadAnswer, SendDocument};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// ECS as the deploy stage sees it: one cluster and one service.
 #[derive(Debug, Clone)]
 pub struct Ecs {
     aws: Aws,
+    /// Where images are looked up: the run's own account, which pushed them.
+    home: Aws,
     /// The cluster: a short name or an ARN.
     cluster: String,
     /// The service's name.
@@ -66,6 +75,8 @@ pub struct Described {
     pub placement: Placement,
     /// What ECS said, but for its deployments and its events.
     pub said: Value,
+    /// When each of its deployments was created, in seconds since the Unix epoch by ECS's clock.
+    pub created: BTreeMap<String, f64>,
 }
 
 /// What UpdateService began.
@@ -80,10 +91,28 @@ impl Ecs {
     #[must_use]
     pub fn new(aws: Aws, cluster: impl Into<String>, service: impl Into<String>) -> Self {
         Self {
+            home: aws.clone(),
             aws,
             cluster: cluster.into(),
             service: service.into(),
         }
+    }
+
+    /// The same with images looked up by other clients first.
+    #[must_use]
+    pub fn with_images_of(self, home: Aws) -> Self {
+        Self { home, ..self }
+    }
+
+    /// What all calls to the service's account and region share.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        self.aws.limits()
+    }
+
+    /// The cluster, which may have the name of one elsewhere.
+    fn cluster_in_place(&self) -> (&Place, &str) {
+        (self.aws.place(), &self.cluster)
     }
 
     /// The region of the cluster.
@@ -106,17 +135,25 @@ impl Ecs {
     /// [`ServiceError::NoService`] when ECS does not know it.
     pub async fn describe_whole(&self) -> Result<Described, ServiceError> {
         let body = Captured::default();
-        let call = self.aws.ecs.describe_services().cluster(&self.cluster);
-        let answer = call
-            .services(&self.service)
-            .customize()
-            .interceptor(ReadAnswer::into(&body))
-            .send()
-            .await
-            .map_err(CallError::of(DESCRIBE_SERVICES))?;
+        let call = async {
+            let call = self.aws.ecs.describe_services().cluster(&self.cluster);
+            call.services(&self.service)
+                .customize()
+                .interceptor(ReadAnswer::into(&body))
+                .send()
+                .await
+                .map_err(CallError::of(DESCRIBE_SERVICES))
+        };
+        let answer = self.aws.paced(Category::ServiceRead, call).await?;
         let mut said = body.json();
         if let (Some(shown), Some(placed)) = (said["services"].get_mut(0), answer.services().first()) {
             let service = read::service(shown).map_err(lacking(DESCRIBE_SERVICES))?;
+            let deployments = shown["deployments"].as_array().into_iter().flatten();
+            let created = deployments.filter_map(|one| {
+                let id = one["id"].as_str()?;
+                Some((id.to_owned(), one["createdAt"].as_f64()?))
+            });
+            let created = created.collect();
             for list in ["deployments", "events"] {
                 shown[list] = Value::Array(Vec::new());
             }
@@ -124,6 +161,7 @@ impl Ecs {
                 service,
                 placement: Placement::of(placed),
                 said: shown.take(),
+                created,
             });
         }
         if said["failures"][0]["reason"] == "MISSING" {
@@ -142,16 +180,16 @@ impl Ecs {
     pub async fn task_definition(&self, arn: &str) -> Result<TaskDefinition, ServiceError> {
         const ACTION: &str = "ecs:DescribeTaskDefinition";
         let answer = Captured::default();
-        self.aws
-            .ecs
-            .describe_task_definition()
-            .task_definition(arn)
-            .include(aws_sdk_ecs::types::TaskDefinitionField::Tags)
-            .customize()
-            .interceptor(ReadAnswer::into(&answer))
-            .send()
-            .await
-            .map_err(CallError::of(ACTION))?;
+        let call = async {
+            let call = self.aws.ecs.describe_task_definition().task_definition(arn);
+            call.include(aws_sdk_ecs::types::TaskDefinitionField::Tags)
+                .customize()
+                .interceptor(ReadAnswer::into(&answer))
+                .send()
+                .await
+                .map_err(CallError::of(ACTION))
+        };
+        self.aws.paced(Category::TaskDefinitionRead, call).await?;
         TaskDefinition::parse(&answer.take()).map_err(ServiceError::TaskDefinition)
     }
 
@@ -160,6 +198,24 @@ impl Ecs {
     /// # Errors
     /// [`ServiceError`] when the call fails.
     pub async fn register(&self, definition: &TaskDefinition) -> Result<String, ServiceError> {
+        let retries = aws_sdk_ecs::config::Builder::new();
+        self.register_with(definition, retries).await
+    }
+
+    /// The same in one attempt: the SDK would hide that an answer was lost.
+    ///
+    /// # Errors
+    /// [`ServiceError`] when the call fails.
+    pub async fn register_once(&self, definition: &TaskDefinition) -> Result<String, ServiceError> {
+        let once = aws_sdk_ecs::config::Builder::new().retry_config(RetryConfig::disabled());
+        self.register_with(definition, once).await
+    }
+
+    async fn register_with(
+        &self,
+        definition: &TaskDefinition,
+        retries: aws_sdk_ecs::config::Builder,
+    ) -> Result<String, ServiceError> {
         const ACTION: &str = "ecs:RegisterTaskDefinition";
         let answer = self
             .aws
@@ -168,6 +224,7 @@ impl Ecs {
             .family(definition.family())
             .set_container_definitions(Some(Vec::new()))
             .customize()
+            .config_override(retries)
             .interceptor(SendDocument::new(definition.to_json()))
             .send()
             .await

@@ -4,8 +4,9 @@ use super::ask;
 use super::{Ecs, ServiceError};
 use crate::aws::sort::CallError;
 use crate::ecs::answers::{DESCRIBE_TASKS, LIST_TASKS, read};
-use crate::ecs::observation::{Blind, BlindReason};
+use crate::ecs::observation::{Blind, BlindReason, Task};
 use crate::ecs::oneoff::{Overrides, Sight};
+use crate::ecs::quota::Category;
 use aws_sdk_ecs::types as sdk;
 
 /// Where a service's tasks run: its network, capacity and placement, as DescribeServices shows them.
@@ -38,6 +39,21 @@ pub struct RunRequest<'a> {
     pub group: &'a str,
     /// Requests with the same one run one task.
     pub token: &'a str,
+}
+
+/// A task that was started earlier.
+#[derive(Debug, Clone)]
+pub struct EarlierTask {
+    /// Its id.
+    pub id: String,
+    /// Its group.
+    pub group: String,
+    /// Whether it is meant to run.
+    pub runs: bool,
+    /// When it was created, in seconds since the Unix epoch by ECS's clock.
+    pub created: f64,
+    /// The task.
+    pub task: Task,
 }
 
 /// Why no task runs.
@@ -103,7 +119,7 @@ impl Ecs {
         let placement = request.placement;
         let some =
             |overrides: sdk::TaskOverride| (*request.overrides != Overrides::default()).then_some(overrides);
-        let answer = self
+        let call = self
             .aws
             .ecs
             .run_task()
@@ -121,11 +137,10 @@ impl Ecs {
             .group(request.group)
             .set_propagate_tags(placement.propagated_tags.clone())
             .enable_ecs_managed_tags(placement.managed_tags)
-            .client_token(request.token)
-            .send()
-            .await
-            .map_err(CallError::of(ACTION))
-            .map_err(ServiceError::from)?;
+            .client_token(request.token);
+        let call = async { call.send().await.map_err(CallError::of(ACTION)) };
+        let answer = self.aws.paced(Category::TaskWrite, call).await;
+        let answer = answer.map_err(ServiceError::from)?;
         if let Some(arn) = answer.tasks().first().and_then(|task| task.task_arn()) {
             return Ok(id_of(arn));
         }
@@ -160,6 +175,45 @@ impl Ecs {
             .task_arns
             .ok_or_else(CallError::lacking(LIST_TASKS, "taskArns"))?;
         Ok(arns.first().map(|arn| id_of(arn)))
+    }
+
+    /// The tasks that were started under this name in a family, and that ECS still tells of: those that are meant to run,
+    /// and those that ended within the last hour or so.
+    ///
+    /// # Errors
+    /// [`CallError`] when tasks cannot be listed or described.
+    pub async fn earlier_tasks(&self, family: &str, started_by: &str) -> Result<Vec<EarlierTask>, CallError> {
+        let mut arns = Vec::new();
+        for listed in [sdk::DesiredStatus::Running, sdk::DesiredStatus::Stopped] {
+            let call = self.aws.ecs.list_tasks().cluster(&self.cluster).family(family);
+            let mut pages = call.desired_status(listed).into_paginator().send();
+            loop {
+                let next = async { pages.next().await.transpose().map_err(CallError::of(LIST_TASKS)) };
+                let Some(page) = self.aws.paced(Category::TaskRead, next).await? else {
+                    break;
+                };
+                let lacking = CallError::lacking(LIST_TASKS, "taskArns");
+                arns.extend(page.task_arns.ok_or_else(lacking)?);
+            }
+        }
+        let mut found = Vec::new();
+        for part in arns.chunks(ask::TASKS_PER_CALL) {
+            let said = ask::describe_tasks(&self.aws, &self.cluster, part).await?;
+            for said in read::list(&said["tasks"]) {
+                if said["startedBy"].as_str() != Some(started_by) {
+                    continue;
+                }
+                let task = read::task(said);
+                found.push(EarlierTask {
+                    id: task.id.clone(),
+                    group: said["group"].as_str().unwrap_or_default().to_owned(),
+                    runs: said["desiredStatus"] == "RUNNING",
+                    created: said["createdAt"].as_f64().unwrap_or_default(),
+                    task,
+                });
+            }
+        }
+        Ok(found)
     }
 
     /// Looks once at a task. Never fails: why it could not be seen is a [`Sight`] too.

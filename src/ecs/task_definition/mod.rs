@@ -191,6 +191,52 @@ impl TaskDefinition {
         self
     }
 
+    /// The value of a tag.
+    #[must_use]
+    pub fn tag(&self, key: &str) -> Option<&str> {
+        let mut tags = self.tags().filter(|tag| tag["key"].as_str() == Some(key));
+        tags.next()?["value"].as_str()
+    }
+
+    /// The same with these tags, in the place of those with the same keys; others stay.
+    #[must_use]
+    pub fn with_tags(self, tags: &[(&str, String)]) -> Self {
+        let keys: Vec<&str> = tags.iter().map(|(key, _)| *key).collect();
+        let mut tagged = self.without_tags(&keys);
+        let own = tagged.0.entry("tags").or_insert_with(|| Value::Array(Vec::new()));
+        if let Value::Array(own) = own {
+            own.extend(
+                tags.iter()
+                    .map(|(key, value)| serde_json::json!({ "key": key, "value": value })),
+            );
+        }
+        tagged
+    }
+
+    /// The same without the tags of these keys.
+    #[must_use]
+    pub fn without_tags(mut self, keys: &[&str]) -> Self {
+        let Some(Value::Array(tags)) = self.0.get_mut("tags") else {
+            return self;
+        };
+        let before = tags.len();
+        tags.retain(|tag| !tag["key"].as_str().is_some_and(|key| keys.contains(&key)));
+        if tags.is_empty() && before > 0 {
+            self.0.shift_remove("tags");
+        }
+        self
+    }
+
+    /// How many tags it has.
+    #[must_use]
+    pub fn count_of_tags(&self) -> usize {
+        self.tags().count()
+    }
+
+    fn tags(&self) -> impl Iterator<Item = &Value> {
+        self.0.get("tags").and_then(Value::as_array).into_iter().flatten()
+    }
+
     /// What would change; empty if ECS would make an equal revision of it.
     #[must_use]
     pub fn diff(&self, to: &Self) -> Diff {

@@ -1,11 +1,37 @@
-//! One line per event, for logs and for the part of a terminal that scrolls.
+//! One line per event, for logs and for the part of a terminal that scrolls. The failure of a job has several.
 
-use super::short;
 use super::text::{Style, clean, count, duration, size};
-use crate::report::event::{Event, Phase, StepState};
+use super::{render, short};
+use crate::report::event::{Event, JobScope, Phase, StepState};
 use std::time::Duration;
 
-/// The line of an event; none for events that only bars show.
+/// The lines of an event: one, or none where only bars show it, or all that is to be said of a job that failed. Each line
+/// of a job names it, since the lines of many jobs stand in one log.
+#[must_use]
+pub fn lines(event: &Event, style: Style) -> Vec<String> {
+    match event {
+        Event::OfJob { scope, event } => {
+            let prefix = style.label(&format!("{}:", of_job(scope)));
+            let lines = lines(event, style).into_iter();
+            lines.map(|line| format!("{prefix} {line}")).collect()
+        }
+        Event::JobFailed(failure) => render(failure, None, style).lines().map(str::to_owned).collect(),
+        event => line(event, style).into_iter().collect(),
+    }
+}
+
+/// `shop-pipeline/Deploy 7c3f19e2`: a job as people tell it from others.
+fn of_job(scope: &JobScope) -> String {
+    let job: String = scope.job.chars().take(8).collect();
+    format!(
+        "{}/{} {}",
+        clean(&scope.pipeline),
+        clean(&scope.action),
+        clean(&job)
+    )
+}
+
+/// The line of an event that has at most one; none for events that only bars show.
 #[must_use]
 pub fn line(event: &Event, style: Style) -> Option<String> {
     let line = match event {
@@ -153,6 +179,23 @@ pub fn line(event: &Event, style: Style) -> Option<String> {
         Event::Unchanged { service, revision } => {
             format!("{service}: nothing differs from {revision}, which runs: not deployed")
         }
+        Event::JobClaimed { continued: false } => "claimed".to_owned(),
+        Event::JobClaimed { continued: true } => {
+            "claimed, and goes on from where it was handed back".to_owned()
+        }
+        Event::JobHandedBack { percent, summary } => {
+            let percent = percent
+                .map(|percent| format!(" at {percent} %"))
+                .unwrap_or_default();
+            format!("handed back{percent}: {}", clean(summary))
+        }
+        Event::JobDone { summary, took } => format!(
+            "{} {} after {}",
+            style.good("done:"),
+            clean(summary),
+            duration(*took)
+        ),
+        Event::OfJob { .. } | Event::JobFailed(_) => return None,
     };
     Some(line)
 }
@@ -187,9 +230,10 @@ fn short(step: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{Style, line};
+    use super::{Style, line, lines};
+    use crate::failure::{Failure, Kind};
     use crate::name::Digest;
-    use crate::report::event::{Event, Phase, StepState};
+    use crate::report::event::{Event, JobScope, Phase, StepState};
     use std::time::Duration;
 
     fn step(state: StepState) -> Event {
@@ -435,6 +479,66 @@ mod tests {
         };
         for silent in [progress, deployed] {
             assert_eq!(line(&silent, Style::default()), None);
+        }
+    }
+
+    #[test]
+    fn each_line_of_a_job_names_it_and_its_failure_is_told_in_full() {
+        let scope = std::sync::Arc::new(JobScope {
+            job: "7c3f19e2-5b0d-4c5e-9d9e-0f2f0c1f7f11".to_owned(),
+            pipeline: "shop".to_owned(),
+            action: "Deploy".to_owned(),
+            ..JobScope::default()
+        });
+        let told = |event: Event| {
+            let event = Event::OfJob {
+                scope: scope.clone(),
+                event: Box::new(event),
+            };
+            lines(&event, Style::default())
+        };
+        let failure = Failure::new(Kind::RolledBack, "service `web` was rolled back")
+            .cause("container `web` exited with code 137")
+            .hint("look");
+        for (event, expected) in [
+            (Event::JobClaimed { continued: false }, vec!["claimed"]),
+            (
+                Event::JobHandedBack {
+                    percent: Some(40),
+                    summary: "web: 1 of 3 tasks run".to_owned(),
+                },
+                vec!["handed back at 40 %: web: 1 of 3 tasks run"],
+            ),
+            (
+                Event::JobDone {
+                    summary: "web runs web:3".to_owned(),
+                    took: Duration::from_secs(65),
+                },
+                vec!["done: web runs web:3 after 1m05s"],
+            ),
+            (
+                Event::JobFailed(failure.into()),
+                vec![
+                    "error: service `web` was rolled back",
+                    "  cause: container `web` exited with code 137",
+                    "   hint: look",
+                ],
+            ),
+            (
+                Event::LayerProgress {
+                    image: "web".to_owned(),
+                    layer: "l".to_owned(),
+                    status: "Pushing".to_owned(),
+                    bytes: None,
+                },
+                vec![],
+            ),
+        ] {
+            let expected: Vec<String> = expected
+                .iter()
+                .map(|line| format!("shop/Deploy 7c3f19e2: {line}"))
+                .collect();
+            assert_eq!(told(event), expected);
         }
     }
 

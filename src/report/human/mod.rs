@@ -7,5 +7,5 @@ mod short;
 mod text;
 
 pub use failure::render;
-pub use lines::line;
-pub use text::{Style, clean, duration, size};
+pub use lines::{line, lines};
+pub use text::{Style, clean, duration, size, time_of_day};

@@ -1,6 +1,9 @@
-//! Small pieces of text: colours, durations, sizes, wrapping, and far ends' words made harmless.
+//! Small pieces of text: colours, durations, sizes, wrapping.
 
+pub use crate::failure::line::clean;
 use std::time::Duration;
+use time::OffsetDateTime;
+use time::macros::format_description;
 
 /// How text may look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -49,43 +52,6 @@ impl Style {
     }
 }
 
-/// One line of somebody else's text without escape sequences and control characters, which could move the cursor or
-/// fake a line of ours; a tab becomes a space. Of a line that was overwritten with `\r`, the last state stays.
-#[must_use]
-pub fn clean(text: &str) -> String {
-    let text = text.trim_end_matches(['\r', '\n']);
-    let text = text.rsplit('\r').next().unwrap_or_default();
-    let mut out = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '\u{1b}' => skip_escape(&mut chars),
-            '\t' => out.push(' '),
-            // Invisible marks that turn the reading direction can hide text as well as a control character can.
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {}
-            c if c.is_control() => {}
-            c => out.push(c),
-        }
-    }
-    out
-}
-
-/// Skips the rest of an escape sequence (ECMA-48): CSI up to its final byte, a string up to its terminator, or one
-/// character.
-fn skip_escape(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
-    match chars.next() {
-        Some('[') => while chars.next().is_some_and(|c| !('@'..='~').contains(&c)) {},
-        Some(']' | 'P' | 'X' | '^' | '_') => {
-            while let Some(c) = chars.next() {
-                if c == '\u{7}' || (c == '\u{1b}' && chars.next_if_eq(&'\\').is_some()) {
-                    break;
-                }
-            }
-        }
-        Some(_) | None => {}
-    }
-}
-
 /// A duration as people say it: `0.4s`, `12s`, `1m05s`, `1h02m`.
 #[must_use]
 pub fn duration(time: Duration) -> String {
@@ -96,6 +62,16 @@ pub fn duration(time: Duration) -> String {
         60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
         _ => format!("{}h{:02}m", seconds / 3600, seconds % 3600 / 60),
     }
+}
+
+/// An instant, counted from the Unix epoch, as RFC 3339 writes it: `2026-08-06T09:41:07.250Z`.
+#[must_use]
+pub fn time_of_day(now: Duration) -> String {
+    const FORMAT: &[time::format_description::BorrowedFormatItem<'_>] =
+        format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+    let nanos = i128::try_from(now.as_nanos()).unwrap_or_default();
+    let instant = OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    instant.format(FORMAT).unwrap_or_default()
 }
 
 /// A size in powers of ten, as registries and `docker images` show it: `512 B`, `3.2 MB`.
@@ -138,7 +114,7 @@ pub fn wrap(line: &str, width: usize) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{clean, count, duration, size, wrap};
+    use super::{count, duration, size, wrap};
     use proptest::prelude::*;
     use std::time::Duration;
 
@@ -170,22 +146,6 @@ mod tests {
     }
 
     #[test]
-    fn escapes_and_overwritten_text_are_taken_out() {
-        for (raw, cleaned) in [
-            ("plain", "plain"),
-            ("\u{1b}[31mred\u{1b}[0m\r\n", "red"),
-            ("10%\r50%\r100%", "100%"),
-            ("\u{1b}]0;title\u{7}text", "text"),
-            ("\u{1b}]8;;http://x\u{1b}\\link", "link"),
-            ("a\tb\u{8}\u{202e}c", "a bc"),
-            ("cut \u{1b}[3", "cut "),
-            ("\u{1b}", ""),
-        ] {
-            assert_eq!(clean(raw), cleaned, "{raw:?}");
-        }
-    }
-
-    #[test]
     fn lines_break_between_words_and_long_words_stay_whole() {
         assert_eq!(wrap("one two three", 7), ["one two", "three"]);
         assert_eq!(wrap("a sha256:0123456789 b", 5), ["a", "sha256:0123456789", "b"]);
@@ -193,11 +153,6 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn cleaned_text_has_no_control_characters(text in any::<String>()) {
-            prop_assert!(!clean(&text).chars().any(char::is_control));
-        }
-
         #[test]
         fn wrapping_loses_nothing(text in "[a-z ]{0,60}", width in 1usize..30) {
             prop_assert_eq!(wrap(&text, width).join(" "), text);

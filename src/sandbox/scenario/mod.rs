@@ -2,16 +2,26 @@
 //!
 //! `[[fault]]` tables are of the wire (throttling, 5xx, lost answers), `[[fate]]` tables are of simulated tasks (crash,
 //! hang, unhealthy), `[[act]]` tables are of what somebody else does meanwhile, `[[hook]]` tables are of the functions
-//! behind lifecycle hooks, the `[ecs]` table chooses between behaviours that ECS was seen to have.
+//! behind lifecycle hooks, `[[role]]` tables are of what roles demand of whoever assumes them, `[[wake]]` tables are of
+//! queues that get events, `[quotas]` is of how often clients may ask, the `[ecs]` table chooses between behaviours that
+//! ECS was seen to have, the `[codepipeline]` table sets what AWS publishes nowhere of CodePipeline.
 
 pub mod acts;
+pub mod codepipeline;
 pub mod fates;
 pub mod faults;
 pub mod hooks;
 pub mod placements;
+pub mod quotas;
+pub mod roles;
+pub mod wakes;
 
 use super::world::acts::Act;
 use super::world::ecs::{HookScript, Quirks, Trouble};
+use super::world::pipeline;
+use super::world::quotas::{Category, Rate};
+use super::world::sqs::Subscription;
+use super::world::sts::Role;
 use serde::Deserialize;
 use std::time::Duration;
 
@@ -27,14 +37,22 @@ pub struct Scenario {
     pub fates: fates::Fates,
     /// Whether a client that asks too often is refused.
     pub quotas_enforced: bool,
+    /// How often it may ask, where the scenario says so.
+    pub rates: Vec<(Category, Rate)>,
     /// Which tasks find no place.
     pub troubles: Vec<Trouble>,
     /// What somebody else does.
     pub acts: Vec<Act>,
     /// What the functions behind lifecycle hooks answer.
     pub hooks: HookScript,
+    /// What roles demand of whoever assumes them.
+    pub roles: Vec<Role>,
+    /// Which queues get the events of pipelines.
+    pub wakes: Vec<Subscription>,
     /// How ECS behaves where observations differ.
     pub quirks: Quirks,
+    /// How CodePipeline behaves where AWS publishes nothing.
+    pub codepipeline: pipeline::Quirks,
 }
 
 impl Default for Scenario {
@@ -43,10 +61,14 @@ impl Default for Scenario {
             faults: faults::Faults::default(),
             fates: fates::Fates::default(),
             quotas_enforced: true,
+            rates: Vec::new(),
             troubles: Vec::new(),
             acts: Vec::new(),
             hooks: HookScript::default(),
+            roles: Vec::new(),
+            wakes: Vec::new(),
             quirks: Quirks::default(),
+            codepipeline: pipeline::Quirks::default(),
         }
     }
 }
@@ -83,21 +105,11 @@ struct Written {
     act: Vec<acts::Written>,
     hook: hooks::Hooks,
     placement: Vec<placements::Written>,
+    role: Vec<roles::Written>,
+    wake: Vec<wakes::Written>,
     ecs: WrittenQuirks,
-    quotas: WrittenQuotas,
-}
-
-/// The `[quotas]` table.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct WrittenQuotas {
-    enforce: bool,
-}
-
-impl Default for WrittenQuotas {
-    fn default() -> Self {
-        Self { enforce: true }
-    }
+    codepipeline: codepipeline::Written,
+    quotas: quotas::Written,
 }
 
 /// The `[ecs]` table.
@@ -136,6 +148,10 @@ impl Scenario {
             acts,
             hooks: written.hook.into(),
             quotas_enforced: written.quotas.enforce,
+            rates: written.quotas.rates(),
+            wakes: written.wake.into_iter().map(Subscription::from).collect(),
+            roles: written.role.into_iter().map(Role::from).collect(),
+            codepipeline: written.codepipeline.into(),
             troubles: written.placement.into_iter().map(Trouble::from).collect(),
             quirks: Quirks {
                 stale_describes: written.ecs.stale_describes,
@@ -212,7 +228,7 @@ mod tests {
     #[test]
     fn faults_are_read_and_their_problems_are_placed() {
         let mut scenario = Scenario::parse("[[fault]]\nservice = \"ecs\"\naction = \"throttle\"").unwrap();
-        assert!(scenario.faults.decide("ecs", "DescribeServices").is_some());
+        assert!(scenario.faults.decide("ecs", "DescribeServices", false).is_some());
         let error = Scenario::parse("[[fault]]\naction = \"sulk\"")
             .unwrap_err()
             .to_string();

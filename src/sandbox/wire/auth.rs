@@ -1,13 +1,15 @@
-//! Who asks: the credential scope of a signed request, and the password of the registry.
+//! Who asks: the credential scope of a signed request, whose its keys are, and the password of the registry.
 //!
 //! Signatures are not verified; the sandbox knows no secret keys. A missing or misdirected one is refused as AWS does.
 
 use super::super::world::ecr::Admission;
 use super::super::world::error::ApiError;
+use super::super::world::sessions::{Refusal, Session, Sessions};
 use super::exchange::Head;
 use super::service::{Service, Speech};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use std::time::Duration;
 
 /// Checks that a request is signed for this service and region.
 ///
@@ -44,6 +46,44 @@ pub fn check_scope(head: &Head, service: Service, region: &str) -> Result<(), Ap
         });
     }
     Ok(())
+}
+
+/// The session whose keys a request is signed with; `None` for the account's own.
+///
+/// # Errors
+/// The service's own refusal of keys that have ended, or that are not what they seem.
+pub fn check_keys(
+    head: &Head,
+    service: Service,
+    sessions: &Sessions,
+    now: Duration,
+) -> Result<Option<Session>, ApiError> {
+    let key = access_key(head).unwrap_or_default();
+    match sessions.admit(now, key, token(head)) {
+        Ok(session) => Ok(session.cloned()),
+        Err(Refusal::Expired) => Err(service.expired()),
+        Err(Refusal::Stranger) => Err(service.unknown_keys(token(head).is_some())),
+    }
+}
+
+/// Whose request it is, as the journal tells: `account`, or the ARN of a session; `None` when nobody can say.
+pub fn principal(head: &Head, sessions: &Sessions, now: Duration) -> Option<String> {
+    let key = access_key(head)?;
+    match sessions.admit(now, key, token(head)) {
+        Ok(None) => Some("account".to_owned()),
+        Ok(Some(session)) => Some(session.arn.clone()),
+        Err(Refusal::Expired) => sessions.of_key(key).map(|session| session.arn.clone()),
+        Err(Refusal::Stranger) => None,
+    }
+}
+
+fn access_key(head: &Head) -> Option<&str> {
+    scope(head)?.split('/').next()
+}
+
+fn token(head: &Head) -> Option<&str> {
+    head.header("x-amz-security-token")
+        .or_else(|| head.parameter("X-Amz-Security-Token"))
 }
 
 /// The credential scope: of the Authorization header, or of a presigned URL.

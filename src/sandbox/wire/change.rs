@@ -13,7 +13,15 @@ use serde_json::{Map, Value, json};
 const UNKNOWN: &str = "memberOfTomorrow";
 
 /// Objects whose members are a user's own words, and not the API's.
-const MAPS: &[&str] = &["options", "driverOpts", "dockerLabels", "labels", "hookDetails"];
+const MAPS: &[&str] = &[
+    "options",
+    "driverOpts",
+    "dockerLabels",
+    "labels",
+    "hookDetails",
+    "configuration",
+    "outputVariables",
+];
 
 /// The answer as it arrives.
 pub fn change(mut reply: Reply, change: &Change) -> Reply {
@@ -33,7 +41,7 @@ pub fn change(mut reply: Reply, change: &Change) -> Reply {
         return reply;
     };
     let changed = match kind {
-        Some("application/x-amz-json-1.1") => change_json(body, change),
+        Some("application/x-amz-json-1.0" | "application/x-amz-json-1.1") => change_json(body, change),
         Some("text/xml" | "application/xml") => change_xml(body, change),
         Some(_) | None => None,
     };

@@ -1,8 +1,8 @@
-//! awsJson1.1: ECS, ECR and CloudWatch Logs.
+//! awsJson: ECS, ECR, CloudWatch Logs, CodePipeline and SQS.
 
 use super::exchange::Reply;
 use super::service::Service;
-use super::{Site, layers};
+use super::{Site, layers, sqs};
 use crate::sandbox::world::error::ApiError;
 use http::StatusCode;
 use serde_json::Value;
@@ -17,19 +17,24 @@ pub async fn call(site: &Site, service: Service, operation: &str, body: &[u8]) -
         (Service::Ecr, "InitiateLayerUpload" | "UploadLayerPart" | "CompleteLayerUpload") => {
             Box::pin(layers::call(site, operation, &input)).await?
         }
+        (Service::Sqs, _) => Box::pin(sqs::call(site, operation, &input)).await?,
         _ => site.shared.visit(|world, now| match service {
             Service::Ecs => world.ecs.call(now, operation, &input, &mut world.elb, &world.ecr),
             Service::Ecr => world.ecr.call(now, operation, &input),
             Service::Logs => world.logs.call(now, operation, &input),
-            Service::Sts | Service::Elb | Service::S3 | Service::Registry => Err(ApiError::new(
-                "UnknownOperationException",
-                "this service does not speak awsJson",
-            )),
+            Service::CodePipeline => {
+                world
+                    .pipeline
+                    .call(now, operation, &input, &mut world.s3, &mut world.sessions)
+            }
+            Service::Sqs | Service::Sts | Service::Elb | Service::S3 | Service::Registry => Err(
+                ApiError::new("UnknownOperationException", "this service does not speak awsJson"),
+            ),
         })?,
     };
     Ok(Reply::text(
         StatusCode::OK,
-        "application/x-amz-json-1.1",
+        service.json_type(),
         answer.to_string(),
     ))
 }

@@ -3,8 +3,8 @@
 use super::Site;
 use super::exchange::Reply;
 use super::service::{Service, Speech};
-use crate::sandbox::ACCOUNT;
 use crate::sandbox::world::error::ApiError;
+use crate::sandbox::world::sessions::Session;
 use http::StatusCode;
 use std::collections::BTreeMap;
 
@@ -17,14 +17,25 @@ pub fn call(
     service: Service,
     operation: &str,
     params: &BTreeMap<String, String>,
+    caller: Option<&Session>,
     request_id: &str,
 ) -> Result<Reply, ApiError> {
     let result = match service {
         Service::Elb => site
             .shared
             .visit(|world, now| world.elb.call(now, operation, params))?,
-        Service::Sts => call_sts(operation)?,
-        Service::Ecs | Service::Ecr | Service::Logs | Service::S3 | Service::Registry => {
+        Service::Sts => site.shared.visit(|world, now| {
+            world
+                .sts
+                .call(now, operation, params, caller, &mut world.sessions)
+        })?,
+        Service::Ecs
+        | Service::Ecr
+        | Service::Logs
+        | Service::CodePipeline
+        | Service::Sqs
+        | Service::S3
+        | Service::Registry => {
             return Err(unknown("this service", operation));
         }
     };
@@ -37,16 +48,6 @@ pub fn call(
          <ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata></{operation}Response>"
     );
     Ok(Reply::text(StatusCode::OK, "text/xml", body))
-}
-
-fn call_sts(operation: &str) -> Result<String, ApiError> {
-    match operation {
-        "GetCallerIdentity" => Ok(format!(
-            "<Arn>arn:aws:iam::{ACCOUNT}:user/sandbox</Arn><UserId>AIDASANDBOX000000000</UserId>\
-             <Account>{ACCOUNT}</Account>"
-        )),
-        other => Err(unknown("STS", other)),
-    }
 }
 
 /// `InvalidAction`, naming what the sandbox does not know.

@@ -1,6 +1,7 @@
 //! The services of the sandbox: what they are called, how they sign, and how each says that it refuses.
 
 use super::super::world::error::ApiError;
+use super::super::world::quotas::Api;
 use super::exchange::Reply;
 use http::StatusCode;
 use quick_xml::escape::escape;
@@ -15,6 +16,10 @@ pub enum Service {
     Ecr,
     /// CloudWatch Logs.
     Logs,
+    /// AWS CodePipeline.
+    CodePipeline,
+    /// Amazon SQS.
+    Sqs,
     /// AWS STS.
     Sts,
     /// Elastic Load Balancing v2.
@@ -28,7 +33,7 @@ pub enum Service {
 /// How a service speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Speech {
-    /// awsJson1.1.
+    /// awsJson1.1, of SQS awsJson1.0.
     Json,
     /// awsQuery, with the namespace of its answers.
     Query(&'static str),
@@ -45,6 +50,8 @@ impl Service {
             Self::Ecs => "ecs",
             Self::Ecr => "ecr",
             Self::Logs => "logs",
+            Self::CodePipeline => "codepipeline",
+            Self::Sqs => "sqs",
             Self::Sts => "sts",
             Self::Elb => "elb",
             Self::S3 => "s3",
@@ -56,7 +63,14 @@ impl Service {
     pub fn signing_name(self) -> &'static str {
         match self {
             Self::Elb => "elasticloadbalancing",
-            Self::Ecs | Self::Ecr | Self::Logs | Self::Sts | Self::S3 | Self::Registry => self.name(),
+            Self::Ecs
+            | Self::Ecr
+            | Self::Logs
+            | Self::CodePipeline
+            | Self::Sqs
+            | Self::Sts
+            | Self::S3
+            | Self::Registry => self.name(),
         }
     }
 
@@ -66,6 +80,8 @@ impl Service {
             "AmazonEC2ContainerServiceV20141113" => Some(Self::Ecs),
             "AmazonEC2ContainerRegistry_V20150921" => Some(Self::Ecr),
             "Logs_20140328" => Some(Self::Logs),
+            "CodePipeline_20150709" => Some(Self::CodePipeline),
+            "AmazonSQS" => Some(Self::Sqs),
             _ => None,
         }
     }
@@ -82,11 +98,60 @@ impl Service {
     /// How it speaks.
     pub fn speech(self) -> Speech {
         match self {
-            Self::Ecs | Self::Ecr | Self::Logs => Speech::Json,
+            Self::Ecs | Self::Ecr | Self::Logs | Self::CodePipeline | Self::Sqs => Speech::Json,
             Self::Sts => Speech::Query("https://sts.amazonaws.com/doc/2011-06-15/"),
             Self::Elb => Speech::Query("http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/"),
             Self::S3 => Speech::Xml,
             Self::Registry => Speech::Distribution,
+        }
+    }
+
+    /// The type of its JSON bodies.
+    pub fn json_type(self) -> &'static str {
+        if self == Self::Sqs {
+            "application/x-amz-json-1.0"
+        } else {
+            "application/x-amz-json-1.1"
+        }
+    }
+
+    /// Whose quotas it has; `None` when the sandbox imitates none.
+    pub fn quotas(self) -> Option<Api> {
+        match self {
+            Self::Ecs => Some(Api::Ecs),
+            Self::CodePipeline => Some(Api::CodePipeline),
+            Self::Ecr | Self::Logs | Self::Sqs | Self::Sts | Self::Elb | Self::S3 | Self::Registry => None,
+        }
+    }
+
+    /// Whether it speaks smithy-rpc-v2-cbor as well, by its service model.
+    pub fn speaks_cbor(self) -> bool {
+        self == Self::CodePipeline
+    }
+
+    /// The namespace of its shapes, where an error names it.
+    pub fn namespace(self) -> String {
+        format!("com.amazonaws.{}", self.name())
+    }
+
+    /// The members that are instants in its answers, where the encoding must tell them from numbers; no member of
+    /// another type has such a name.
+    pub fn timestamps(self) -> &'static [&'static str] {
+        if self == Self::CodePipeline {
+            &[
+                "approvedAt",
+                "created",
+                "endTime",
+                "lastChangedAt",
+                "lastStatusChange",
+                "lastTriggered",
+                "lastUpdateTime",
+                "pollingDisabledAt",
+                "startTime",
+                "updated",
+            ]
+        } else {
+            &[]
         }
     }
 
@@ -96,7 +161,12 @@ impl Service {
         match self.speech() {
             Speech::Json => {
                 let body = json!({ "__type": error.code, "message": error.message }).to_string();
-                Reply::text(status, "application/x-amz-json-1.1", body)
+                let reply = Reply::text(status, self.json_type(), body);
+                if self == Self::Sqs {
+                    reply.with("x-amzn-query-error", &format!("{};Sender", queried(&error.code)))
+                } else {
+                    reply
+                }
             }
             Speech::Query(namespace) => {
                 let kind = if status.is_server_error() {
@@ -157,6 +227,48 @@ impl Service {
         }
     }
 
+    /// How it refuses a session that does not open an action (`s3:GetObject`).
+    pub fn denied_to(self, arn: &str, action: &str, resource: Option<&str>) -> ApiError {
+        let resource = resource.map_or_else(String::new, |name| format!(" on resource: \"{name}\""));
+        let text = format!(
+            "User: {arn} is not authorized to perform: {action}{resource} because no session policy allows the {action} \
+             action"
+        );
+        match self.speech() {
+            Speech::Json => ApiError::new("AccessDeniedException", text),
+            Speech::Query(_) | Speech::Xml => ApiError::new("AccessDenied", text).status(403),
+            Speech::Distribution => ApiError::new("DENIED", text).status(403),
+        }
+    }
+
+    /// How it refuses somebody whom the policy of a resource denies an action.
+    pub fn denied_by_policy(self, arn: &str, action: &str, resource: &str) -> ApiError {
+        let text = format!(
+            "User: {arn} is not authorized to perform: {action} on resource: \"{resource}\" with an explicit deny in a \
+             resource-based policy"
+        );
+        ApiError::new("AccessDenied", text).status(403)
+    }
+
+    /// How it refuses keys that it does not know, or that came with another token than theirs.
+    pub fn unknown_keys(self, with_token: bool) -> ApiError {
+        const TEXT: &str = "The security token included in the request is invalid.";
+        match self.speech() {
+            Speech::Json => ApiError::new("UnrecognizedClientException", TEXT),
+            Speech::Query(_) => ApiError::new("InvalidClientTokenId", TEXT).status(403),
+            Speech::Xml if with_token => ApiError::new(
+                "InvalidToken",
+                "The provided token is malformed or otherwise invalid.",
+            ),
+            Speech::Xml => ApiError::new(
+                "InvalidAccessKeyId",
+                "The AWS Access Key Id you provided does not exist in our records.",
+            )
+            .status(403),
+            Speech::Distribution => ApiError::new("UNAUTHORIZED", "Not Authorized").status(401),
+        }
+    }
+
     /// How it refuses credentials that have ended.
     pub fn expired(self) -> ApiError {
         const TEXT: &str = "The security token included in the request is expired";
@@ -169,5 +281,21 @@ impl Service {
                 ApiError::new("DENIED", text).status(403)
             }
         }
+    }
+}
+
+/// The code of an error of SQS in the query protocol, by which its clients still tell some.
+fn queried(code: &str) -> String {
+    match code {
+        "QueueDoesNotExist" => "AWS.SimpleQueueService.NonExistentQueue".to_owned(),
+        "QueueNameExists" => "QueueAlreadyExists".to_owned(),
+        "PurgeQueueInProgress"
+        | "MessageNotInflight"
+        | "UnsupportedOperation"
+        | "TooManyEntriesInBatchRequest"
+        | "EmptyBatchRequest"
+        | "BatchEntryIdsNotDistinct" => format!("AWS.SimpleQueueService.{code}"),
+        "MissingRequiredParameterException" => "MissingParameter".to_owned(),
+        other => other.trim_end_matches("Exception").to_owned(),
     }
 }

@@ -106,7 +106,8 @@ pub fn invalid(name: &str, rule: &str) -> ApiError {
     )
 }
 
-fn mistyped(value: &Value, wanted: &str) -> ApiError {
+/// `SerializationException` about a value of another type than `wanted`.
+pub fn mistyped(value: &Value, wanted: &str) -> ApiError {
     let found = match value {
         Value::Null => "NULL_VALUE",
         Value::Bool(true) => "TRUE_VALUE",

@@ -11,9 +11,12 @@ pub mod error;
 pub mod input;
 pub mod logs;
 pub mod orders;
+pub mod pipeline;
 pub mod quotas;
 pub mod s3;
 pub mod sessions;
+pub mod sqs;
+pub mod sts;
 
 use orders::{Fact, Order};
 use std::time::Duration;
@@ -44,6 +47,12 @@ pub struct World {
     pub s3: s3::S3,
     /// Temporary credentials that were given out.
     pub sessions: sessions::Sessions,
+    /// What roles demand of whoever assumes them.
+    pub sts: sts::Sts,
+    /// Queues and their messages.
+    pub sqs: sqs::Sqs,
+    /// Action types, pipelines, and the jobs of their actions.
+    pub pipeline: pipeline::CodePipeline,
     /// Log groups, streams and events.
     pub logs: logs::Logs,
     /// What somebody else is going to do.
@@ -62,6 +71,9 @@ impl World {
             ecr: ecr::Ecr::new(&config),
             s3: s3::S3::new(),
             sessions: sessions::Sessions::default(),
+            sts: sts::Sts::default(),
+            sqs: sqs::Sqs::new(&config),
+            pipeline: pipeline::CodePipeline::new(&config),
             logs: logs::Logs::new(&config),
             acts: acts::Acts::default(),
             quotas: quotas::Quotas::new(config.timings.second),
@@ -83,6 +95,7 @@ impl World {
         [
             self.ecs.next_change(),
             self.elb.next_change(),
+            self.pipeline.next_change(),
             self.acts.next_change(&self.ecs),
         ]
         .into_iter()
@@ -93,6 +106,10 @@ impl World {
     fn step(&mut self, now: Duration) {
         self.elb.advance(now);
         self.ecs.advance(now, &mut self.elb, &self.ecr, &self.logs);
+        self.pipeline.advance(now, &mut self.s3);
+        for event in self.pipeline.take_events() {
+            self.sqs.publish(now, &event);
+        }
         for deed in self.acts.take_due(now, &self.ecs) {
             if let Err(error) = deed.carry_out(now, &mut self.ecs, &mut self.elb, &self.ecr) {
                 tracing::warn!(?deed, %error, "an act of the scenario was refused");

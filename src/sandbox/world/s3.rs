@@ -9,6 +9,8 @@ pub struct S3 {
     buckets: BTreeMap<String, Bucket>,
     uploads: BTreeMap<String, Upload>,
     started: u64,
+    /// How many more objects than one a file is the body of: copies share it.
+    shared: BTreeMap<String, u32>,
 }
 
 /// A bucket.
@@ -22,6 +24,8 @@ pub struct Bucket {
     pub policy: Option<String>,
     /// Whether the policy denies puts that are not encrypted with KMS.
     pub demands_kms: bool,
+    /// The keys of KMS of which the policy demands one, as a put must name it; empty when it demands none.
+    pub demands_key: Vec<String>,
 }
 
 /// An object.
@@ -69,6 +73,8 @@ pub struct Upload {
     pub bucket: String,
     /// Its key.
     pub key: String,
+    /// When it began.
+    pub initiated: Duration,
     /// What came with it.
     pub traits: Traits,
     /// Its parts, by number.
@@ -131,6 +137,7 @@ impl S3 {
                 objects: BTreeMap::new(),
                 policy: None,
                 demands_kms: false,
+                demands_key: Vec::new(),
             },
         );
         true
@@ -153,6 +160,31 @@ impl S3 {
         self.buckets.get_mut(name)
     }
 
+    /// Puts an object whose file is another object's too; false when there is no such bucket.
+    pub fn put_copy(&mut self, bucket: &str, key: &str, object: Object) -> bool {
+        let Some(to) = self.buckets.get_mut(bucket) else {
+            return false;
+        };
+        *self.shared.entry(object.file.clone()).or_default() += 1;
+        to.objects.insert(key.to_owned(), object);
+        true
+    }
+
+    /// The file of an object that is gone, unless it is still the body of another one.
+    pub fn released(&mut self, object: Object) -> Option<String> {
+        match self.shared.get_mut(&object.file) {
+            None => Some(object.file),
+            Some(1) => {
+                self.shared.remove(&object.file);
+                None
+            }
+            Some(more) => {
+                *more -= 1;
+                None
+            }
+        }
+    }
+
     /// All buckets, by name.
     pub fn buckets(&self) -> impl Iterator<Item = (&String, &Bucket)> {
         self.buckets.iter()
@@ -164,6 +196,19 @@ impl S3 {
         let id = format!("sandbox-upload-{:08}", self.started);
         self.uploads.insert(id.clone(), upload);
         id
+    }
+
+    /// The uploads under way of a bucket whose keys begin with `prefix`, by key and then in the order of their
+    /// beginning; each with its id.
+    #[must_use]
+    pub fn uploads(&self, bucket: &str, prefix: &str) -> Vec<(&String, &Upload)> {
+        let mut uploads: Vec<_> = self
+            .uploads
+            .iter()
+            .filter(|(_, upload)| upload.bucket == bucket && upload.key.starts_with(prefix))
+            .collect();
+        uploads.sort_by_key(|(id, upload)| (upload.key.as_str(), id.as_str()));
+        uploads
     }
 
     /// An upload of this bucket and key.
@@ -284,6 +329,17 @@ mod tests {
                 next: None
             }
         );
+    }
+
+    #[test]
+    fn the_file_of_a_copy_is_released_with_the_last_object() {
+        let mut s3 = bucket(&["a"]);
+        let object = s3.bucket("bucket").unwrap().objects["a"].clone();
+        assert!(!s3.put_copy("other", "b", object.clone()));
+        assert!(s3.put_copy("bucket", "b", object.clone()));
+        assert!(s3.put_copy("bucket", "c", object.clone()));
+        let released: Vec<bool> = (0..3).map(|_| s3.released(object.clone()).is_some()).collect();
+        assert_eq!(released, [false, false, true]);
     }
 
     #[test]

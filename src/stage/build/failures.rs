@@ -5,7 +5,7 @@ use crate::artifact::outputs::ImageRecord;
 use crate::artifact::store::StoreError;
 use crate::artifact::write::WriteError;
 use crate::config::settings::ImageSettings;
-use crate::failure::{Failure, Kind};
+use crate::failure::{Failure, Kind, Nature};
 use crate::image::daemon::EngineError;
 use crate::image::endpoint::EndpointError;
 use crate::image::files::ContextError;
@@ -279,7 +279,14 @@ fn of_push_failure(what: String, failure: PushFailure) -> Failure {
         ),
         PushFault::NoImage | PushFault::NoDigest | PushFault::Other => (Kind::Registry, None),
     };
-    let mut told = Failure::new(kind, what).because(failure);
+    let nature = match failure.fault {
+        // The last of the actions, which nobody else needs.
+        PushFault::Denied => Nature::Denied {
+            action: "ecr:PutImage".to_owned(),
+        },
+        _ => Nature::Plain,
+    };
+    let mut told = Failure::new(kind, what).nature(nature).because(failure);
     told.hints.extend(hint.map(str::to_owned));
     told
 }
@@ -287,7 +294,7 @@ fn of_push_failure(what: String, failure: PushFailure) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::{ContextError, WriteError, of_ecr, of_engine, of_image, of_write};
-    use crate::failure::Kind;
+    use crate::failure::{Kind, Nature};
     use crate::image::daemon::EngineError;
     use crate::image::transcript::{BuildFailure, BuildFault, PushFailure, PushFault};
     use crate::registry::ecr::EcrError;
@@ -319,6 +326,14 @@ mod tests {
 
     #[test]
     fn each_fault_of_a_push_has_its_kind() {
+        let denied = of_engine(EngineError::Push {
+            name: "shop/web:v1".parse().unwrap(),
+            failure: Box::new(PushFailure {
+                fault: PushFault::Denied,
+                text: "no".to_owned(),
+            }),
+        });
+        assert!(matches!(denied.nature, Nature::Denied { action } if action == "ecr:PutImage"));
         for (fault, kind) in [
             (PushFault::Denied, Kind::Registry),
             (PushFault::Unauthorised, Kind::Registry),

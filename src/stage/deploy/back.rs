@@ -269,7 +269,7 @@ fn completes(service: &Service, deployment: &str) -> bool {
 fn wish(begun: &Beginning, previous: &str, primary: &Deployment) -> Wish {
     if primary.id == begun.ours.deployment {
         Wish::Ours
-    } else if primary.task_definition == previous || begun.before.deployment(&primary.id).is_some() {
+    } else if primary.task_definition == previous || begun.had(&primary.id) {
         Wish::Before
     } else {
         Wish::Theirs
@@ -307,13 +307,13 @@ mod tests {
         let before = build::before(2);
         let previous = before.deployments[0].task_definition.clone();
         let ours = build::service(2).deployments[0].clone();
-        let begun = Beginning {
-            ours: Ours {
+        let begun = Beginning::new(
+            Ours {
                 deployment: ours.id.clone(),
             },
-            revision: "web:2".to_owned(),
-            before: Box::new(before.clone()),
-        };
+            "web:2".to_owned(),
+            before.clone(),
+        );
         assert_eq!(wish(&begun, &previous, &ours), Wish::Ours);
         assert_eq!(wish(&begun, &previous, &before.deployments[0]), Wish::Before);
         let mut again = ours;

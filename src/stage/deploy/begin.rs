@@ -1,13 +1,15 @@
 //! The change itself: a revision is registered, and the service is pointed at it.
 
 use super::prepare::Prepared;
-use super::registrations::{ATTEMPTS, Registrations, register_definition};
+use super::registrations::{ATTEMPTS, register_definition};
 use super::roll::Run;
+use crate::aws::sort::Sorted;
 use crate::clock::Pause;
 use crate::ecs::observation::{Deployment, Service, revision_name};
+use crate::ecs::resume::{Before, Print};
 use crate::ecs::rollout::{Baseline, Ours, advice};
 use crate::ecs::service::{Begun, Ecs, ServiceError};
-use crate::failure::{Failure, Kind};
+use crate::failure::{Failure, Kind, chain};
 use crate::report::event::Event;
 use crate::shutdown::{Shutdown, Urgency};
 use crate::stage::Tools;
@@ -24,12 +26,39 @@ pub(super) struct Beginning {
     pub(super) revision: String,
     /// The service right before it.
     pub(super) before: Box<Service>,
+    /// What a later process is told of that.
+    pub(super) kept: Before,
 }
 
 impl Beginning {
-    /// What was there before it.
+    /// What a run began by itself.
+    pub(super) fn new(ours: Ours, revision: String, before: Service) -> Self {
+        Self {
+            ours,
+            revision,
+            kept: Before::of(&before),
+            before: Box::new(before),
+        }
+    }
+
+    /// What was there before it. Deployments that an earlier process knew, and that are not listed any more, may come
+    /// back.
     pub(super) fn baseline(&self) -> Baseline {
-        Baseline::of(&self.before)
+        let listed = |print: &Print| {
+            let mut ids = self.before.deployments.iter();
+            ids.any(|deployment| Print::of(&deployment.id) == *print)
+        };
+        let mut prints = self.kept.prints();
+        prints.retain(|print| !listed(print));
+        Baseline {
+            prints,
+            ..Baseline::of(&self.before)
+        }
+    }
+
+    /// Whether a deployment was there before it.
+    pub(super) fn had(&self, deployment: &str) -> bool {
+        self.before.deployment(deployment).is_some() || self.kept.prints().contains(&Print::of(deployment))
     }
 }
 
@@ -68,7 +97,7 @@ pub(super) async fn begin(
         Some(arn) => arn,
         None => {
             let halted = || run.is_halted();
-            revision_for(tools, run.registrations, prepared, halted).await?
+            revision_for(tools, prepared, halted).await?
         }
     };
     let revision = revision_name(&arn).to_owned();
@@ -82,14 +111,14 @@ pub(super) async fn begin(
     }
     let before = tokio::select! {
         biased;
-        before = still(tools, prepared, deploy.force, &unused) => Box::new(before?),
+        before = still(tools, prepared, deploy.force, &unused) => before?,
         kind = tools.shutdown.reached(Urgency::WindDown) => return Err(Failure::new(kind, stopped).left(unused).into()),
     };
     if run.is_halted() {
         return Err(Unbegun::Halted(unused));
     }
     let primary = before.primary().map(|primary| primary.id.as_str());
-    let force = deploy.force || prepared.is_unchanged();
+    let force = deploy.force || prepared.diff.is_empty();
     let deployment = point(tools, &prepared.ecs, &arn, force, primary)
         .await
         .map_err(|unpointed| not_updated(tools, unpointed, prepared, &unused))?
@@ -98,11 +127,7 @@ pub(super) async fn begin(
         service: prepared.name.clone(),
         deployment: deployment.clone(),
     });
-    Ok(Beginning {
-        ours: Ours { deployment },
-        revision,
-        before,
-    })
+    Ok(Beginning::new(Ours { deployment }, revision, before))
 }
 
 /// The service right before the update. Between its preparation and this, one-off tasks ran and registrations waited
@@ -167,18 +192,20 @@ fn theirs(deployment: &Deployment) -> String {
 /// The ARN of the revision that the service is to get: registered, unless nothing differs.
 pub(super) async fn revision_for(
     tools: &Tools,
-    registrations: &Registrations,
     prepared: &Prepared,
     halted: impl Fn() -> bool,
 ) -> Result<String, Unbegun> {
     tell_changes(tools, prepared);
-    if prepared.is_unchanged() {
-        // Forced: the same revision gets a new deployment.
+    if let Some(registered) = &prepared.registered {
+        return Ok(registered.clone());
+    }
+    if prepared.diff.is_empty() && prepared.marking.is_none() {
+        // Forced: the same revision gets a new deployment. Under a mark it gets one of its own, by which it is known.
         return Ok(prepared.previous().to_owned());
     }
     tokio::select! {
         biased;
-        registered = register(tools, registrations, prepared, halted) => registered,
+        registered = register(tools, prepared, halted) => registered,
         kind = tools.shutdown.reached(Urgency::WindDown) => {
             let what = format!("stopped while a revision for service `{}` was being registered", prepared.name);
             Err(Failure::new(kind, what).left(maybe_registered(prepared)).into())
@@ -189,7 +216,7 @@ pub(super) async fn revision_for(
 /// What there is when the revision is registered and the service does not name it.
 pub(super) fn unused(prepared: &Prepared, revision: &str) -> String {
     let serves = format!("`{}` serves as before", prepared.revision());
-    if prepared.is_unchanged() {
+    if revision == prepared.revision() {
         return serves;
     }
     format!("{serves}; revision `{revision}` is registered and not used")
@@ -302,14 +329,9 @@ fn tell_changes(tools: &Tools, prepared: &Prepared) {
     }
 }
 
-async fn register(
-    tools: &Tools,
-    registrations: &Registrations,
-    prepared: &Prepared,
-    halted: impl Fn() -> bool,
-) -> Result<String, Unbegun> {
+async fn register(tools: &Tools, prepared: &Prepared, halted: impl Fn() -> bool) -> Result<String, Unbegun> {
     let Prepared { ecs, wanted, .. } = prepared;
-    let registered = register_definition(tools, registrations, ecs, wanted, halted).await;
+    let registered = register_definition(tools, ecs, wanted, prepared.marking.as_ref(), halted).await;
     let arn = registered.map_err(|error| {
         let what = format!(
             "the new revision of service `{}` could not be registered",
@@ -320,10 +342,16 @@ async fn register(
         } else {
             format!("nothing was changed; `{}` serves as before", prepared.revision())
         };
-        refused(error, what).left(left).place(format!(
+        let tags = denies_tags(&error);
+        let failure = refused(error, what).left(left).place(format!(
             "service `{}` in cluster `{}`",
             prepared.name, prepared.cluster
-        ))
+        ));
+        if tags {
+            failure.hint(allow_tags(wanted.family()))
+        } else {
+            failure
+        }
     })?;
     let Some(arn) = arn else {
         let left = format!("`{}` serves as before", prepared.revision());
@@ -335,6 +363,22 @@ async fn register(
         revision,
     });
     Ok(arn)
+}
+
+/// Whether it is the tags of a registration that are denied. AWS says so in its words alone, which name the action.
+pub(super) fn denies_tags(error: &ServiceError) -> bool {
+    let ServiceError::Call(call) = error else {
+        return false;
+    };
+    call.sorted == Sorted::Denied && chain(error).contains("ecs:TagResource")
+}
+
+/// The statement that lets a role tag what it registers in a family, and nothing else.
+pub(super) fn allow_tags(family: &str) -> String {
+    format!(
+        "slipway tags what it registers for a pipeline, so that a retry finds it; allow it with the statement          {{\"Effect\":\"Allow\",\"Action\":\"ecs:TagResource\",\"Resource\":\"arn:aws:ecs:*:*:task-definition/{family}:*\",\
+         \"Condition\":{{\"StringEquals\":{{\"ecs:CreateAction\":\"RegisterTaskDefinition\"}}}}}}"
+    )
 }
 
 fn maybe_registered(prepared: &Prepared) -> String {

@@ -1,7 +1,7 @@
 //! What follows when a service leaves the watch: its proof, its diagnosis, its way back.
 
 use super::Deployed;
-use super::outcome::Outcome;
+use super::outcome::{Outcome, doing};
 use super::prepare::Prepared;
 use super::resume::print;
 use super::roll::Run;
@@ -11,7 +11,7 @@ use super::words::describe;
 use crate::config::settings::OnFailure;
 use crate::ecs::capture::{Aftermath, Line};
 use crate::ecs::observation::Observation;
-use crate::ecs::resume::{Before, UnderWay};
+use crate::ecs::resume::UnderWay;
 use crate::ecs::rollout::{Loss, Ours, proofs};
 use crate::ecs::service::ServiceError;
 use crate::failure::{Failure, Kind, chain};
@@ -23,6 +23,8 @@ use std::time::Duration;
 /// Closes one service; gives its place in the run, and what became of it.
 pub(super) async fn close(run: &Run<'_>, ended: Ended<'_>) -> (usize, Outcome) {
     let goes_on = changes(&ended).then(|| Box::new(under_way(&ended)));
+    let proven_before = ended.proven;
+    let kept = matches!(ended.end, End::Healthy(_) | End::HandedBack(_)).then(|| Box::new(under_way(&ended)));
     let Ended {
         place,
         prepared,
@@ -36,9 +38,14 @@ pub(super) async fn close(run: &Run<'_>, ended: Ended<'_>) -> (usize, Outcome) {
     let outcome = match end {
         End::Healthy(seen) => {
             let ours = changed.then_some(&begun.ours);
-            let deployed = proven(tools, prepared, ours, &begun.revision, &seen);
-            tell_proven(tools, &deployed, elapsed);
-            Outcome::Proven(deployed)
+            let deployed = if proven_before {
+                proven_again(prepared, ours, &begun.revision)
+            } else {
+                let deployed = proven(tools, prepared, ours, &begun.revision, &seen);
+                tell_proven(tools, &deployed, elapsed);
+                deployed
+            };
+            Outcome::Proven(deployed, kept)
         }
         End::Lost(lost, order) => {
             tell_lost(run, prepared, &lost, changed);
@@ -66,10 +73,16 @@ pub(super) async fn close(run: &Run<'_>, ended: Ended<'_>) -> (usize, Outcome) {
                 goes_on,
             }
         }
+        End::HandedBack(sofar) => match kept {
+            Some(under_way) => Outcome::HandedBack {
+                under_way,
+                waiting_on: sofar.waiting_on,
+                elapsed,
+            },
+            None => Outcome::Untouched(String::new()),
+        },
         End::Unwatched(sofar) => {
-            let doing = sofar
-                .waiting_on
-                .map_or_else(|| "just begun".to_owned(), |on| format!("waiting for {on}"));
+            let doing = doing(sofar.waiting_on.as_ref());
             tools.tell.tell(Event::Unwatched {
                 service: prepared.name.clone(),
                 doing: doing.clone(),
@@ -92,7 +105,7 @@ pub(super) async fn close(run: &Run<'_>, ended: Ended<'_>) -> (usize, Outcome) {
 
 /// Whether this run changed the service, so that there is a rollout to take up again.
 const fn changes(ended: &Ended<'_>) -> bool {
-    ended.changed && !matches!(ended.end, End::Healthy(_) | End::Back { .. })
+    ended.changed && !matches!(ended.end, End::Healthy(_) | End::Back { .. } | End::HandedBack(_))
 }
 
 /// Whether ECS goes on with a rollout that was given up.
@@ -107,15 +120,18 @@ fn leaves_under_way(loss: &Loss, on_failure: OnFailure) -> bool {
 fn under_way(ended: &Ended<'_>) -> UnderWay {
     let prepared = ended.prepared;
     UnderWay {
+        place: prepared.place.clone(),
         cluster: prepared.cluster.clone(),
         service: prepared.name.to_string(),
         deployment: ended.begun.ours.deployment.clone(),
         revision: ended.begun.revision.clone(),
         started: ended.started.as_secs(),
-        appeared: ended.appeared,
+        changed: ended.changed,
+        proven: matches!(ended.end, End::Healthy(_)),
         containers: prepared.images.keys().map(ToString::to_string).collect(),
         images: print(&prepared.images),
-        before: Before::of(&ended.begun.before),
+        before: ended.begun.kept.clone(),
+        kept: ended.kept.clone(),
     }
 }
 
@@ -143,6 +159,18 @@ fn proven(
         revision: revision.to_owned(),
         deployment: ours.map(|ours| ours.deployment.clone()),
         images,
+    }
+}
+
+/// What an earlier stretch proved and told.
+fn proven_again(prepared: &Prepared, ours: Option<&Ours>, revision: &str) -> Deployed {
+    let images = prepared.images.iter();
+    let proven = images.filter(|(container, _)| prepared.expected.contains_key(*container));
+    Deployed {
+        service: prepared.name.clone(),
+        revision: revision.to_owned(),
+        deployment: ours.map(|ours| ours.deployment.clone()),
+        images: proven.map(|(_, image)| image.to_string()).collect(),
     }
 }
 
@@ -212,7 +240,7 @@ fn stopped_unchanged(kind: Kind, sofar: &Sofar, prepared: &Prepared) -> Failure 
 }
 
 /// What became of a service that another one's failure took back.
-fn went_back(undone: Undone, prepared: &Prepared, ours: &str, healthy: bool) -> Aftermath {
+pub(super) fn went_back(undone: Undone, prepared: &Prepared, ours: &str, healthy: bool) -> Aftermath {
     let was = if healthy { "was healthy" } else { "was under way" };
     let rolled_back = matches!(undone, Undone::Back { .. } | Undone::UnderWay { .. });
     let refusal = |error: Option<ServiceError>| {

@@ -63,6 +63,11 @@ impl Hidden {
         }
     }
 
+    /// A text without them.
+    pub(super) fn text(&self, text: &str) -> String {
+        mask(text, &self.0)
+    }
+
     /// The failure without them.
     pub(super) fn failure(&self, failure: Failure) -> Failure {
         masked(failure, &self.0)
@@ -79,8 +84,12 @@ impl Hidden {
             | Event::ServiceEvent { message: text, .. }
             | Event::Lost { what: text, .. }
             | Event::Unwatched { doing: text, .. }
-            | Event::Retold { what: text, .. } => *text = mask(text, &self.0),
-            // Names, numbers and digests, or what a build says, which knows no environment.
+            | Event::Retold { what: text, .. }
+            | Event::JobHandedBack { summary: text, .. }
+            | Event::JobDone { summary: text, .. } => *text = mask(text, &self.0),
+            Event::OfJob { event, .. } => **event = self.event((**event).clone()),
+            // Names, numbers and digests, or what a build says, which knows no environment. A job's failure is masked as
+            // any other where it is made.
             Event::PhaseStarted { .. }
             | Event::PhaseFinished { .. }
             | Event::ContextSent { .. }
@@ -97,7 +106,9 @@ impl Hidden {
             | Event::DigestProven { .. }
             | Event::Healthy { .. }
             | Event::RollingBack { .. }
-            | Event::Unchanged { .. } => {}
+            | Event::Unchanged { .. }
+            | Event::JobClaimed { .. }
+            | Event::JobFailed(_) => {}
         }
         event
     }
@@ -121,7 +132,7 @@ pub(in crate::stage) fn texts(document: &Value) -> Vec<String> {
 }
 
 /// The failure without what looks like a credential and without these values; its tokens stay.
-pub(in crate::stage) fn masked(failure: Failure, values: &[Secret<String>]) -> Failure {
+pub fn masked(failure: Failure, values: &[Secret<String>]) -> Failure {
     let shown = |text: &String| mask(text, values);
     let all = |texts: &[String]| texts.iter().map(shown).collect();
     let said = failure.root_cause();
@@ -138,6 +149,7 @@ pub(in crate::stage) fn masked(failure: Failure, values: &[Secret<String>]) -> F
         cause: if is_same { failure.cause } else { hidden },
         source: failure.source.filter(|_| is_same),
         kind: failure.kind,
+        nature: failure.nature,
         resume: failure.resume,
     }
 }

@@ -6,8 +6,11 @@
 //! what became of each, `outcome` sums up.
 
 pub(in crate::stage) mod account;
+mod adopt;
+mod again;
 mod back;
 mod begin;
+mod call_off;
 mod close;
 mod definitions;
 pub(in crate::stage) mod hidden;
@@ -19,12 +22,17 @@ pub(in crate::stage) mod record;
 mod registrations;
 mod resume;
 mod roll;
+mod stretch;
 mod task;
 mod undo;
 pub(in crate::stage) mod watch;
 mod words;
 
-pub use resume::resume;
+pub use crate::ecs::mark::Mark;
+pub use call_off::call_off;
+pub use hidden::masked;
+pub use resume::{carry_on, resume};
+pub use stretch::{ENDLESS, Progress, Stretch};
 
 use super::Tools;
 use crate::config::settings::{DeploySettings, ServiceSettings, TaskSettings};
@@ -34,8 +42,9 @@ use crate::name::ServiceName;
 use crate::shutdown::Urgency;
 use definitions::Images;
 use hidden::Hidden;
-use registrations::Registrations;
 use roll::roll;
+use std::time::Duration;
+use stretch::{Terms, fits};
 
 /// What to deploy.
 #[derive(Debug, Clone)]
@@ -66,22 +75,54 @@ pub struct Deployed {
 /// # Errors
 /// The failure of the service that failed first, with what is left serving and what became of the others.
 pub async fn deploy(tools: &Tools, plan: &DeployPlan) -> Result<Vec<Deployed>, Failure> {
-    let outcome = deploy_all(tools, plan).await;
-    tools.record.end(|| End::of(outcome.as_ref().err()));
+    start(tools, plan, None, ENDLESS).await?.whole()
+}
+
+/// Deploys every service and watches all of them for a stretch, which begins when the last one was updated: one of zero
+/// is over then. Once a service is lost the run goes on to its end. With a mark, what an earlier attempt of the same
+/// execution registered, ran or updated is taken up instead of done again.
+///
+/// # Errors
+/// The failure of the service that failed first, with what is left serving and what became of the others. After a stop
+/// before every service was updated: that, of the kind of the signal; with the same mark the run can be started again.
+pub async fn start(
+    tools: &Tools,
+    plan: &DeployPlan,
+    mark: Option<&Mark>,
+    stretch: Duration,
+) -> Result<Stretch, Failure> {
+    let terms = Terms {
+        stretch,
+        hands_back: mark.is_some() || stretch != ENDLESS,
+        deadline_is_kept: true,
+        ..Terms::default()
+    };
+    let outcome = deploy_all(tools, plan, mark, terms).await;
+    if !matches!(outcome, Ok(Stretch::UnderWay(_))) {
+        tools.record.end(|| End::of(outcome.as_ref().err()));
+    }
     outcome
 }
 
-async fn deploy_all(tools: &Tools, plan: &DeployPlan) -> Result<Vec<Deployed>, Failure> {
+async fn deploy_all(
+    tools: &Tools,
+    plan: &DeployPlan,
+    mark: Option<&Mark>,
+    terms: Terms,
+) -> Result<Stretch, Failure> {
     let stopped =
         |kind| Failure::new(kind, "stopped before any service was changed").left("nothing was changed");
     let prepare = async {
         let definitions = definitions::read(tools, &plan.deploy.source).await?;
         let definitions = pin::all(tools, definitions).await?;
-        let prepared = prepare::all(tools, plan, &definitions).await?;
-        let tasks = task::prepare::all(tools, plan, &definitions, &prepared).await?;
+        let prepared = prepare::all(tools, plan, mark, &definitions).await?;
+        let tasks = task::prepare::all(tools, plan, mark, &definitions, &prepared).await?;
         let services = prepared.iter().map(|prepared| &prepared.images);
         let taken: Vec<&Images> = services.chain(&tasks.images).collect();
         definitions::all_taken(&definitions, &taken)?;
+        if terms.hands_back {
+            fits(tools, &plan.deploy, &prepared)?;
+        }
         Ok((prepared, tasks.due))
     };
     let (mut prepared, tasks) = tokio::select! {
@@ -101,9 +142,8 @@ async fn deploy_all(tools: &Tools, plan: &DeployPlan) -> Result<Vec<Deployed>, F
         service.hidden = hidden.clone();
     }
     let change = async {
-        let registrations = Registrations::default();
-        let before = task::run_all(tools, &registrations, &prepared, &tasks).await?;
-        let rolled = roll(tools, &plan.deploy, &prepared, &registrations, &before.revisions).await;
+        let before = task::run_all(tools, &prepared, &tasks).await?;
+        let rolled = roll(tools, &plan.deploy, &prepared, &before.revisions, terms).await;
         rolled.map_err(|failure| before.told_in(failure))
     };
     change.await.map_err(|failure| hidden.failure(failure))

@@ -4,8 +4,10 @@ use super::Deployed;
 use super::account::gone_back;
 use crate::ecs::capture::Aftermath;
 use crate::ecs::resume::UnderWay;
+use crate::ecs::rollout::WaitingOn;
 use crate::failure::{Failure, Kind};
 use crate::name::ServiceName;
+use std::time::Duration;
 
 /// Services that failed too and have a line of their own.
 const MOST_LINES: usize = 5;
@@ -13,8 +15,16 @@ const MOST_LINES: usize = 5;
 /// What became of one service.
 #[derive(Debug)]
 pub(super) enum Outcome {
-    /// Healthy, and proven.
-    Proven(Deployed),
+    /// Healthy, and proven; and what a later stretch looks at again if the others are not.
+    Proven(Deployed, Option<Box<UnderWay>>),
+    /// A later stretch goes on with it.
+    HandedBack {
+        under_way: Box<UnderWay>,
+        /// What it was waiting for; none if nobody has looked at it yet.
+        waiting_on: Option<WaitingOn>,
+        /// Since its update.
+        elapsed: Duration,
+    },
     /// Failed, or in doubt, or stopped.
     Lost {
         failure: Box<Failure>,
@@ -45,7 +55,8 @@ impl Outcome {
     pub(super) fn goes_on(&self) -> Option<&UnderWay> {
         match self {
             Self::Lost { goes_on, .. } | Self::Unwatched { goes_on, .. } => goes_on.as_deref(),
-            Self::Proven(_) | Self::Back { .. } | Self::Untouched(_) => None,
+            Self::HandedBack { under_way, .. } => Some(under_way).filter(|it| it.changed).map(|it| &**it),
+            Self::Proven(..) | Self::Back { .. } | Self::Untouched(_) => None,
         }
     }
 
@@ -77,7 +88,10 @@ pub(super) fn sum_up(outcomes: Vec<(ServiceName, Outcome)>) -> Result<Vec<Deploy
     let (mut unwatched, mut back, mut untouched) = (Vec::new(), Vec::new(), Vec::new());
     for (name, outcome) in outcomes {
         match outcome {
-            Outcome::Proven(done) => deployed.push(done),
+            Outcome::Proven(done, _) => deployed.push(done),
+            Outcome::HandedBack { waiting_on, .. } => {
+                unwatched.push(format!("`{name}` ({})", doing(waiting_on.as_ref())))
+            }
             Outcome::Lost { failure, order, .. } => lost.push((order, name, *failure)),
             Outcome::Unwatched { doing, .. } => unwatched.push(format!("`{name}` ({doing})")),
             Outcome::Back { aftermath, .. } => back.push(format!("`{name}` {}", aftermath.left)),
@@ -117,6 +131,11 @@ pub(super) fn sum_up(outcomes: Vec<(ServiceName, Outcome)>) -> Result<Vec<Deploy
     Err(Failure { others, ..failure })
 }
 
+/// What a service was doing when it was left.
+pub(super) fn doing(waiting_on: Option<&WaitingOn>) -> String {
+    waiting_on.map_or_else(|| "just begun".to_owned(), |on| format!("waiting for {on}"))
+}
+
 fn also_failed((_, failure): &(ServiceName, Failure)) -> String {
     let why = failure.root_cause().map(|why| format!(": {why}"));
     let left = failure.left.as_ref().map(|left| format!("; left: {left}"));
@@ -131,7 +150,8 @@ fn also_failed((_, failure): &(ServiceName, Failure)) -> String {
 #[cfg(test)]
 mod tests {
     use super::{Aftermath, Deployed, Outcome, UnderWay, sum_up};
-    use crate::ecs::resume::{Before, Print};
+    use crate::config::settings::Place;
+    use crate::ecs::resume::{Before, Kept, Print};
     use crate::ecs::rollout::tests::build;
     use crate::failure::{Failure, Kind};
     use crate::name::ServiceName;
@@ -184,11 +204,14 @@ mod tests {
             service: "shop".to_owned(),
             deployment: "ecs-svc/2".to_owned(),
             revision: "shop:2".to_owned(),
+            place: Place::default(),
             started: 0,
-            appeared: true,
+            changed: true,
+            proven: false,
             containers: BTreeSet::new(),
             images: Print::of(""),
             before: Before::of(&build::before(1)),
+            kept: Kept::of_seen(),
         };
         for (stays, kind) in [(false, Kind::RolledBack), (true, Kind::Deadline)] {
             let late = Outcome::Lost {
@@ -209,14 +232,14 @@ mod tests {
             assert_eq!(failure.what, "too slow");
             assert_eq!(failure.left.as_deref(), Some("what serves"));
         }
-        let back = Outcome::Proven(done("shop")).then(taken_back("was healthy", false));
+        let back = Outcome::Proven(done("shop"), None).then(taken_back("was healthy", false));
         assert!(matches!(back, Outcome::Back { .. }));
     }
 
     #[test]
     fn the_first_failure_decides_and_every_other_service_is_told() {
         let outcomes = vec![
-            named("api", Outcome::Proven(done("api"))),
+            named("api", Outcome::Proven(done("api"), None)),
             named("jobs", lost(1, Kind::Superseded, "jobs was superseded")),
             named("web", lost(0, Kind::RolledBack, "web failed")),
             named("mail", unwatched("waiting for tasks to start")),
@@ -242,7 +265,7 @@ mod tests {
 
     #[test]
     fn all_proven_is_success_and_nothing_else_is() {
-        let proven = || named("api", Outcome::Proven(done("api")));
+        let proven = || named("api", Outcome::Proven(done("api"), None));
         assert_eq!(sum_up(vec![proven()]).unwrap(), [done("api")]);
         let given_up = named("web", unwatched("just begun"));
         assert_eq!(sum_up(vec![proven(), given_up]).unwrap_err().kind, Kind::Bug);

@@ -1,18 +1,21 @@
 //! Everything that can be found wrong before anything is changed.
 
 use super::DeployPlan;
+use super::adopt::{Unadopted, adopt};
 use super::definitions::{Images, choose};
 use super::hidden::Hidden;
 use crate::aws::sort::Sorted;
-use crate::config::settings::{DeploySettings, ServiceSettings, Until};
+use crate::config::settings::{DeploySettings, Place, ServiceSettings, Until};
 use crate::ecs::diagnosis::{Comparison, Revision};
+use crate::ecs::mark::{KEYS, Mark, Marking};
 use crate::ecs::observation::{
     Controller, Deployment, RolloutState, Service, ServiceStatus, Strategy, revision_name,
 };
+use crate::ecs::resume::UnderWay;
 use crate::ecs::rollout::{Baseline, Expected, Goal, Policy};
 use crate::ecs::service::{Described, Ecs, Placement, ServiceError};
 use crate::ecs::task_definition::{Diff, Shape, TaskDefinition, TaskDefinitionError};
-use crate::failure::{Failure, Kind};
+use crate::failure::{Failure, Kind, Nature};
 use crate::name::{ContainerName, ServiceName};
 use crate::report::event::Event;
 use crate::stage::Tools;
@@ -26,6 +29,8 @@ pub(super) const UNCHANGED: &str = "nothing was changed";
 #[derive(Debug)]
 pub(super) struct Prepared {
     pub(super) name: ServiceName,
+    /// Where it is, as it was asked for.
+    pub(super) place: Place,
     pub(super) cluster: String,
     pub(super) ecs: Ecs,
     /// As it was before any change.
@@ -47,10 +52,23 @@ pub(super) struct Prepared {
     pub(super) expected: BTreeMap<ContainerName, Expected>,
     /// What no text of the deploy may show, once all of it is prepared.
     pub(super) hidden: Hidden,
+    /// What its revision is marked with, if it is.
+    pub(super) marking: Option<Marking>,
+    /// The ARN of a revision that an earlier attempt of the same execution registered.
+    pub(super) registered: Option<String>,
+    /// Whether that attempt's deployment of it failed, so that it gets another one.
+    pub(super) once_more: bool,
+    /// The deployment of an earlier attempt, which is watched instead of begun again.
+    pub(super) adopted: Option<Box<UnderWay>>,
 }
 
 /// Prepares every service, or says what is wrong with the first.
-pub(super) async fn all(tools: &Tools, plan: &DeployPlan, images: &Images) -> Result<Vec<Prepared>, Failure> {
+pub(super) async fn all(
+    tools: &Tools,
+    plan: &DeployPlan,
+    mark: Option<&Mark>,
+    images: &Images,
+) -> Result<Vec<Prepared>, Failure> {
     if plan.services.is_empty() {
         return Err(Failure::new(Kind::Usage, "no service is named")
             .left(UNCHANGED)
@@ -59,12 +77,12 @@ pub(super) async fn all(tools: &Tools, plan: &DeployPlan, images: &Images) -> Re
     let each = plan
         .services
         .iter()
-        .map(|settings| prepare(tools, &plan.deploy, settings, images));
+        .map(|settings| prepare(tools, &plan.deploy, mark, settings, images));
     let prepared = try_join_all(each).await?;
     let force = plan.deploy.force;
     for changing in prepared
         .iter()
-        .filter(|prepared| force || !prepared.is_unchanged())
+        .filter(|prepared| prepared.adopted.is_none() && (force || !prepared.is_unchanged()))
     {
         check_progress(tools, force, changing)?;
     }
@@ -74,6 +92,7 @@ pub(super) async fn all(tools: &Tools, plan: &DeployPlan, images: &Images) -> Re
 async fn prepare(
     tools: &Tools,
     deploy: &DeploySettings,
+    mark: Option<&Mark>,
     settings: &ServiceSettings,
     images: &Images,
 ) -> Result<Prepared, Failure> {
@@ -84,28 +103,36 @@ async fn prepare(
             .left(UNCHANGED)
             .hint("give `--cluster`, or `cluster` in the `[deploy]` table of slipway.toml")
     })?;
-    let aws = tools.aws.get().await?;
-    let place = format!("service `{name}` in cluster `{cluster}`, region {}", aws.region());
-    let ecs = Ecs::new(aws.clone(), &cluster, name.as_str());
+    let home = tools.aws.get().await?;
+    let aws = tools.aws.at(&settings.place).await;
+    let aws = aws.map_err(|failure| failure.left(UNCHANGED).place(format!("service `{name}`")))?;
+    let place = format!(
+        "service `{name}` in cluster `{cluster}`, region {}{}",
+        aws.region(),
+        as_role(&settings.place)
+    );
+    let ecs = Ecs::new(aws.clone(), &cluster, name.as_str()).with_images_of(home.clone());
     let before = async {
         let Described {
             service,
             placement,
             said,
+            created,
         } = ecs
             .describe_whole()
             .await
             .map_err(|error| cannot_ask(error, &name, aws.region()))?;
-        usable(&service, &name, deploy.allow_zero)?;
         let arn = service
             .primary()
             .map_or(&service.task_definition, |primary| &primary.task_definition);
-        let running = ecs
+        let tagged = ecs
             .task_definition(arn)
             .await
             .map_err(|error| cannot_ask(error, &name, aws.region()))?;
+        // A mark is of what it was put on, and of nothing that is made of that.
+        let running = tagged.clone().without_tags(&KEYS);
         let base = match &settings.task_definition {
-            Some(path) => read_file(path).await?.with_tags_of(&running),
+            Some(path) => read_file(path).await?.without_tags(&KEYS).with_tags_of(&running),
             None => running.clone(),
         };
         let images = choose(images, &settings.containers, &base, name.as_str())?;
@@ -120,8 +147,9 @@ async fn prepare(
             }
         }
         let diff = running.diff(&wanted);
-        Ok(Prepared {
+        let mut prepared = Prepared {
             name: name.clone(),
+            place: settings.place.clone(),
             cluster,
             ecs: ecs.clone(),
             service,
@@ -134,16 +162,61 @@ async fn prepare(
             images,
             expected,
             hidden: Hidden::default(),
-        })
+            marking: None,
+            registered: None,
+            once_more: false,
+            adopted: None,
+        };
+        if let Some(mark) = mark {
+            adopt(tools, mark, deploy.force, &mut prepared, &tagged, &created)
+                .await
+                .map_err(|unadopted| match unadopted {
+                    Unadopted::Unasked(error) => cannot_ask(error, &name, aws.region()),
+                    Unadopted::Failed(failure) => *failure,
+                })?;
+        }
+        if prepared.adopted.is_none() {
+            usable(&prepared.service, &name, deploy.allow_zero)?;
+        }
+        Ok(prepared)
     };
-    before
-        .await
-        .map_err(|failure: Failure| failure.left(UNCHANGED).place(place))
+    before.await.map_err(|failure: Failure| {
+        let failure = whose(failure, &settings.place).place(place);
+        match failure.left {
+            Some(_) => failure,
+            None => failure.left(UNCHANGED),
+        }
+    })
+}
+
+/// Names the role that a service is asked as.
+pub(super) fn as_role(place: &Place) -> String {
+    let role = place.role.as_ref();
+    role.map_or_else(String::new, |role| format!(", as role {}", role.arn))
+}
+
+/// Says whose a denial is, where it is not that of the role that slipway runs with.
+pub(super) fn whose(failure: Failure, place: &Place) -> Failure {
+    match (&failure.nature, &place.role) {
+        (Nature::Denied { .. }, Some(role)) => {
+            let hint = format!(
+                "the role that may not is `{}`, which was assumed; it is not the one that slipway runs with",
+                role.arn
+            );
+            if failure.hints.contains(&hint) {
+                failure
+            } else {
+                failure.hint(hint)
+            }
+        }
+        _ => failure,
+    }
 }
 
 impl Prepared {
+    /// Whether the service runs what it is to run, and is left as it is.
     pub(super) fn is_unchanged(&self) -> bool {
-        self.diff.is_empty()
+        self.diff.is_empty() && !self.once_more
     }
 
     /// The task definition ARN that the service runs.

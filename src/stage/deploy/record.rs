@@ -1,11 +1,11 @@
 //! What a capture says of a service beside its looks: what is asked of it, and what became of it.
 
-use super::outcome::Outcome;
+use super::outcome::{Outcome, doing};
 use super::prepare::Prepared;
 use super::watch::Watch;
 use crate::config::settings::DeploySettings;
 use crate::ecs::capture::{Asked, Head, Told};
-use crate::ecs::rollout::Policy;
+use crate::ecs::rollout::{Kept, Policy};
 use crate::ecs::task_definition::TaskDefinition;
 use crate::stage::Tools;
 use serde_json::Value;
@@ -40,7 +40,9 @@ pub(super) fn began(tools: &Tools, deploy: &DeploySettings, watch: &Watch<'_>) {
         previous: baseline.deployment.clone(),
         previous_arn: baseline.task_definition.clone(),
         elders: baseline.elders.clone(),
-        taken_up: watch.appeared,
+        taken_up: watch.kept.appeared,
+        kept: (watch.kept != Kept::default()).then(|| watch.kept.clone()),
+        prints: baseline.prints.iter().map(|print| print.digits()).collect(),
         previous_revision: previous.map(|_| prepared.revision().to_owned()),
         old_events: BTreeSet::new(),
         unchanged: !watch.changed,
@@ -56,8 +58,16 @@ pub(super) fn began(tools: &Tools, deploy: &DeploySettings, watch: &Watch<'_>) {
 pub(super) fn became(tools: &Tools, prepared: &Prepared, outcome: &Outcome) {
     let (cluster, service) = (prepared.cluster.as_str(), &prepared.name);
     tools.record.told(|| match outcome {
-        Outcome::Proven(_) => Told::of(cluster, service, None),
+        Outcome::Proven(..) => Told::of(cluster, service, None),
         Outcome::Lost { failure, .. } => Told::of(cluster, service, Some(failure)),
+        Outcome::HandedBack { waiting_on, .. } => Told::given_up(
+            cluster,
+            service,
+            format!(
+                "a later stretch goes on with it; it was {}",
+                doing(waiting_on.as_ref())
+            ),
+        ),
         Outcome::Unwatched { doing, .. } => Told::given_up(
             cluster,
             service,

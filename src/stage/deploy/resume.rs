@@ -2,22 +2,24 @@
 //! updated but to undo what failed.
 
 use super::Deployed;
+use super::again::{Patience, Unprepared, prepare_in_time, prepare_once};
 use super::definitions::Images;
 use super::hidden::Hidden;
-use super::prepare::{Prepared, cannot_ask};
+use super::outcome::Outcome;
+use super::prepare::Prepared;
 use super::roll::take_up;
-use crate::config::settings::{DeploySettings, OnFailure, OnFirstFailure, Until};
+use super::stretch::{Progress, Stretch, Terms};
+use crate::config::settings::{DefinitionsSource, DeploySettings, OnFailure, OnFirstFailure, Until};
 use crate::ecs::capture::End;
 use crate::ecs::resume::{Print, Resume, UnderWay, Wishes};
 use crate::ecs::rollout::Goal;
-use crate::ecs::service::{Ecs, ServiceError};
-use crate::ecs::task_definition::Diff;
-use crate::failure::{Failure, Kind};
-use crate::name::{ContainerName, ImageRef, ServiceName};
+use crate::failure::Failure;
+use crate::name::{ImageRef, ServiceName};
 use crate::shutdown::Urgency;
 use crate::stage::Tools;
-use futures_util::future::try_join_all;
-use std::collections::BTreeMap;
+use futures_util::future::{join_all, try_join_all};
+use std::path::PathBuf;
+use std::time::Duration;
 
 /// What is left when nothing was found out.
 const GOES_ON: &str = "ECS goes on with the rollouts; nothing was changed";
@@ -32,36 +34,136 @@ pub async fn resume(
     deploy: &DeploySettings,
     resume: &Resume,
 ) -> Result<Vec<Deployed>, Failure> {
-    let outcome = resume_all(tools, deploy, resume).await;
+    let terms = Terms {
+        percent: resume.percent,
+        ..Terms::default()
+    };
+    let outcome = go_on(tools, &wished(deploy, &resume.wishes), resume, terms).await;
+    let outcome = outcome.and_then(Stretch::whole);
     tools.record.end(|| End::of(outcome.as_ref().err()));
     outcome
 }
 
-async fn resume_all(
+/// Watches what an earlier stretch began, for another one. All that decides is in the token, the deadline as well: it
+/// stays where it was. A stop hands the run back at once.
+///
+/// # Errors
+/// The failure that the run would have ended with, had one stretch been all of it.
+pub async fn carry_on(tools: &Tools, resume: &Resume, stretch: Duration) -> Result<Stretch, Failure> {
+    let terms = Terms {
+        stretch,
+        hands_back: true,
+        looks_first: true,
+        deadline_is_kept: true,
+        percent: resume.percent,
+    };
+    let outcome = go_on(tools, &settings(&resume.wishes), resume, terms).await;
+    if !matches!(outcome, Ok(Stretch::UnderWay(_))) {
+        tools.record.end(|| End::of(outcome.as_ref().err()));
+    }
+    outcome
+}
+
+async fn go_on(
     tools: &Tools,
     deploy: &DeploySettings,
     resume: &Resume,
-) -> Result<Vec<Deployed>, Failure> {
+    terms: Terms,
+) -> Result<Stretch, Failure> {
     let again = |failure: Failure| Failure {
         resume: resume.tokens(),
         ..failure.left(GOES_ON)
     };
-    let each = resume.services.iter().map(|earlier| prepare(tools, earlier));
-    let mut prepared = tokio::select! {
+    let prepare = async {
+        if terms.hands_back {
+            in_time(tools, deploy, resume, terms).await
+        } else {
+            let each = resume.services.iter().map(|earlier| prepare_once(tools, earlier));
+            let prepared = try_join_all(each).await.map_err(again)?;
+            Ok(Some((prepared, resume.services.clone(), Vec::new())))
+        }
+    };
+    let prepared = tokio::select! {
         biased;
         kind = tools.shutdown.reached(Urgency::WindDown) => {
-            return Err(again(Failure::new(kind, "stopped before the watch was taken up")));
+            if !terms.hands_back {
+                return Err(again(Failure::new(kind, "stopped before the watch was taken up")));
+            }
+            None
         }
-        prepared = try_join_all(each) => prepared.map_err(again)?,
+        prepared = prepare => prepared?,
     };
-    let deploy = wished(deploy, &resume.wishes);
+    let Some((mut prepared, earlier, lost)) = prepared else {
+        return Ok(Stretch::UnderWay(Progress::unseen(resume)));
+    };
     let hidden = Hidden::of(&prepared, &[]);
     for service in &mut prepared {
         service.hidden = hidden.clone();
     }
     let tools = &hidden.in_all_of(tools);
-    let outcome = take_up(tools, &deploy, &prepared, &resume.services).await;
+    let outcome = take_up(tools, deploy, &prepared, &earlier, lost, terms).await;
     outcome.map_err(|failure| hidden.failure(failure))
+}
+
+/// What can be watched, what an earlier stretch knew of each, and what is lost already.
+type TakenUp = (Vec<Prepared>, Vec<UnderWay>, Vec<(ServiceName, Outcome)>);
+
+/// Prepares every service while the stretch lasts. None if one of them did not answer, and none is lost.
+async fn in_time(
+    tools: &Tools,
+    deploy: &DeploySettings,
+    resume: &Resume,
+    terms: Terms,
+) -> Result<Option<TakenUp>, Failure> {
+    let until = tools.clock.now().saturating_add(terms.stretch);
+    let each = resume.services.iter().map(|earlier| {
+        let patience = Patience {
+            until,
+            deadline: earlier.started() + deploy.timeout,
+        };
+        prepare_in_time(tools, earlier, patience)
+    });
+    let (mut prepared, mut known, mut lost) = (Vec::new(), Vec::new(), Vec::new());
+    for (order, (earlier, outcome)) in resume.services.iter().zip(join_all(each).await).enumerate() {
+        match outcome {
+            Ok(service) => {
+                prepared.push(service);
+                known.push(earlier.clone());
+            }
+            Err(Unprepared::Later) => return Ok(None),
+            Err(Unprepared::Failed { failure, goes_on }) => {
+                let Ok(name) = earlier.service.parse::<ServiceName>() else {
+                    return Err(*failure);
+                };
+                let lose = Outcome::Lost {
+                    failure,
+                    order,
+                    goes_on: goes_on.then(|| Box::new(earlier.clone())),
+                };
+                lost.push((name, lose));
+            }
+        }
+    }
+    Ok(Some((prepared, known, lost)))
+}
+
+/// What a later process needs of these services.
+pub(super) fn of(
+    tools: &Tools,
+    deploy: &DeploySettings,
+    home: String,
+    services: Vec<UnderWay>,
+    percent: u8,
+) -> Resume {
+    let now = tools.clock.now();
+    Resume {
+        region: home,
+        wishes: wishes(deploy),
+        // No instant is later.
+        written: now.as_secs() + u64::from(now.subsec_nanos() > 0),
+        percent,
+        services,
+    }
 }
 
 /// The settings that a token carries.
@@ -98,68 +200,23 @@ fn wished(deploy: &DeploySettings, wishes: &Wishes) -> DeploySettings {
     }
 }
 
-async fn prepare(tools: &Tools, earlier: &UnderWay) -> Result<Prepared, Failure> {
-    let name: ServiceName = earlier.service.parse().map_err(|_| unfit(earlier))?;
-    let aws = tools.aws.get().await?;
-    let place = format!(
-        "service `{name}` in cluster `{}`, region {}",
-        earlier.cluster,
-        aws.region()
-    );
-    let ecs = Ecs::new(aws.clone(), &earlier.cluster, name.as_str());
-    let found = async {
-        let described = ecs.describe_whole().await.map_err(|error| match error {
-            ServiceError::NoService => Failure::new(
-                Kind::RolloutFailed,
-                format!("service `{name}` was deleted during the rollout"),
-            ),
-            error => cannot_ask(error, &name, aws.region()),
-        })?;
-        let wanted = ecs
-            .task_definition(&earlier.revision)
-            .await
-            .map_err(|error| cannot_ask(error, &name, aws.region()))?;
-        let service = earlier.before.service(&described.service);
-        // What a diagnosis compares with; without it there is nothing to compare.
-        let previous = ecs.task_definition(&service.task_definition).await;
-        let running = previous.unwrap_or_else(|_| wanted.clone());
-        let before = running.shape();
-        let mut images = Images::new();
-        let mut expected = BTreeMap::new();
-        for container in &earlier.containers {
-            let name: ContainerName = container.parse().map_err(|_| unfit(earlier))?;
-            let image: Option<ImageRef> = wanted.image(container).and_then(|image| image.parse().ok());
-            images.insert(name, image.ok_or_else(|| unfit(earlier))?);
-        }
-        if print(&images) != earlier.images {
-            return Err(unfit(earlier));
-        }
-        for (container, image) in &images {
-            if let Some(digests) = ecs.expected(image).await {
-                expected.insert(container.clone(), digests);
-            }
-        }
-        Ok(Prepared {
-            name: name.clone(),
-            cluster: earlier.cluster.clone(),
-            ecs: ecs.clone(),
-            service,
-            placement: described.placement,
-            said: described.said,
-            before,
-            running,
-            wanted,
-            diff: Diff::default(),
-            images,
-            expected,
-            hidden: Hidden::default(),
-        })
+/// The settings of a run of which there is only the token.
+pub(super) fn settings(wishes: &Wishes) -> DeploySettings {
+    let nothing = DeploySettings {
+        cluster: None,
+        source: DefinitionsSource::File(PathBuf::new()),
+        timeout: Duration::from_secs(wishes.timeout),
+        until: Until::default(),
+        on_failure: OnFailure::default(),
+        on_first_failure: OnFirstFailure::default(),
+        force: false,
+        allow_zero: false,
     };
-    found.await.map_err(|failure: Failure| failure.place(place))
+    wished(&nothing, wishes)
 }
 
 /// Tells what was deployed from other images.
-pub(super) fn print(images: &Images) -> Print {
+pub(super) fn print(images: &Images) -> Print<1> {
     let digest = |image: &ImageRef| image.digest.as_ref().map(ToString::to_string);
     let each = images.iter();
     Print::of_images(
@@ -167,16 +224,4 @@ pub(super) fn print(images: &Images) -> Print {
             .map(|(name, image)| (name.to_string(), digest(image)))
             .collect(),
     )
-}
-
-/// A token whose revision has other images than the token says.
-fn unfit(earlier: &UnderWay) -> Failure {
-    Failure::new(
-        Kind::Usage,
-        format!(
-            "the token does not fit: revision `{}` of service `{}` is not the one that was deployed",
-            earlier.revision, earlier.service
-        ),
-    )
-    .hint("is this the account and the region of the run that printed the token?")
 }

@@ -3,19 +3,19 @@
 //! Three stories run side by side and hand services on: one begins them, one watches all that were begun, and one closes
 //! each that left the watch, so that neither a slow registration nor a rollback holds up the others' verdicts.
 
-use super::Deployed;
 use super::begin::{self, Beginning, Unbegun};
 use super::close::close;
 use super::outcome::{Outcome, sum_up};
 use super::prepare::Prepared;
 use super::record;
-use super::registrations::Registrations;
 use super::resume;
+use super::stretch::{Progress, Stretch, Terms};
 use super::watch::{Ended, Joined, Watch, watch};
 use crate::config::settings::{DeploySettings, OnFailure};
-use crate::ecs::resume::{Resume, UnderWay};
+use crate::ecs::resume::UnderWay;
 use crate::ecs::rollout::Ours;
 use crate::failure::{Failure, Kind};
+use crate::name::ServiceName;
 use crate::report::event::{Event, Phase};
 use crate::stage::Tools;
 use futures_util::future::join_all;
@@ -37,28 +37,23 @@ pub(super) struct Run<'a> {
     earlier: &'a [UnderWay],
     /// How many services the run has.
     pub(super) services: usize,
-    pub(super) registrations: &'a Registrations,
     /// The revision that is registered for a service already, by its place.
     registered: &'a [Option<String>],
+    pub(super) terms: Terms,
     /// No further service is begun.
     halted: AtomicBool,
     losses: AtomicUsize,
 }
 
 impl<'a> Run<'a> {
-    fn new(
-        tools: &'a Tools,
-        deploy: &'a DeploySettings,
-        prepared: &[Prepared],
-        registrations: &'a Registrations,
-    ) -> Self {
+    pub(super) fn new(tools: &'a Tools, deploy: &'a DeploySettings, prepared: &[Prepared]) -> Self {
         Self {
             tools,
             deploy,
             earlier: &[],
             services: prepared.len(),
-            registrations,
             registered: &[],
+            terms: Terms::default(),
             halted: AtomicBool::new(false),
             losses: AtomicUsize::new(0),
         }
@@ -85,11 +80,16 @@ pub(super) async fn roll(
     tools: &Tools,
     deploy: &DeploySettings,
     prepared: &[Prepared],
-    registrations: &Registrations,
     registered: &[Option<String>],
-) -> Result<Vec<Deployed>, Failure> {
-    let run = Run::new(tools, deploy, prepared, registrations);
-    roll_or_watch(Run { registered, ..run }, prepared).await
+    terms: Terms,
+) -> Result<Stretch, Failure> {
+    let run = Run::new(tools, deploy, prepared);
+    let run = Run {
+        registered,
+        terms,
+        ..run
+    };
+    roll_or_watch(run, prepared, Vec::new()).await
 }
 
 /// The same for services that an earlier run began: they are watched, and not changed but to undo what failed.
@@ -98,15 +98,33 @@ pub(super) async fn take_up(
     deploy: &DeploySettings,
     prepared: &[Prepared],
     earlier: &[UnderWay],
-) -> Result<Vec<Deployed>, Failure> {
-    let registrations = Registrations::default();
-    let run = Run::new(tools, deploy, prepared, &registrations);
-    roll_or_watch(Run { earlier, ..run }, prepared).await
+    lost: Vec<(ServiceName, Outcome)>,
+    terms: Terms,
+) -> Result<Stretch, Failure> {
+    let run = Run::new(tools, deploy, prepared);
+    let run = Run {
+        services: prepared.len() + lost.len(),
+        losses: AtomicUsize::new(prepared.len() + lost.len()),
+        earlier,
+        terms,
+        ..run
+    };
+    roll_or_watch(run, prepared, lost).await
 }
 
-async fn roll_or_watch(run: Run<'_>, prepared: &[Prepared]) -> Result<Vec<Deployed>, Failure> {
+/// Rolls or watches; `lost` are services that cannot even be watched.
+async fn roll_or_watch(
+    run: Run<'_>,
+    prepared: &[Prepared],
+    lost: Vec<(ServiceName, Outcome)>,
+) -> Result<Stretch, Failure> {
     let deploy = run.deploy;
+    let home = run.tools.aws.get().await?.region().to_owned();
     let (join, joining) = mpsc::unbounded_channel();
+    if !lost.is_empty() {
+        // The watch goes on as long as a service may join.
+        let _ = join.send(Joined::Failed { certain: false });
+    }
     let (end, ending) = mpsc::unbounded_channel();
     let (begun, (), closed) = tokio::join!(
         Box::pin(begin_all(&run, prepared, join)),
@@ -115,26 +133,30 @@ async fn roll_or_watch(run: Run<'_>, prepared: &[Prepared]) -> Result<Vec<Deploy
     );
     let mut outcomes: BTreeMap<usize, Outcome> = begun.into_iter().flatten().collect();
     outcomes.extend(closed);
-    let going_on: Vec<UnderWay> = outcomes.values().filter_map(Outcome::goes_on).cloned().collect();
+    if lost.is_empty()
+        && let Some(progress) = Progress::of(&run, prepared, &outcomes, &home)
+    {
+        return Ok(Stretch::UnderWay(progress));
+    }
+    let all = outcomes.values().chain(lost.iter().map(|(_, outcome)| outcome));
+    let going_on: Vec<UnderWay> = all.filter_map(Outcome::goes_on).cloned().collect();
     // The token is of what is under way, and one failure of that takes nothing else back.
     let settled = outcomes
         .values()
-        .any(|outcome| matches!(outcome, Outcome::Proven(_)));
+        .any(|outcome| matches!(outcome, Outcome::Proven(..)));
     let settled = settled && deploy.on_failure == OnFailure::RollbackAll;
     let named = outcomes
         .into_iter()
         .filter_map(|(place, outcome)| Some((prepared.get(place)?.name.clone(), outcome)));
-    sum_up(named.collect()).map_err(|failure| match prepared.first() {
-        Some(first) if !going_on.is_empty() => Failure {
-            resume: Resume {
-                region: first.ecs.region().to_owned(),
-                wishes: resume::wishes(deploy),
-                services: going_on,
-            }
-            .tokens(),
+    let summed = sum_up(named.chain(lost).collect()).map(Stretch::Done);
+    summed.map_err(|failure| {
+        if going_on.is_empty() {
+            return failure;
+        }
+        Failure {
+            resume: resume::of(run.tools, deploy, home, going_on, run.terms.percent).tokens(),
             ..if settled { failure.hint(SETTLED) } else { failure }
-        },
-        Some(_) | None => failure,
+        }
     })
 }
 
@@ -189,7 +211,7 @@ async fn begin_one<'a>(
 }
 
 async fn try_begin<'a>(run: &Run<'a>, place: usize, prepared: &'a Prepared) -> Result<Watch<'a>, Unbegun> {
-    if let Some(earlier) = run.earlier.get(place) {
+    if let Some(earlier) = run.earlier.get(place).or(prepared.adopted.as_deref()) {
         return Ok(Watch::of_earlier(run, place, prepared, earlier));
     }
     if prepared.is_unchanged() && !run.deploy.force {
@@ -208,11 +230,7 @@ async fn try_begin<'a>(run: &Run<'a>, place: usize, prepared: &'a Prepared) -> R
             run,
             place,
             prepared,
-            Beginning {
-                ours,
-                revision,
-                before: Box::new(prepared.service.clone()),
-            },
+            Beginning::new(ours, revision, prepared.service.clone()),
         ));
     }
     run.tools.tell.tell(Event::PhaseStarted {

@@ -6,6 +6,7 @@ use super::prepare::Prepared;
 use super::registrations::register_definition;
 use super::roll::Run;
 use super::watch::Lost;
+use crate::ecs::mark::KEYS;
 use crate::ecs::observation::{RolloutState, Service, revision_name};
 use crate::ecs::service::ServiceError;
 use crate::report::event::Event;
@@ -141,8 +142,9 @@ async fn point_back(
         doubt: false,
     };
     let registering = async {
-        let document = ecs.task_definition(previous).await?;
-        register_definition(tools, run.registrations, ecs, &document, || false).await
+        // It is made once more by this run, and by no execution that an old mark names.
+        let document = ecs.task_definition(previous).await?.without_tags(&KEYS);
+        register_definition(tools, ecs, &document, None, || false).await
     };
     // A stop that leaves no time for it leaves the refusal as the last word.
     let Some(again) = in_time(tools, registering).await else {

@@ -2,7 +2,7 @@
 
 use crate::ecs::observation::revision_name;
 use crate::ecs::rollout::{Doubt, Loss, RollbackCause, WaitingOn};
-use crate::failure::{Failure, Kind};
+use crate::failure::{Failure, Kind, Nature};
 use crate::name::ServiceName;
 
 /// What to do after a deadline, as long as nothing went back.
@@ -126,9 +126,11 @@ fn in_doubt(doubt: &Doubt, service: &ServiceName) -> Failure {
     );
     match doubt {
         Doubt::Denied { action } => failure
+            .nature(Nature::Denied { action: action.clone() })
             .cause(format!("`{action}` is denied"))
             .hint(format!("allow `{action}` in the role's policy, and look at the service before you act")),
         Doubt::NoCredentials => failure
+            .nature(Nature::Credentials)
             .cause("the AWS credentials ended during the watch")
             .hint("sign in again, or raise the role's session duration above `timeout`; then run the same command again"),
         Doubt::Blind { last: WaitingOn::KnownState { of, value: Some(value) } } if !value.is_empty() => failure

@@ -288,6 +288,8 @@ async fn head(
         previous_arn: last.previous_task_definition.clone(),
         elders: BTreeSet::new(),
         taken_up: false,
+        kept: None,
+        prints: BTreeSet::new(),
         previous_revision: last
             .previous_task_definition
             .as_deref()

@@ -11,10 +11,11 @@ mod successes;
 use crate::support::Bench;
 use futures_util::stream::{self, StreamExt as _};
 use serde_json::{Value, json};
-use slipway::failure::Kind;
+use slipway::ecs::resume::{LONGEST, Resume};
+use slipway::failure::{Failure, Kind};
 use slipway::report::event::Event;
 use slipway::report::human::{Style, line};
-use slipway::stage::deploy::DeployPlan;
+use slipway::stage::deploy::{self, DeployPlan, Deployed, Stretch};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -147,6 +148,9 @@ const fn fails(kind: Kind, cause: &'static str) -> Ends {
     }
 }
 
+/// How much later a verdict may come because nobody looks between two stretches, in seconds.
+const LATE: u64 = 60;
+
 fn as_it_is(_: &mut DeployPlan) {}
 
 fn rows() -> Vec<Row> {
@@ -184,12 +188,42 @@ impl Told {
     }
 }
 
-async fn play(row: Row) -> Told {
+/// Deploys in stretches, each by a process of its own that has the token alone; between them nobody looks.
+async fn in_stretches(bench: &Bench, plan: &DeployPlan, stretch: Duration) -> Result<Vec<Deployed>, Failure> {
+    let mut jitter = 7;
+    let mut percent = 0;
+    let mut ended = deploy::start(&bench.tools, plan, None, stretch).await;
+    loop {
+        let progress = match ended? {
+            Stretch::Done(deployed) => return Ok(deployed),
+            Stretch::UnderWay(progress) => progress,
+        };
+        assert!(
+            progress.percent >= percent && progress.percent < 100,
+            "{progress:?}"
+        );
+        percent = progress.percent;
+        let lines = progress.summary.lines().count();
+        assert!(lines == 1 && progress.summary.contains("shop: "), "{progress:?}");
+        let token = progress.resume.one_token().unwrap();
+        assert!(token.len() <= LONGEST, "{token}");
+        jitter = (jitter * 31 + 11) % 17;
+        bench.let_pass(Duration::from_secs(30 + jitter)).await;
+        let resume = Resume::read(&[token]).unwrap();
+        assert_eq!(resume, progress.resume);
+        ended = deploy::carry_on(&bench.tools, &resume, stretch).await;
+    }
+}
+
+async fn play(row: Row, stretch: Option<Duration>) -> Told {
     let bench = stage::set(&row).await;
     let mut plan = bench.version_two();
     (row.plan)(&mut plan);
     let began = bench.tools.clock.now();
-    let outcome = bench.deploy(&plan).await;
+    let (outcome, late) = match stretch {
+        None => (bench.deploy(&plan).await, 0),
+        Some(stretch) => (in_stretches(&bench, &plan, stretch).await, LATE),
+    };
     let took = (bench.tools.clock.now() - began).as_secs();
     let mut told = Told {
         name: row.name,
@@ -218,7 +252,7 @@ async fn play(row: Row) -> Told {
     };
     let right = match (&row.ends, &outcome) {
         (Ends::Done { proof, within }, Ok(_)) => {
-            proof.is(&told.line) && within.is_none_or(|(from, to)| (from..=to).contains(&took))
+            proof.is(&told.line) && within.is_none_or(|(from, to)| (from..=to + late).contains(&took))
         }
         (Ends::Fails { kind, cause }, Err(failure)) => {
             let first_screen = text.lines().count() <= 40;
@@ -257,18 +291,25 @@ fn proof(bench: &Bench) -> String {
 async fn every_situation_gets_its_verdict_its_exit_code_and_its_cause() {
     let rows = rows();
     assert!(rows.len() >= 45, "{} situations", rows.len());
-    let mut told: Vec<Told> = stream::iter(rows)
+    let told = play_all(rows, None).await;
+    std::fs::write(table_file(), table(&told)).unwrap();
+    assert_right(told);
+}
+
+async fn play_all(rows: Vec<Row>, stretch: Option<Duration>) -> Vec<Told> {
+    stream::iter(rows)
         .map(|row| async move {
             let (name, others) = (row.name, row.others);
-            tokio::spawn(play(row))
+            tokio::spawn(play(row, stretch))
                 .await
                 .unwrap_or_else(|panic| Told::of_panic(name, others, &panic))
         })
         .buffered(4)
         .collect()
-        .await;
-    std::fs::write(table_file(), table(&told)).unwrap();
-    told.retain(|told| told.wrong.is_some());
+        .await
+}
+
+fn assert_right(told: Vec<Told>) {
     let wrong: Vec<String> = told.into_iter().filter_map(|told| told.wrong).collect();
     assert!(
         wrong.is_empty(),
@@ -276,6 +317,16 @@ async fn every_situation_gets_its_verdict_its_exit_code_and_its_cause() {
         wrong.len(),
         wrong.join("\n")
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn short_stretches_come_to_the_same_verdicts_exit_codes_and_causes() {
+    assert_right(play_all(rows(), Some(Duration::from_secs(20))).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stretches_of_a_minute_come_to_the_same_verdicts_exit_codes_and_causes() {
+    assert_right(play_all(rows(), Some(Duration::from_secs(60))).await);
 }
 
 fn table_file() -> PathBuf {

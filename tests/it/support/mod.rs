@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use slipway::aws::{Aws, AwsSettings, StaticKeys};
 use slipway::clock::{Clock, VirtualClock};
 use slipway::config::settings::{
-    DefinitionsSource, DeploySettings, OnFailure, OnFirstFailure, ServiceSettings, Until,
+    DefinitionsSource, DeploySettings, OnFailure, OnFirstFailure, Place, ServiceSettings, Until,
 };
 use slipway::ecs::recorder::Recorder;
 use slipway::ecs::service::Ecs;
@@ -457,6 +457,7 @@ impl Bench {
             services: vec![ServiceSettings {
                 name: SERVICE.parse().unwrap(),
                 cluster: None,
+                place: Place::default(),
                 task_definition: None,
                 env: BTreeMap::new(),
                 containers: Vec::new(),

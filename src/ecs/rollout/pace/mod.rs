@@ -147,12 +147,20 @@ pub struct Pace {
     started: u32,
     /// How many services are watched beside this one.
     others: usize,
+    /// The first look of a watch that is taken up: the newest event before the update, and whether it is at everything.
+    first: Option<(Option<String>, bool)>,
 }
 
 impl Pace {
     /// Says how many services are watched together.
     pub const fn among(&mut self, services: usize) {
         self.others = services.saturating_sub(1);
+    }
+
+    /// Says that an earlier process watched: tasks that it saw start count, and its look may have been at more than ours
+    /// would be.
+    pub fn takes_up(&mut self, newest_event: Option<String>, closely: bool) {
+        self.first = Some((newest_event, closely));
     }
 
     /// Calls of DescribeServices that show all services once.
@@ -195,11 +203,19 @@ impl Pace {
             (None, _) => false,
         };
         let failed = deployment.is_some_and(|deployment| deployment.failed > 0);
+        let first = self.first.take();
+        let closely = first.as_ref().is_some_and(|(_, closely)| *closely);
         let overdue = self.since_list > LOOKS_BETWEEN_LISTS.saturating_mul(self.batches());
-        self.started = self.started.saturating_add(self.starts(service));
+        let since = match (&self.last, first) {
+            (Some(last), _) => Some(last.newest_event.clone()),
+            (None, Some((newest, _))) => Some(newest),
+            (None, None) => None,
+        };
+        let starts = since.map_or(0, |known| starts(known.as_ref(), service));
+        self.started = self.started.saturating_add(starts);
         // More starts than tasks: some were replaced, although the counts may be what they were.
         let replaced = self.started > service.desired;
-        let trouble = fewer || (changed && (failed || replaced)) || overdue;
+        let trouble = closely || fewer || (changed && (failed || replaced)) || overdue;
         self.failed = failed || replaced;
         self.on_alert = may_roll_back(service, deployment);
         let enough = deployment.is_some_and(|ours| ours.running >= service.desired);
@@ -225,18 +241,6 @@ impl Pace {
             stopped: trouble,
             revision: self.wants_revision,
         }
-    }
-
-    /// Tasks that were started since the last look, as events tell.
-    fn starts(&self, service: &Service) -> u32 {
-        let Some(known) = self.last.as_ref().map(|last| last.newest_event.as_ref()) else {
-            return 0;
-        };
-        let new = service.events.iter().take_while(|event| Some(&event.id) != known);
-        let tasks = new
-            .filter(|event| event.message.contains(" has started "))
-            .map(|event| event.message.matches("(task ").count());
-        u32::try_from(tasks.sum::<usize>()).unwrap_or(u32::MAX)
     }
 
     /// Takes note of what the last look left to wait for.
@@ -281,6 +285,15 @@ impl Pace {
         // At the deadline one last look is taken.
         pause.min(until_deadline.max(Duration::from_millis(1)))
     }
+}
+
+/// Tasks that were started since an event, as events tell.
+fn starts(known: Option<&String>, service: &Service) -> u32 {
+    let new = service.events.iter().take_while(|event| Some(&event.id) != known);
+    let tasks = new
+        .filter(|event| event.message.contains(" has started "))
+        .map(|event| event.message.matches("(task ").count());
+    u32::try_from(tasks.sum::<usize>()).unwrap_or(u32::MAX)
 }
 
 /// Whether what is under way is enough for ECS to begin a rollback: as many tasks of ours as are missing to the

@@ -9,10 +9,12 @@ mod tasks;
 
 use super::ask::{self, Listed, SERVICES_PER_CALL, answer};
 use super::{Ecs, Watched};
+use crate::config::settings::Place;
 use crate::ecs::answers::{Answer, DESCRIBE_SERVICES, Outcome, observe};
 use crate::ecs::observation::{Blind, BlindReason, Observation, Presence, Service};
 use crate::ecs::rollout::pace::Closeness;
 use deployments::{ask_revisions, ask_service_deployments};
+use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt as _};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,6 +54,8 @@ pub struct Sharing {
     crowded: BTreeSet<(String, Listed)>,
     /// One of several service deployments may not be described, so each is asked for by itself.
     apart: bool,
+    /// The same of places where some of the services are.
+    places: BTreeMap<Place, Self>,
 }
 
 /// What a round saw.
@@ -63,8 +67,47 @@ pub struct Round {
     pub seen: Vec<Option<Observation>>,
 }
 
-/// Looks at every member that asks for it, and at those whose change shows meanwhile.
+/// Looks at every member that asks for it, and at those whose change shows meanwhile. Members of one place share calls;
+/// the places are asked at the same time.
 pub async fn round(sharing: &mut Sharing, members: &mut [Member<'_>]) -> Round {
+    let mut places: BTreeMap<&Place, Vec<(usize, Member<'_>)>> = BTreeMap::new();
+    if let Some((first, others)) = members.split_first()
+        && others
+            .iter()
+            .all(|other| other.ecs.aws.place() == first.ecs.aws.place())
+    {
+        return Box::pin(round_in_one_place(sharing, members)).await;
+    }
+    let mut seen: Vec<Option<Observation>> = members.iter().map(|_| None).collect();
+    for (at, member) in members.iter_mut().enumerate() {
+        let Member { ecs, watched, asks } = member;
+        let (ecs, asks) = (*ecs, *asks);
+        let member = Member { ecs, watched, asks };
+        places.entry(ecs.aws.place()).or_default().push((at, member));
+    }
+    let mut answers = Vec::new();
+    let rounds = places.into_iter().map(|(place, members)| {
+        let mut sharing = sharing.places.remove(place).unwrap_or_default();
+        async move {
+            let (at, mut members): (Vec<usize>, Vec<Member<'_>>) = members.into_iter().unzip();
+            let round = Box::pin(round_in_one_place(&mut sharing, &mut members)).await;
+            (place.clone(), sharing, at, round)
+        }
+    });
+    let rounds: Vec<_> = rounds.collect();
+    for (place, of_place, at, round) in join_all(rounds).await {
+        sharing.places.insert(place, of_place);
+        answers.extend(round.answers);
+        for (at, one) in at.into_iter().zip(round.seen) {
+            if let Some(place) = seen.get_mut(at) {
+                *place = one;
+            }
+        }
+    }
+    Round { answers, seen }
+}
+
+async fn round_in_one_place(sharing: &mut Sharing, members: &mut [Member<'_>]) -> Round {
     let mut answers = ask_services(members).await;
     let turns: Vec<Option<Turn>> = members.iter_mut().map(|member| member.turn(&answers)).collect();
     ask_service_deployments(sharing, members, &turns, &mut answers).await;

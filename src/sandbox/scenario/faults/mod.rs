@@ -5,6 +5,7 @@
 //! service = "ecs"                  # ecs, ecr, registry, s3, elb, logs, sts; default: every service
 //! operation = "Describe*"          # default: every operation
 //! nth = 3                          # or every = 2, or from = 2 and to = 5; default: every matching request
+//! offers = true                    # of PollForJobs, only those that jobs are offered to; default: every one
 //! action = "throttle"              # see [`Action`] and [`Change`]
 //! ```
 
@@ -26,6 +27,8 @@ pub struct Faults {
 struct Fault {
     service: String,
     operation: String,
+    /// Whether only polls are meant that jobs are offered to.
+    offers: bool,
     turn: Turn,
     action: Action,
     seen: u64,
@@ -59,6 +62,10 @@ pub enum Action {
     LostAnswer,
     /// `refuse`: the connection is cut before anything happens.
     Refuse,
+    /// `hold`: the connection stays open, and nothing happens and nothing is answered for as long as the client waits.
+    Hold,
+    /// `hold-answer`: the same, once the effect has happened.
+    HoldAnswer,
     /// `slow`: the answer comes after `ms` of the sandbox's clock.
     Slow(Duration),
     /// `stale`: a reading operation answers what it answered before, if it was asked before.
@@ -142,11 +149,15 @@ impl Faults {
 
     /// What happens to this request: the first fault that matches it and whose turn it is.
     ///
-    /// Every fault that matches counts the request, whether it is hit or not.
-    pub fn decide(&mut self, service: &str, operation: &str) -> Option<Action> {
+    /// Every fault that matches counts the request, whether it is hit or not. `offers` says whether it is a poll that jobs
+    /// are offered to.
+    pub fn decide(&mut self, service: &str, operation: &str, offers: bool) -> Option<Action> {
         let mut action = None;
         for fault in &mut self.faults {
             if !glob(&fault.service, service) || !glob(&fault.operation, operation) {
+                continue;
+            }
+            if fault.offers && !offers {
                 continue;
             }
             fault.seen += 1;
@@ -155,6 +166,12 @@ impl Faults {
             }
         }
         action
+    }
+
+    /// Whether any fault is of polls that jobs are offered to, so that it must be known which are.
+    #[must_use]
+    pub fn ask_for_offers(&self) -> bool {
+        self.faults.iter().any(|fault| fault.offers)
     }
 
     /// Whether any fault answers from memory, so that answers must be remembered.

@@ -4,7 +4,17 @@ use super::{Action, Change, Fault, Path, Problem, Turn};
 use std::time::Duration;
 use toml::{Table, Value};
 
-const SERVICES: &[&str] = &["ecs", "ecr", "registry", "s3", "elb", "logs", "sts"];
+const SERVICES: &[&str] = &[
+    "ecs",
+    "ecr",
+    "registry",
+    "s3",
+    "elb",
+    "logs",
+    "sts",
+    "codepipeline",
+    "sqs",
+];
 const KEYS: &[&str] = &[
     "service",
     "operation",
@@ -12,6 +22,7 @@ const KEYS: &[&str] = &[
     "every",
     "from",
     "to",
+    "offers",
     "action",
     "code",
     "message",
@@ -21,8 +32,8 @@ const KEYS: &[&str] = &[
     "word",
     "body",
 ];
-const ACTIONS: &str = "throttle, error, http, lost-answer, refuse, slow, stale, access-denied, expired-token, extra-members, unknown-word, \
-     drop-member, cut-body or other-body";
+const ACTIONS: &str = "throttle, error, http, lost-answer, refuse, hold, hold-answer, slow, stale, access-denied, expired-token, \
+     extra-members, unknown-word, drop-member, cut-body or other-body";
 
 /// Reads one `[[fault]]`, noting what is wrong.
 pub struct Reader<'a> {
@@ -56,16 +67,29 @@ impl<'a> Reader<'a> {
             self.wrong("service", &format!("expected one of {}", SERVICES.join(", ")));
         }
         let operation = self.text("operation").unwrap_or_else(|| "*".to_owned());
+        let offers = self.offers(&operation);
         let turn = self.turn();
         let action = self.action();
         let fault = Fault {
             service,
             operation,
+            offers,
             turn,
             action: action?,
             seen: 0,
         };
         (self.problems.len() == before).then_some(fault)
+    }
+
+    fn offers(&mut self, operation: &str) -> bool {
+        match self.table.and_then(|table| table.get("offers")) {
+            None => false,
+            Some(Value::Boolean(offers)) if operation == "PollForJobs" => *offers,
+            Some(_) => {
+                self.wrong("offers", "expected true or false, for the operation PollForJobs");
+                false
+            }
+        }
     }
 
     fn turn(&mut self) -> Turn {
@@ -97,6 +121,8 @@ impl<'a> Reader<'a> {
             "throttle" => Some(Action::Throttle),
             "lost-answer" => Some(Action::LostAnswer),
             "refuse" => Some(Action::Refuse),
+            "hold" => Some(Action::Hold),
+            "hold-answer" => Some(Action::HoldAnswer),
             "stale" => Some(Action::Stale),
             "access-denied" => Some(Action::AccessDenied),
             "expired-token" => Some(Action::ExpiredToken),

@@ -21,7 +21,7 @@ fn read(text: &str) -> Result<Faults, Vec<String>> {
 fn hits(turn: &str) -> Vec<u32> {
     let mut faults = read(&format!("[[fault]]\naction = \"throttle\"\n{turn}")).unwrap();
     (1..=6)
-        .filter(|_| faults.decide("ecs", "ListTasks").is_some())
+        .filter(|_| faults.decide("ecs", "ListTasks", false).is_some())
         .collect()
 }
 
@@ -41,15 +41,25 @@ fn a_fault_counts_only_what_it_matches() {
          [[fault]]\nservice = \"s3\"\naction = \"slow\"\nms = 1500",
     )
     .unwrap();
-    assert_eq!(faults.decide("ecs", "DescribeServices"), None);
-    assert_eq!(faults.decide("ecs", "ListTasks"), None);
-    assert_eq!(faults.decide("ecr", "DescribeImages"), None);
+    assert_eq!(faults.decide("ecs", "DescribeServices", false), None);
+    assert_eq!(faults.decide("ecs", "ListTasks", false), None);
+    assert_eq!(faults.decide("ecr", "DescribeImages", false), None);
     assert_eq!(
-        faults.decide("s3", "PutObject"),
+        faults.decide("s3", "PutObject", false),
         Some(Action::Slow(Duration::from_millis(1500)))
     );
-    assert_eq!(faults.decide("ecs", "DescribeTasks"), Some(Action::Refuse));
+    assert_eq!(faults.decide("ecs", "DescribeTasks", false), Some(Action::Refuse));
     assert!(!faults.needs_memory());
+}
+
+#[test]
+fn a_fault_of_polls_that_are_offered_jobs_counts_no_other() {
+    let text = "[[fault]]\noperation = \"PollForJobs\"\noffers = true\nnth = 2\naction = \"hold\"";
+    let mut faults = read(text).unwrap();
+    assert!(faults.ask_for_offers());
+    let mut hit = |offers| faults.decide("codepipeline", "PollForJobs", offers).is_some();
+    let hits = [false, true, false, true, true].map(&mut hit);
+    assert_eq!(hits, [false, false, false, true, false]);
 }
 
 #[test]
@@ -60,6 +70,8 @@ fn every_action_can_be_written() {
         ("action = \"http\"\nstatus = 502", Action::Http(502)),
         ("action = \"lost-answer\"", Action::LostAnswer),
         ("action = \"refuse\"", Action::Refuse),
+        ("action = \"hold\"", Action::Hold),
+        ("action = \"hold-answer\"", Action::HoldAnswer),
         ("action = \"stale\"", Action::Stale),
         ("action = \"access-denied\"", Action::AccessDenied),
         ("action = \"expired-token\"", Action::ExpiredToken),
@@ -90,7 +102,11 @@ fn every_action_can_be_written() {
         ),
     ] {
         let mut faults = read(&format!("[[fault]]\n{text}")).unwrap();
-        assert_eq!(faults.decide("sts", "GetCallerIdentity"), Some(action), "{text}");
+        assert_eq!(
+            faults.decide("sts", "GetCallerIdentity", false),
+            Some(action),
+            "{text}"
+        );
     }
 }
 

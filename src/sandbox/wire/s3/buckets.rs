@@ -119,13 +119,7 @@ pub(super) fn list_objects(site: &Site, head: &Head, bucket: &str) -> Result<Rep
         }
     };
     let encoded = head.parameter("encoding-type") == Some("url");
-    let name = |text: &str| {
-        if encoded {
-            utf8_percent_encode(text, PLAIN).to_string()
-        } else {
-            escape(text).into_owned()
-        }
-    };
+    let name = |text: &str| shown_name(text, encoded);
     let mut text = format!(
         "<ListBucketResult xmlns=\"{NAMESPACE}\"><Name>{bucket}</Name><Prefix>{}</Prefix><MaxKeys>{size}</MaxKeys>",
         name(prefix)
@@ -169,6 +163,15 @@ pub(super) fn list_objects(site: &Site, head: &Head, bucket: &str) -> Result<Rep
     })?;
     text.push_str("</ListBucketResult>");
     Ok(xml(&text))
+}
+
+/// A key or a prefix in a listing, as `encoding-type` asks for it.
+pub(super) fn shown_name(text: &str, encoded: bool) -> String {
+    if encoded {
+        utf8_percent_encode(text, PLAIN).to_string()
+    } else {
+        escape(text).into_owned()
+    }
 }
 
 fn exists(site: &Site, bucket: &str) -> Result<(), ApiError> {

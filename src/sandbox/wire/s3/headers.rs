@@ -9,6 +9,11 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 
+/// How an object is encrypted: `AES256` or `aws:kms`.
+pub const ENCRYPTION: &str = "x-amz-server-side-encryption";
+/// The key of KMS: its id, its ARN or that of an alias.
+pub const KMS_KEY: &str = "x-amz-server-side-encryption-aws-kms-key-id";
+
 /// Headers that come back as they were put.
 const KEPT: &[&str] = &[
     "content-type",
@@ -47,14 +52,30 @@ pub fn read(head: &Head, region: &str) -> Result<Traits, ApiError> {
     Ok(traits)
 }
 
+/// Refuses what a put says of encryption where S3 takes it for an error: with a part, or with a get.
+///
+/// # Errors
+/// `InvalidArgument`, naming the header.
+pub fn refuse_encryption(head: &Head) -> Result<(), ApiError> {
+    let given = [ENCRYPTION, KMS_KEY]
+        .into_iter()
+        .find(|name| head.headers.contains_key(*name));
+    match given {
+        None => Ok(()),
+        Some(name) => Err(ApiError::new(
+            "InvalidArgument",
+            format!("{name} header is not supported for this operation."),
+        )),
+    }
+}
+
 fn read_encryption(head: &Head, region: &str) -> Result<Encryption, ApiError> {
-    let key = head
-        .header("x-amz-server-side-encryption-aws-kms-key-id")
-        .filter(|key| !key.is_empty());
-    match head.header("x-amz-server-side-encryption") {
+    let key = head.header(KMS_KEY).filter(|key| !key.is_empty());
+    match head.header(ENCRYPTION) {
         None | Some("AES256") if key.is_none() => Ok(Encryption::Aes256),
         Some("aws:kms") => Ok(Encryption::Kms(match key {
             Some(arn) if arn.starts_with("arn:") => arn.to_owned(),
+            Some(alias) if alias.starts_with("alias/") => format!("arn:aws:kms:{region}:{ACCOUNT}:{alias}"),
             Some(id) => format!("arn:aws:kms:{region}:{ACCOUNT}:key/{id}"),
             // The AWS managed key aws/s3.
             None => format!("arn:aws:kms:{region}:{ACCOUNT}:key/00000000-0000-4000-8000-000000000053"),
@@ -73,10 +94,8 @@ fn read_encryption(head: &Head, region: &str) -> Result<Encryption, ApiError> {
 /// Adds how an object is encrypted.
 pub fn show_encryption(reply: Reply, encryption: &Encryption) -> Reply {
     match encryption {
-        Encryption::Aes256 => reply.with("x-amz-server-side-encryption", "AES256"),
-        Encryption::Kms(key) => reply
-            .with("x-amz-server-side-encryption", "aws:kms")
-            .with("x-amz-server-side-encryption-aws-kms-key-id", key),
+        Encryption::Aes256 => reply.with(ENCRYPTION, "AES256"),
+        Encryption::Kms(key) => reply.with(ENCRYPTION, "aws:kms").with(KMS_KEY, key),
     }
 }
 

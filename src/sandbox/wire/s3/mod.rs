@@ -7,12 +7,15 @@ mod headers;
 mod multipart;
 mod objects;
 mod policy;
+mod uploads;
 
 use super::Site;
 use super::exchange::{Head, Outcome, Reply};
+use super::scope::Demand;
 use super::service::Service;
 use crate::sandbox::journal;
 use crate::sandbox::world::error::ApiError;
+use crate::sandbox::world::s3::S3;
 use axum::body::Body;
 use http::Method;
 
@@ -45,6 +48,7 @@ enum Operation {
     CompleteMultipartUpload,
     AbortMultipartUpload,
     ListParts,
+    ListMultipartUploads,
     Unknown,
 }
 
@@ -67,6 +71,9 @@ const PLAIN: &[&str] = &[
     "part-number-marker",
     "max-parts",
     "max-buckets",
+    "key-marker",
+    "upload-id-marker",
+    "max-uploads",
 ];
 
 impl Asked {
@@ -107,8 +114,84 @@ impl Asked {
             Operation::CompleteMultipartUpload => "CompleteMultipartUpload",
             Operation::AbortMultipartUpload => "AbortMultipartUpload",
             Operation::ListParts => "ListParts",
+            Operation::ListMultipartUploads => "ListMultipartUploads",
             Operation::Unknown => "Unknown",
         }
+    }
+
+    /// The permissions that the request takes.
+    pub fn demands(&self, head: &Head) -> Vec<Demand<'_>> {
+        let demand = |action| Demand {
+            action,
+            bucket: &self.bucket,
+            key: &self.key,
+        };
+        let mut demands = vec![demand(self.action(head))];
+        if matches!(
+            self.operation,
+            Operation::PutObject | Operation::CreateMultipartUpload
+        ) {
+            let grants =
+                |name: &http::HeaderName| name == "x-amz-acl" || name.as_str().starts_with("x-amz-grant-");
+            if head.headers.keys().any(grants) {
+                demands.push(demand("s3:PutObjectAcl"));
+            }
+            if head.header("x-amz-tagging").is_some() {
+                demands.push(demand("s3:PutObjectTagging"));
+            }
+        }
+        demands
+    }
+
+    /// Checks what the policy of the bucket says of the request.
+    ///
+    /// # Errors
+    /// `AccessDenied`, as a policy denies.
+    pub fn check_policy(&self, head: &Head, s3: &S3, arn: &str) -> Result<(), ApiError> {
+        match (self.operation, s3.bucket(&self.bucket)) {
+            (Operation::PutObject | Operation::CreateMultipartUpload, Some(bucket)) => {
+                let resource = format!("arn:aws:s3:::{}/{}", self.bucket, self.key);
+                policy::check(bucket, head, arn, &resource)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The action of IAM that the operation is.
+    fn action(&self, head: &Head) -> &'static str {
+        match self.operation {
+            Operation::ListBuckets => "s3:ListAllMyBuckets",
+            Operation::CreateBucket => "s3:CreateBucket",
+            Operation::DeleteBucket => "s3:DeleteBucket",
+            Operation::HeadBucket | Operation::ListObjectsV2 => "s3:ListBucket",
+            Operation::GetBucketLocation => "s3:GetBucketLocation",
+            Operation::PutBucketPolicy => "s3:PutBucketPolicy",
+            Operation::GetBucketPolicy => "s3:GetBucketPolicy",
+            Operation::DeleteBucketPolicy => "s3:DeleteBucketPolicy",
+            Operation::GetObject | Operation::HeadObject => "s3:GetObject",
+            Operation::DeleteObject => "s3:DeleteObject",
+            Operation::PutObject
+            | Operation::CreateMultipartUpload
+            | Operation::UploadPart
+            | Operation::CompleteMultipartUpload => "s3:PutObject",
+            Operation::AbortMultipartUpload => "s3:AbortMultipartUpload",
+            Operation::ListParts => "s3:ListMultipartUploadParts",
+            Operation::ListMultipartUploads => "s3:ListBucketMultipartUploads",
+            Operation::Unknown => unknown_action(head),
+        }
+    }
+}
+
+/// The action of an operation that the sandbox does not know: whoever may do little must not learn that.
+fn unknown_action(head: &Head) -> &'static str {
+    let asks = |name: &str| head.parameter(name).is_some();
+    match (&head.method, asks("acl"), asks("tagging")) {
+        (&Method::GET | &Method::HEAD, true, _) => "s3:GetObjectAcl",
+        (&Method::GET | &Method::HEAD, _, true) => "s3:GetObjectTagging",
+        (_, true, _) => "s3:PutObjectAcl",
+        (&Method::DELETE, _, true) => "s3:DeleteObjectTagging",
+        (_, _, true) => "s3:PutObjectTagging",
+        _ => "s3:*",
     }
 }
 
@@ -127,6 +210,7 @@ fn find(head: &Head, bucket: &str, key: &str) -> Operation {
         (&Method::DELETE, false, true) if has("policy") => Operation::DeleteBucketPolicy,
         (&Method::GET, false, true) if has("location") => Operation::GetBucketLocation,
         (&Method::GET, false, true) if head.parameter("list-type") == Some("2") => Operation::ListObjectsV2,
+        (&Method::GET, false, true) if has("uploads") => Operation::ListMultipartUploads,
         (&Method::PUT, false, true) => Operation::CreateBucket,
         (&Method::HEAD, false, true) => Operation::HeadBucket,
         (&Method::DELETE, false, true) => Operation::DeleteBucket,
@@ -169,6 +253,7 @@ pub async fn answer(site: &Site, head: &Head, asked: Asked, body: Body, id: &str
         }
         Operation::AbortMultipartUpload => multipart::abort(site, head, bucket, key).await,
         Operation::ListParts => multipart::list_parts(site, head, bucket, key),
+        Operation::ListMultipartUploads => uploads::list(site, head, bucket),
         Operation::Unknown => Err(ApiError::new(
             "NotImplemented",
             format!(
@@ -229,6 +314,7 @@ mod tests {
             (Method::POST, "/bucket/key?uploadId=u", "CompleteMultipartUpload"),
             (Method::GET, "/bucket?acl", "Unknown"),
             (Method::PUT, "/bucket?policy", "PutBucketPolicy"),
+            (Method::GET, "/bucket?uploads", "ListMultipartUploads"),
         ] {
             assert_eq!(name(method.clone(), target), expected, "{method} {target}");
         }

@@ -29,12 +29,13 @@ pub(super) fn create(site: &Site, head: &Head, bucket: &str, key: &str) -> Resul
     objects::check_key(key)?;
     let traits = headers::read(head, &site.region)?;
     let encryption = traits.encryption.clone();
-    let id = site.shared.visit(|world, _| {
-        objects::check_policy(world.s3.bucket(bucket).ok_or_else(no_such_bucket)?, &traits)?;
+    let id = site.shared.visit(|world, now| {
+        world.s3.bucket(bucket).ok_or_else(no_such_bucket)?;
         let (bucket, key) = (bucket.to_owned(), key.to_owned());
         Ok(world.s3.begin(Upload {
             bucket,
             key,
+            initiated: now,
             traits,
             parts: BTreeMap::new(),
         }))
@@ -59,6 +60,7 @@ pub(super) async fn put_part(
     body: Body,
     noted: &mut journal::Body,
 ) -> Result<Reply, ApiError> {
+    headers::refuse_encryption(head)?;
     let stored = body::receive(site, head, body, noted).await?;
     let file = stored.received.file.clone();
     let id = head.parameter("uploadId").unwrap_or_default();
@@ -149,13 +151,14 @@ pub(super) async fn complete(
     let replaced = site.shared.visit(|world, _| {
         world.s3.end(id).ok_or_else(no_such_upload)?;
         let bucket = world.s3.bucket_mut(bucket).ok_or_else(no_such_bucket)?;
-        Ok(bucket.objects.insert(key.to_owned(), object))
+        let replaced = bucket.objects.insert(key.to_owned(), object);
+        Ok(replaced.and_then(|object| world.s3.released(object)))
     })?;
     for file in upload
         .parts
         .values()
         .map(|part| &part.file)
-        .chain(replaced.iter().map(|object| &object.file))
+        .chain(replaced.iter())
     {
         site.spool.discard(file).await;
     }

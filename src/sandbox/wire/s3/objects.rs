@@ -6,7 +6,7 @@ use super::super::spool::hex;
 use super::{body, headers, no_such_bucket};
 use crate::sandbox::journal;
 use crate::sandbox::world::error::ApiError;
-use crate::sandbox::world::s3::{Bucket, Encryption, Object, Traits};
+use crate::sandbox::world::s3::Object;
 use axum::body::Body;
 use http::StatusCode;
 
@@ -56,7 +56,6 @@ fn place(
         .with("x-amz-checksum-type", "FULL_OBJECT");
     let replaced = site.shared.visit(|world, now| {
         let bucket = world.s3.bucket_mut(bucket).ok_or_else(no_such_bucket)?;
-        check_policy(bucket, &traits)?;
         if head.header("if-none-match") == Some("*") && bucket.objects.contains_key(key) {
             return Err(precondition_failed());
         }
@@ -69,13 +68,15 @@ fn place(
             checksum: Some(stored.checksum),
             parts: None,
         };
-        Ok(bucket.objects.insert(key.to_owned(), object))
+        let replaced = bucket.objects.insert(key.to_owned(), object);
+        Ok(replaced.and_then(|object| world.s3.released(object)))
     })?;
-    Ok((reply, replaced.map(|object| object.file)))
+    Ok((reply, replaced))
 }
 
 /// GET and HEAD.
 pub(super) fn fetch(site: &Site, head: &Head, bucket: &str, key: &str) -> Result<Reply, ApiError> {
+    headers::refuse_encryption(head)?;
     let object = site.shared.visit(|world, _| {
         let bucket = world.s3.bucket(bucket).ok_or_else(no_such_bucket)?;
         let missing = || ApiError::new("NoSuchKey", "The specified key does not exist.").status(404);
@@ -127,10 +128,11 @@ fn precondition_failed() -> ApiError {
 pub(super) async fn delete(site: &Site, bucket: &str, key: &str) -> Result<Reply, ApiError> {
     let removed = site.shared.visit(|world, _| {
         let bucket = world.s3.bucket_mut(bucket).ok_or_else(no_such_bucket)?;
-        Ok(bucket.objects.remove(key))
+        let removed = bucket.objects.remove(key);
+        Ok(removed.and_then(|object| world.s3.released(object)))
     })?;
-    if let Some(object) = removed {
-        site.spool.discard(&object.file).await;
+    if let Some(file) = removed {
+        site.spool.discard(&file).await;
     }
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }
@@ -140,16 +142,4 @@ pub(super) fn check_key(key: &str) -> Result<(), ApiError> {
         return Err(ApiError::new("KeyTooLongError", "Your key is too long"));
     }
     Ok(())
-}
-
-/// The one kind of bucket policy that the sandbox obeys: puts must be encrypted with KMS.
-pub(super) fn check_policy(bucket: &Bucket, traits: &Traits) -> Result<(), ApiError> {
-    match traits.encryption {
-        Encryption::Aes256 if bucket.demands_kms => {
-            let text = "User is not authorized to perform: s3:PutObject on resource with an explicit deny in a \
-                        resource-based policy";
-            Err(ApiError::new("AccessDenied", text).status(403))
-        }
-        Encryption::Aes256 | Encryption::Kms(_) => Ok(()),
-    }
 }

@@ -11,7 +11,7 @@ use crate::failure::{Failure, Kind};
 use crate::name::TaskName;
 use crate::shutdown::Urgency;
 use crate::stage::Tools;
-use crate::stage::deploy::begin::{refused, unused};
+use crate::stage::deploy::begin::{allow_tags, denies_tags, refused, unused};
 use crate::stage::deploy::prepare::Prepared;
 use std::collections::BTreeSet;
 
@@ -66,9 +66,15 @@ pub(super) fn not_registered(error: ServiceError, task: &PreparedTask, service: 
         "nothing was changed"
     };
     let what = format!("the new revision of task `{}` could not be registered", task.name);
-    refused(error, what)
+    let tags = denies_tags(&error);
+    let failure = refused(error, what)
         .left(format!("{left}; `{}` serves as before", service.revision()))
-        .place(format!("task `{}` in cluster `{}`", task.name, service.cluster))
+        .place(format!("task `{}` in cluster `{}`", task.name, service.cluster));
+    if tags {
+        failure.hint(allow_tags(task.definition(service).family()))
+    } else {
+        failure
+    }
 }
 
 /// RunTask answered with no task, or not at all.

@@ -1,22 +1,26 @@
 //! One-off tasks: run with the revision that the service is about to get, watched to their end, before any service is
 //! updated. The first one that fails ends the deploy.
 
+mod earlier;
 mod failures;
 pub(super) mod prepare;
 mod watch;
 
 use super::begin::{Unbegun, in_time, revision_for};
 use super::prepare::Prepared;
-use super::registrations::{ATTEMPTS, Registrations, register_definition};
+use super::registrations::{ATTEMPTS, register_definition};
 use crate::clock::Pause;
+use crate::ecs::mark::Marking;
 use crate::ecs::observation::revision_name;
-use crate::ecs::oneoff::{client_token, group};
+use crate::ecs::oneoff::{client_token, client_token_of, group, group_of};
+use crate::ecs::resume::Print;
 use crate::ecs::service::{NotRun, RunRequest};
 use crate::failure::{Failure, Kind};
 use crate::name::TaskName;
 use crate::report::event::Event;
 use crate::shutdown::Urgency;
 use crate::stage::Tools;
+use earlier::Earlier;
 use failures::Stand;
 use prepare::PreparedTask;
 use std::time::Duration;
@@ -58,7 +62,6 @@ struct Unstarted {
 /// The failure of the first one that did not do its work; no service was changed.
 pub(super) async fn run_all(
     tools: &Tools,
-    registrations: &Registrations,
     prepared: &[Prepared],
     tasks: &[PreparedTask],
 ) -> Result<Before, Failure> {
@@ -70,8 +73,32 @@ pub(super) async fn run_all(
         let Some(service) = prepared.get(task.service) else {
             continue;
         };
+        if let Earlier::Done(id) = &task.earlier {
+            tools.tell.tell(Event::Note(format!(
+                "task `{}`: not run again, since it did its work in an earlier attempt of this execution (task {id})",
+                task.name
+            )));
+            before.ran.push(task.name.clone());
+            continue;
+        }
+        if let Earlier::Runs { id, created } = &task.earlier {
+            let stand = Stand::of(prepared, &before);
+            tools.tell.tell(Event::Note(format!(
+                "task `{}`: an earlier attempt of this execution started it (task {id}); it is waited for",
+                task.name
+            )));
+            let running = watch::Running {
+                task,
+                service,
+                id,
+                started: Earlier::started(*created, tools.clock.now()),
+            };
+            see_through(tools, &running, &stand).await?;
+            before.ran.push(task.name.clone());
+            continue;
+        }
         let of_service = &mut before.revisions[task.service];
-        let revision = match revision_of(tools, registrations, task, service, of_service).await {
+        let revision = match revision_of(tools, task, service, of_service).await {
             Ok(revision) => revision,
             Err(failure) => return Err(before.told_in(failure)),
         };
@@ -89,7 +116,6 @@ pub(super) async fn run_all(
 /// The ARN of the revision that a task runs: its own, or the one that its service is about to get, registered once.
 async fn revision_of(
     tools: &Tools,
-    registrations: &Registrations,
     task: &PreparedTask,
     service: &Prepared,
     of_service: &mut Option<String>,
@@ -99,7 +125,7 @@ async fn revision_of(
             return Ok(registered.clone());
         }
         // Tasks come before anything that could fail first, so that nothing halts them.
-        let registered = revision_for(tools, registrations, service, || false).await;
+        let registered = revision_for(tools, service, || false).await;
         let registered = registered.map_err(|unbegun| match unbegun {
             Unbegun::Failed(failure) | Unbegun::Overtaken(failure) => failure,
             Unbegun::Halted(left) => {
@@ -109,9 +135,21 @@ async fn revision_of(
         *of_service = Some(registered.clone());
         return Ok(registered);
     };
+    let marking = service.marking.as_ref().map(|of_service| Marking {
+        service: Print::of(&format!("{}/{} {}", service.cluster, service.name, task.name)),
+        ..of_service.clone()
+    });
+    let registering = async {
+        if let Some(marking) = &marking
+            && let Some(found) = service.ecs.find_marked(own, marking).await?
+        {
+            return Ok(Some(found.arn));
+        }
+        register_definition(tools, &service.ecs, own, marking.as_ref(), || false).await
+    };
     let registered = tokio::select! {
         biased;
-        registered = register_definition(tools, registrations, &service.ecs, own, || false) => registered,
+        registered = registering => registered,
         kind = tools.shutdown.reached(Urgency::WindDown) => {
             let what = format!("stopped while a revision for task `{}` was being registered", task.name);
             return Err(Failure::new(kind, what).left(format!("`{}` serves as before", service.revision())));
@@ -150,14 +188,19 @@ async fn run(
         id: &id,
         started,
     };
-    match watch::watch(tools, &running).await {
+    see_through(tools, &running, stand).await
+}
+
+/// Watches a task to its end.
+async fn see_through(tools: &Tools, running: &watch::Running<'_>, stand: &Stand) -> Result<(), Failure> {
+    match watch::watch(tools, running).await {
         watch::End::Done(seen) => {
-            watch::tell_done(tools, &running, seen.as_ref()).await;
+            watch::tell_done(tools, running, seen.as_ref()).await;
             Ok(())
         }
-        watch::End::Lost(lost) => Err(failures::lost(tools, &running, *lost, stand).await),
+        watch::End::Lost(lost) => Err(failures::lost(tools, running, *lost, stand).await),
         watch::End::Stopped(kind, waiting_on) => {
-            Err(failures::stopped(kind, &running, waiting_on.as_ref(), stand))
+            Err(failures::stopped(kind, running, waiting_on.as_ref(), stand))
         }
     }
 }
@@ -170,14 +213,19 @@ async fn start(
     service: &Prepared,
     revision: &str,
 ) -> Result<String, Unstarted> {
-    let token = client_token(revision, &task.name, tools.clock.now());
+    let mark = service.marking.as_ref().map(|marking| &marking.mark);
+    let token = match mark {
+        Some(mark) => client_token_of(revision, &task.name, mark),
+        None => client_token(revision, &task.name, tools.clock.now()),
+    };
+    let group = mark.map_or_else(|| group(&task.name), |mark| group_of(&task.name, mark));
     let request = RunRequest {
         task_definition: revision,
         placement: &service.placement,
         awsvpc: task.definition(service).is_awsvpc(),
         overrides: &task.overrides,
         started_by: &task.started_by,
-        group: &group(&task.name),
+        group: &group,
         token: &token,
     };
     let mut doubt = false;

@@ -1,6 +1,8 @@
 //! What can be found wrong with a one-off task before anything is changed.
 
+use super::earlier::{self, Earlier};
 use crate::config::settings::TaskSettings;
+use crate::ecs::mark::{KEYS, Mark};
 use crate::ecs::oneoff::{LONGEST_OVERRIDES, Overrides, Policy, started_by};
 use crate::ecs::task_definition::TaskDefinition;
 use crate::failure::{Failure, Kind};
@@ -31,6 +33,8 @@ pub(in crate::stage::deploy) struct PreparedTask {
     pub(in crate::stage::deploy) overrides: Overrides,
     pub(super) policy: Policy,
     pub(super) started_by: String,
+    /// What an earlier attempt of the same execution did of it.
+    pub(super) earlier: Earlier,
 }
 
 impl PreparedTask {
@@ -44,10 +48,13 @@ impl PreparedTask {
 pub(in crate::stage::deploy) async fn all(
     tools: &Tools,
     plan: &DeployPlan,
+    mark: Option<&Mark>,
     images: &Images,
     prepared: &[Prepared],
 ) -> Result<Tasks, Failure> {
     let mut tasks = Tasks::default();
+    // All tasks did their work before the first service was updated.
+    let updated = prepared.iter().find(|one| one.adopted.is_some());
     for settings in &plan.tasks {
         let Some(at) = prepared.iter().position(|one| one.name == settings.service) else {
             return Err(wrong(
@@ -56,84 +63,121 @@ pub(in crate::stage::deploy) async fn all(
             ));
         };
         let service = &prepared[at];
-        let due = plan.deploy.force || !service.is_unchanged();
-        if let Some(task) = task(tools, settings, images, service, at, due, &mut tasks.images).await? {
+        let differs = plan.deploy.force || !service.is_unchanged() || service.adopted.is_some();
+        let undue = match updated {
+            _ if !differs => Some(format!("nothing differs in service `{}`", service.name)),
+            Some(updated) => Some(format!(
+                "an earlier attempt did, before it updated service `{}`",
+                updated.name
+            )),
+            None => None,
+        };
+        let task = Task {
+            settings,
+            service,
+            at,
+            undue,
+        };
+        if let Some(task) = task.prepare(tools, mark, images, &mut tasks.images).await? {
             tasks.due.push(task);
         }
     }
     Ok(tasks)
 }
 
-async fn task(
-    tools: &Tools,
-    settings: &TaskSettings,
-    images: &Images,
-    service: &Prepared,
+/// A task that is to be prepared.
+struct Task<'a> {
+    settings: &'a TaskSettings,
+    service: &'a Prepared,
+    /// The place of its service.
     at: usize,
-    due: bool,
-    taken: &mut Vec<Images>,
-) -> Result<Option<PreparedTask>, Failure> {
-    let (own, images) = own_definition(settings, images).await?;
-    let definition = own.as_ref().unwrap_or(&service.wanted);
-    let container = container(settings, definition)?;
-    for name in settings.env.keys() {
-        if !definition.has(name) {
-            let known = listed(definition.containers());
-            return Err(wrong(
-                settings,
-                format!(
-                    "`env` names container `{name}`, which its task definition does not have, only {known}"
-                ),
-            ));
+    /// Why it is not run, if it is not.
+    undue: Option<String>,
+}
+
+impl Task<'_> {
+    async fn prepare(
+        &self,
+        tools: &Tools,
+        mark: Option<&Mark>,
+        images: &Images,
+        taken: &mut Vec<Images>,
+    ) -> Result<Option<PreparedTask>, Failure> {
+        let (settings, service) = (self.settings, self.service);
+        let (own, images) = own_definition(settings, images).await?;
+        let definition = own.as_ref().unwrap_or(&service.wanted);
+        let container = container(settings, definition)?;
+        for name in settings.env.keys() {
+            if !definition.has(name) {
+                let known = listed(definition.containers());
+                return Err(wrong(
+                    settings,
+                    format!(
+                        "`env` names container `{name}`, which its task definition does not have, only {known}"
+                    ),
+                ));
+            }
         }
-    }
-    let overrides = Overrides::new(
-        &container,
-        &settings.command,
-        &settings.env,
-        settings.cpu,
-        settings.memory,
-    );
-    let length = overrides.length();
-    if length > LONGEST_OVERRIDES {
-        let what =
-            format!("its command and environment have {length} characters, ECS takes {LONGEST_OVERRIDES}");
-        return Err(
-            wrong(settings, what).hint("put what is long into the image, or into the task definition")
+        let overrides = Overrides::new(
+            &container,
+            &settings.command,
+            &settings.env,
+            settings.cpu,
+            settings.memory,
         );
-    }
-    let expected = match (&own, images.get(&container)) {
-        (None, _) => service.expected.get(&container).cloned(),
-        (Some(_), Some(image)) => service.ecs.expected(image).await,
-        (Some(_), None) => None,
-    };
-    let essential = essential(definition)
-        .filter(|name| *name != container.as_str())
-        .filter_map(|name| name.parse().ok())
-        .collect();
-    taken.push(images);
-    if !due {
-        tools.tell.tell(Event::Note(format!(
-            "task `{}`: not run, since nothing differs in service `{}`",
-            settings.name, service.name
-        )));
-        return Ok(None);
-    }
-    let started_by = started_by(&service.name, &settings.name);
-    none_runs(settings, service, &started_by).await?;
-    Ok(Some(PreparedTask {
-        name: settings.name.clone(),
-        service: at,
-        own,
-        overrides,
-        policy: Policy {
+        let length = overrides.length();
+        if length > LONGEST_OVERRIDES {
+            let what = format!(
+                "its command and environment have {length} characters, ECS takes {LONGEST_OVERRIDES}"
+            );
+            return Err(
+                wrong(settings, what).hint("put what is long into the image, or into the task definition")
+            );
+        }
+        let expected = match (&own, images.get(&container)) {
+            (None, _) => service.expected.get(&container).cloned(),
+            (Some(_), Some(image)) => service.ecs.expected(image).await,
+            (Some(_), None) => None,
+        };
+        let essential = essential(definition)
+            .filter(|name| *name != container.as_str())
+            .filter_map(|name| name.parse().ok())
+            .collect();
+        taken.push(images);
+        if let Some(why) = &self.undue {
+            tools.tell.tell(Event::Note(format!(
+                "task `{}`: not run, since {why}",
+                settings.name
+            )));
+            return Ok(None);
+        }
+        let started_by = started_by(&service.name, &settings.name);
+        let policy = Policy {
             container,
             essential,
             expected,
             timeout: settings.timeout,
-        },
-        started_by,
-    }))
+        };
+        let earlier = match mark {
+            Some(mark) => {
+                let definition = own.as_ref().unwrap_or(&service.wanted);
+                earlier::of(settings, service, definition, &policy, &started_by, mark).await?
+            }
+            None => {
+                none_runs(settings, service, &started_by).await?;
+                Earlier::Nothing
+            }
+        };
+        Ok(Some(PreparedTask {
+            name: settings.name.clone(),
+            service: self.at,
+            own,
+            overrides,
+            policy,
+            started_by,
+            earlier,
+        }))
+    }
 }
 
 /// The task's own task definition with the images that it has containers for, and those images.
@@ -146,6 +190,7 @@ async fn own_definition(
     };
     let definition = read_file(path)
         .await
+        .map(|definition| definition.without_tags(&KEYS))
         .map_err(|failure| failure.left(UNCHANGED).place(named(settings)))?;
     let chosen: Images = images
         .iter()
@@ -219,22 +264,32 @@ async fn none_runs(settings: &TaskSettings, service: &Prepared, started_by: &str
             .left(UNCHANGED)
             .place(place(service))
     })?;
-    let Some(id) = running else { return Ok(()) };
-    let (name, cluster) = (&settings.name, &service.cluster);
-    Err(
-        Failure::new(Kind::Gate, format!("task `{name}` of an earlier run still runs"))
-            .cause(format!(
-                "task {id} was started as `{started_by}` and has not ended"
-            ))
-            .place(place(service))
-            .left(UNCHANGED)
-            .hint(format!(
-                "wait until it has ended, or stop it: `aws ecs stop-task --cluster {cluster} --task {id}`"
-            )),
-    )
+    match running {
+        Some(id) => Err(wrong_again(settings, service, started_by, &id)),
+        None => Ok(()),
+    }
 }
 
-fn place(service: &Prepared) -> String {
+/// A task of another run that is still at work.
+pub(super) fn wrong_again(
+    settings: &TaskSettings,
+    service: &Prepared,
+    started_by: &str,
+    id: &str,
+) -> Failure {
+    let (name, cluster) = (&settings.name, &service.cluster);
+    Failure::new(Kind::Gate, format!("task `{name}` of an earlier run still runs"))
+        .cause(format!(
+            "task {id} was started as `{started_by}` and has not ended"
+        ))
+        .place(place(service))
+        .left(UNCHANGED)
+        .hint(format!(
+            "wait until it has ended, or stop it: `aws ecs stop-task --cluster {cluster} --task {id}`"
+        ))
+}
+
+pub(super) fn place(service: &Prepared) -> String {
     format!("service `{}` in cluster `{}`", service.name, service.cluster)
 }
 

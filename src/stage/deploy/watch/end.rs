@@ -3,7 +3,7 @@
 use super::super::begin::Beginning;
 use super::super::prepare::Prepared;
 use crate::ecs::observation::{Observation, Service, revision_name};
-use crate::ecs::rollout::{Loss, WaitingOn};
+use crate::ecs::rollout::{Kept, Loss, WaitingOn};
 use crate::ecs::service::Watched;
 use crate::failure::Kind;
 use std::time::Duration;
@@ -15,8 +15,10 @@ pub(in crate::stage::deploy) struct Ended<'a> {
     pub(in crate::stage::deploy) prepared: &'a Prepared,
     pub(in crate::stage::deploy) begun: Beginning,
     pub(in crate::stage::deploy) changed: bool,
-    /// Whether a look has shown our deployment.
-    pub(in crate::stage::deploy) appeared: bool,
+    /// What its judge remembers.
+    pub(in crate::stage::deploy) kept: Kept,
+    /// Whether an earlier stretch proved it.
+    pub(in crate::stage::deploy) proven: bool,
     /// When it was updated.
     pub(in crate::stage::deploy) started: Duration,
     /// From the update to the end.
@@ -33,6 +35,8 @@ pub(in crate::stage::deploy) enum End {
     Lost(Box<Lost>, usize),
     /// A stop was asked for; as which one of the run.
     Stopped(Kind, Sofar, usize),
+    /// The stretch is over, and a later one goes on.
+    HandedBack(Sofar),
     /// Another service failed, so this one is left to ECS.
     Unwatched(Sofar),
     /// Another service failed, so this one goes back.

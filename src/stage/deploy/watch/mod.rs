@@ -14,7 +14,7 @@ use crate::clock::Pause;
 use crate::config::settings::{OnFailure, OnFirstFailure};
 use crate::ecs::observation::Observation;
 use crate::ecs::rollout::pace::groups_at_a_glance;
-use crate::ecs::rollout::{Loss, Verdict};
+use crate::ecs::rollout::{Kept, Loss, Verdict};
 use crate::ecs::service::{
     Asks, Glance, Glimpse, Member, Round, Sharing, Watched, affordable, glance, round,
 };
@@ -22,10 +22,15 @@ use crate::failure::Kind;
 use crate::shutdown::Urgency;
 use end::is_certain;
 use std::time::Duration;
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
 /// How long the look at a deadline may take.
 pub(super) const LAST_LOOK: Duration = Duration::from_secs(30);
+
+/// How long nobody looks between two stretches at most, as a rule: CodePipeline offers a job that was handed back again
+/// after about half a minute, and a worker polls for it.
+const NOBODY_LOOKS: Duration = Duration::from_secs(60);
 
 /// What comes to the watch.
 #[derive(Debug)]
@@ -45,6 +50,7 @@ struct Settled<'a> {
     place: usize,
     prepared: &'a Prepared,
     begun: Beginning,
+    kept: Kept,
     service_deployment: Option<String>,
     healthy: bool,
 }
@@ -60,6 +66,8 @@ enum Course {
     Back,
     /// A stop was asked for.
     Stop(Kind),
+    /// A later stretch goes on with them.
+    HandBack,
 }
 
 /// All services under watch.
@@ -70,6 +78,10 @@ struct Fleet<'a, 'r> {
     settled: Vec<Settled<'a>>,
     sharing: Sharing,
     course: Course,
+    /// When no service can join any more: the stretch begins.
+    complete: Option<Duration>,
+    /// Whether a service was lost.
+    lost: bool,
 }
 
 /// Watches every service that joins until its verdict, its deadline or a stop, and until none can join any more.
@@ -85,12 +97,22 @@ pub(super) async fn watch<'a>(
         settled: Vec::new(),
         sharing: Sharing::default(),
         course: Course::Watch,
+        complete: None,
+        lost: false,
     };
     loop {
-        while let Ok(joined) = joining.try_recv() {
-            fleet.join(joined);
+        loop {
+            match joining.try_recv() {
+                Ok(joined) => fleet.join(joined),
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => {
+                    fleet.is_complete();
+                    break;
+                }
+            }
         }
         fleet.heed_stop();
+        fleet.heed_end_of_stretch();
         let Some(due) = fleet.due() else {
             match joining.recv().await {
                 Some(joined) => fleet.join(joined),
@@ -98,17 +120,25 @@ pub(super) async fn watch<'a>(
             }
             continue;
         };
-        let pause = due.saturating_sub(run.tools.clock.now());
+        let now = fleet.now();
+        let pause = due.saturating_sub(now);
         if !pause.is_zero() {
+            let of_stretch = fleet.stretch_ends().map(|end| end.saturating_sub(now));
+            let shorter = of_stretch.filter(|left| *left < pause);
             tokio::select! {
                 biased;
-                Some(joined) = joining.recv() => {
-                    fleet.join(joined);
+                joined = joining.recv(), if fleet.complete.is_none() => {
+                    match joined {
+                        Some(joined) => fleet.join(joined),
+                        None => fleet.is_complete(),
+                    }
                     continue;
                 }
-                pause = run.tools.clock.pause(pause, &run.tools.shutdown) => if pause == Pause::Stopped {
-                    continue;
-                },
+                pause = run.tools.clock.pause(shorter.unwrap_or(pause), &run.tools.shutdown) => {
+                    if pause == Pause::Stopped || shorter.is_some() {
+                        continue;
+                    }
+                }
             }
         }
         tokio::select! {
@@ -133,13 +163,43 @@ impl<'a> Fleet<'a, '_> {
                 self.watches.push(*watch);
                 self.keep_course();
             }
-            Joined::Failed { certain } => self.after_loss(certain),
+            Joined::Failed { certain } => {
+                self.lost = true;
+                self.after_loss(certain);
+            }
         }
+    }
+
+    fn is_complete(&mut self) {
+        let now = self.now();
+        self.complete.get_or_insert(now);
     }
 
     fn heed_stop(&mut self) {
         if let (_, Some(kind)) = self.run.tools.shutdown.asked() {
-            self.course = Course::Stop(kind);
+            self.course = if self.run.terms.hands_back && !self.lost {
+                Course::HandBack
+            } else {
+                Course::Stop(kind)
+            };
+            self.keep_course();
+        }
+    }
+
+    /// When the stretch is over; none if the run goes on to its verdict all the same. After a loss it does, and shortly
+    /// before a deadline: nobody would look when it comes.
+    fn stretch_ends(&self) -> Option<Duration> {
+        let end = self.complete?.checked_add(self.run.terms.stretch)?;
+        let looked = |watch: &Watch<'_>| !self.run.terms.looks_first || watch.looked.is_some();
+        let far = |watch: &Watch<'_>| watch.proven || end + NOBODY_LOOKS < watch.deadline;
+        let goes_on = self.course == Course::Watch && !self.lost;
+        let all = |is: &dyn Fn(&Watch<'a>) -> bool| self.watches.iter().all(is);
+        (goes_on && all(&looked) && all(&far)).then_some(end)
+    }
+
+    fn heed_end_of_stretch(&mut self) {
+        if self.stretch_ends().is_some_and(|end| end <= self.now()) {
+            self.course = Course::HandBack;
             self.keep_course();
         }
     }
@@ -163,7 +223,7 @@ impl<'a> Fleet<'a, '_> {
             return;
         }
         // Whoever begins services heeds a stop by itself, and says so.
-        if !matches!(course, Course::Stop(_)) {
+        if !matches!(course, Course::Stop(_) | Course::HandBack) {
             self.run.halt();
         }
         let now = self.now();
@@ -181,6 +241,7 @@ impl<'a> Fleet<'a, '_> {
                     healthy: false,
                 },
                 Course::Stop(kind) => End::Stopped(kind, watch.sofar(), self.run.next_loss()),
+                Course::HandBack => End::HandedBack(watch.sofar()),
             };
             self.send(watch.ended(now, end));
         }
@@ -191,7 +252,8 @@ impl<'a> Fleet<'a, '_> {
                     prepared: settled.prepared,
                     begun: settled.begun,
                     changed: true,
-                    appeared: true,
+                    kept: settled.kept,
+                    proven: settled.healthy,
                     started: now,
                     elapsed: Duration::ZERO,
                     end: End::Back {
@@ -284,7 +346,13 @@ impl<'a> Fleet<'a, '_> {
                 self.watches.push(watch);
                 continue;
             };
-            let end = match watch.judge(self.run, now, &seen) {
+            let verdict = match watch.judge(self.run, now, &seen) {
+                // What was proven stays so, unless it certainly failed since.
+                Verdict::Lost(loss) if watch.proven && !is_certain(&loss) => Verdict::Healthy,
+                Verdict::Wait(_) if watch.proven => Verdict::Healthy,
+                verdict => verdict,
+            };
+            let end = match verdict {
                 Verdict::Wait(_) => {
                     watch.last = Some(seen);
                     self.watches.push(watch);
@@ -295,6 +363,7 @@ impl<'a> Fleet<'a, '_> {
                     End::Healthy(seen)
                 }
                 Verdict::Lost(loss) => {
+                    self.lost = true;
                     losses.push(is_certain(&loss));
                     if matches!(loss, Loss::Deadline { .. } | Loss::CannotTell(_)) {
                         self.settle(&watch, false);
@@ -325,6 +394,7 @@ impl<'a> Fleet<'a, '_> {
                 place: watch.place,
                 prepared: watch.prepared,
                 begun: watch.begun.clone(),
+                kept: watch.rollout.kept(),
                 service_deployment: watch.watched.service_deployment().map(str::to_owned),
                 healthy,
             });

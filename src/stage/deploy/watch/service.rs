@@ -4,10 +4,11 @@ use super::super::begin::Beginning;
 use super::super::prepare::Prepared;
 use super::super::roll::Run;
 use super::end::{End, Ended, Sofar};
+use crate::config::settings::Until;
 use crate::ecs::observation::{Observation, Service};
 use crate::ecs::resume::UnderWay;
 use crate::ecs::rollout::pace::{PROGRESS, WHOLE_LOOK, glance_after, sweep_after};
-use crate::ecs::rollout::{Baseline, Ours, Rollout, Verdict, WaitingOn};
+use crate::ecs::rollout::{Baseline, Kept, Ours, Rollout, Verdict, WaitingOn};
 use crate::ecs::service::{Glimpse, Watched};
 use crate::report::event::Event;
 use std::time::Duration;
@@ -34,11 +35,13 @@ pub(in crate::stage::deploy) struct Watch<'a> {
     pub(super) last: Option<Observation>,
     /// The service when it was last seen: a look may fail to show it.
     pub(super) last_seen: Option<Service>,
-    /// Whether a look has shown our deployment.
-    pub(in crate::stage::deploy) appeared: bool,
+    /// What an earlier process remembered.
+    pub(in crate::stage::deploy) kept: Kept,
+    /// Whether an earlier process proved it.
+    pub(super) proven: bool,
     next: Next,
-    /// When it was last looked at.
-    looked: Duration,
+    /// When it was last looked at; none if it was not, in this process.
+    pub(super) looked: Option<Duration>,
 }
 
 /// When a service is looked at again.
@@ -72,37 +75,58 @@ impl<'a> Watch<'a> {
     ) -> Self {
         let now = run.tools.clock.now();
         let baseline = begun.baseline();
-        Self::new(run, place, prepared, begun, (baseline, now))
+        Self::new(
+            run,
+            place,
+            prepared,
+            begun,
+            baseline,
+            (now, now + run.deploy.timeout),
+        )
     }
 
-    /// Takes up the watch of a deployment that an earlier run began. The timeout counts from now, the time that the
-    /// rollout took from its update.
+    /// Takes up the watch of what an earlier run began, or proved. The time that a rollout took counts from its update;
+    /// when it is given up, too, but for somebody who asks for another while.
     pub(in crate::stage::deploy) fn of_earlier(
         run: &Run<'a>,
         place: usize,
         prepared: &'a Prepared,
         under_way: &UnderWay,
     ) -> Self {
-        let ours = Ours {
-            deployment: under_way.deployment.clone(),
-        };
-        let revision = under_way.revision.clone();
         let begun = Beginning {
-            ours,
-            revision,
+            ours: Ours {
+                deployment: under_way.deployment.clone(),
+            },
+            revision: under_way.revision.clone(),
             before: Box::new(prepared.service.clone()),
+            kept: under_way.before.clone(),
         };
-        let baseline = begun.baseline();
-        let started = under_way.started().min(run.tools.clock.now());
-        let watch = Self::new(run, place, prepared, begun, (baseline, started));
-        if under_way.appeared {
-            return Self {
-                rollout: watch.rollout.taken_up(),
-                appeared: true,
-                ..watch
-            };
+        let baseline = if under_way.changed {
+            begun.baseline()
+        } else {
+            prepared.baseline_of_unchanged()
+        };
+        let now = run.tools.clock.now();
+        let started = under_way.started().min(now);
+        let counted_from = if run.terms.deadline_is_kept { started } else { now };
+        let times = (started, counted_from + run.deploy.timeout);
+        let newest = prepared.service.events.first().map(|event| event.id.clone());
+        let watch = Self::new(run, place, prepared, begun, baseline, times);
+        let mut watched = watch.watched;
+        watched.pace.takes_up(
+            newest,
+            prepared.adopted.is_some()
+                || under_way.kept.wants_everything()
+                || run.deploy.until == Until::Steady,
+        );
+        Self {
+            changed: under_way.changed,
+            rollout: watch.rollout.knowing(&under_way.kept),
+            kept: under_way.kept.clone(),
+            proven: under_way.proven,
+            watched,
+            ..watch
         }
-        watch
     }
 
     /// Begins to prove what runs unchanged.
@@ -116,7 +140,14 @@ impl<'a> Watch<'a> {
         let baseline = prepared.baseline_of_unchanged();
         Self {
             changed: false,
-            ..Self::new(run, place, prepared, begun, (baseline, now))
+            ..Self::new(
+                run,
+                place,
+                prepared,
+                begun,
+                baseline,
+                (now, now + run.deploy.timeout),
+            )
         }
     }
 
@@ -125,10 +156,10 @@ impl<'a> Watch<'a> {
         place: usize,
         prepared: &'a Prepared,
         begun: Beginning,
-        (baseline, started): (Baseline, Duration),
+        baseline: Baseline,
+        (started, deadline): (Duration, Duration),
     ) -> Self {
         let now = run.tools.clock.now();
-        let deadline = now + run.deploy.timeout;
         let mut policy = prepared.policy(run.deploy);
         policy.timeout = deadline.saturating_sub(started);
         Self {
@@ -143,13 +174,14 @@ impl<'a> Watch<'a> {
             told: None,
             last: None,
             last_seen: None,
-            appeared: false,
+            kept: Kept::default(),
+            proven: false,
             next: Next {
                 look: now,
                 exactly: false,
                 glances: None,
             },
-            looked: now,
+            looked: None,
         }
     }
 
@@ -197,7 +229,8 @@ impl<'a> Watch<'a> {
 
     /// Takes note that a service that waits for the same has it.
     pub(super) fn follow(&mut self, now: Duration, services: usize) {
-        if now.saturating_sub(self.looked) >= sweep_after(services) {
+        let looked = self.looked.unwrap_or_default();
+        if now.saturating_sub(looked) >= sweep_after(services) {
             self.next.look = now;
         }
     }
@@ -217,7 +250,8 @@ impl<'a> Watch<'a> {
             prepared: self.prepared,
             begun: self.begun,
             changed: self.changed,
-            appeared: self.appeared,
+            kept: self.rollout.kept(),
+            proven: self.proven,
             started: self.started,
             elapsed: now.saturating_sub(self.started),
             end,
@@ -236,10 +270,6 @@ impl<'a> Watch<'a> {
     pub(super) fn judge(&mut self, run: &Run<'_>, now: Duration, seen: &Observation) -> Verdict {
         let elapsed = now.saturating_sub(self.started);
         let service = &self.prepared.name;
-        let ours = seen
-            .seen_service()
-            .and_then(|service| service.deployment(self.rollout.deployment()));
-        self.appeared |= ours.is_some();
         self.last_seen = seen.seen_service().or(self.last_seen.as_ref()).cloned();
         for event in self.rollout.news(seen) {
             let message = event.message.clone();
@@ -249,6 +279,7 @@ impl<'a> Watch<'a> {
             });
         }
         let verdict = self.rollout.judge(elapsed, seen);
+        self.looked = Some(now);
         if let Verdict::Wait(waiting_on) = &verdict {
             if self.told.as_ref() != Some(waiting_on) {
                 run.tools.tell.tell(Event::Waiting {
@@ -258,7 +289,6 @@ impl<'a> Watch<'a> {
                 });
             }
             self.told = Some(waiting_on.clone());
-            self.looked = now;
             self.next = self.next_after(waiting_on, now);
         }
         verdict

@@ -1,0 +1,213 @@
+//! Jobs acknowledged: those that a poll offered, and those that somebody left.
+
+use super::close::{Deadline, close};
+use super::{ClaimedJob, Closed, Desk};
+use crate::failure::chain;
+use crate::pipeline::client::{Acknowledged, ActionStatus, JobStatus, PipelineError};
+use crate::pipeline::credentials::JobCredentials;
+use crate::pipeline::job::Offer;
+use crate::pipeline::journal::{Entry, JournalError, Phase};
+
+/// Whether a claimed job is surely nobody else's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Certainty {
+    /// CodePipeline says that it is ours.
+    Sure,
+    /// The answer to an acknowledgement was lost, and a later one said that somebody has it. Dropped, it could hang its
+    /// pipeline for a day; done twice, it does no harm.
+    Maybe,
+}
+
+/// What came of an offer.
+#[derive(Debug)]
+#[must_use]
+pub enum Claim {
+    /// The job is ours.
+    Ours(Box<ClaimedJob>),
+    /// It is not, and no result may be put.
+    NotOurs(NotOurs),
+}
+
+/// Why a job is not ours. All but the last two are normal in a fleet.
+#[derive(Debug)]
+pub enum NotOurs {
+    /// Somebody else has it.
+    Taken,
+    /// There is no such job any more.
+    Gone,
+    /// It has another status than that of a claim.
+    Status(JobStatus),
+    /// Its action was abandoned, or has ended, while nobody held it.
+    ActionOver(ActionStatus),
+    /// We have it already.
+    Held,
+    /// A stop was asked for before it was acknowledged.
+    Stopping,
+    /// CodePipeline did not let it be acknowledged; it will be offered again.
+    Refused(PipelineError),
+    /// The journal could not be written, so it was not acknowledged; it will be offered again. Whoever polls should wait
+    /// until the disk is well.
+    Journal(JournalError),
+    /// No answer came for so long that it was given up. The journal keeps it, and the next look acknowledges it again.
+    InDoubt(PipelineError),
+}
+
+/// What came of a job that somebody left.
+#[derive(Debug)]
+#[must_use]
+pub enum Adopted {
+    /// It is ours: it is to be done again, from its beginning or from its token.
+    Ours(Box<ClaimedJob>),
+    /// Its result was known and has been put, now or as [`Closed`] says.
+    Reported(Closed),
+    /// There is nothing left to do.
+    NotOurs(NotOurs),
+    /// CodePipeline does not say what became of it. The journal keeps it for the next look.
+    NotYet(PipelineError),
+}
+
+/// Acknowledges a job that was offered. It is written down first, so that no worker that dies takes it along.
+pub async fn claim(desk: &Desk, offer: Offer) -> Claim {
+    if desk.shutdown.is_raised() {
+        return Claim::NotOurs(NotOurs::Stopping);
+    }
+    // The keys are as old as the offer.
+    let credentials = JobCredentials::new(
+        desk.client.clone(),
+        desk.clock.clone(),
+        offer.job.id.clone(),
+        offer.keys.clone(),
+    );
+    let entry = match desk.state.begin(&offer, desk.clock.now()).await {
+        Ok(entry) => entry,
+        Err(JournalError::Held(_)) => return Claim::NotOurs(NotOurs::Held),
+        Err(error) => return Claim::NotOurs(NotOurs::Journal(error)),
+    };
+    match acknowledge(desk, &entry, false).await {
+        Ok(certainty) => Claim::Ours(ours(desk, offer, credentials, certainty, entry).await),
+        Err(not @ NotOurs::InDoubt(_)) => {
+            // Dropped, the entry is left for the next look.
+            drop(entry);
+            Claim::NotOurs(not)
+        }
+        Err(not) => {
+            entry.forget().await;
+            Claim::NotOurs(not)
+        }
+    }
+}
+
+/// Takes up a job that somebody left: what [`State::orphans`](crate::pipeline::journal::State::orphans) gave.
+pub async fn adopt(desk: &Desk, entry: Entry) -> Adopted {
+    if let Phase::Reporting(ending) = &entry.record().phase {
+        let ending = ending.clone();
+        let reported = desk.reporters.run(close(desk.clone(), entry, ending, true)).await;
+        return Adopted::Reported(reported.unwrap_or(Closed::Unreported));
+    }
+    let job = entry.record().job.clone();
+    let (details, keys) = match desk.client.details(&job).await {
+        Ok(Some(found)) => found,
+        Ok(None) => {
+            entry.forget().await;
+            return Adopted::NotOurs(NotOurs::Gone);
+        }
+        Err(error) => return Adopted::NotYet(error),
+    };
+    let credentials = JobCredentials::new(desk.client.clone(), desk.clock.clone(), job, keys);
+    let certainty = match entry.record().phase {
+        // Whoever wrote it down may have acknowledged it, and may have died before the answer.
+        Phase::Acknowledging => acknowledge(desk, &entry, true).await,
+        // Details are given of jobs that are over, too; where it is to be seen, their work is not done in vain.
+        Phase::Working | Phase::Reporting(_) => match desk.client.action_status(&details.context).await {
+            over @ (ActionStatus::Abandoned | ActionStatus::Ended) => Err(NotOurs::ActionOver(over)),
+            ActionStatus::Running | ActionStatus::Unknown => Ok(Certainty::Sure),
+        },
+    };
+    let offer = Offer {
+        job: details,
+        nonce: String::new(),
+        keys: None,
+    };
+    match certainty {
+        Ok(Certainty::Maybe) if desk.state.is_held_elsewhere(&entry.record().job).await => {
+            entry.forget().await;
+            Adopted::NotOurs(NotOurs::Taken)
+        }
+        Ok(certainty) => Adopted::Ours(ours(desk, offer, credentials, certainty, entry).await),
+        Err(NotOurs::InDoubt(error)) => {
+            drop(entry);
+            Adopted::NotYet(error)
+        }
+        Err(not) => {
+            entry.forget().await;
+            Adopted::NotOurs(not)
+        }
+    }
+}
+
+async fn ours(
+    desk: &Desk,
+    offer: Offer,
+    credentials: JobCredentials,
+    certainty: Certainty,
+    mut entry: Entry,
+) -> Box<ClaimedJob> {
+    // If the disk does not take it, the next worker acknowledges once more.
+    if let Err(error) = entry.working().await {
+        desk.warn(chain(&error));
+    }
+    let desk = desk.clone();
+    Box::new(ClaimedJob::new(desk, offer.job, credentials, certainty, entry))
+}
+
+/// Acknowledges until an answer says whose the job is. `doubt` says whether an earlier acknowledgement may have taken
+/// effect.
+async fn acknowledge(desk: &Desk, entry: &Entry, mut doubt: bool) -> Result<Certainty, NotOurs> {
+    let record = entry.record();
+    let mut deadline = Deadline::of(desk);
+    let mut attempts = 0;
+    loop {
+        let asked = desk.client.acknowledge(&record.job, &record.nonce);
+        let Some(answer) = deadline.answer(asked).await else {
+            return Err(NotOurs::InDoubt(PipelineError::silent(record.job.clone())));
+        };
+        attempts += 1;
+        let error = match answer {
+            Ok(Acknowledged::Status(JobStatus::InProgress)) => return Ok(Certainty::Sure),
+            Ok(Acknowledged::Status(status)) => return Err(NotOurs::Status(status)),
+            Ok(Acknowledged::InvalidNonce) if doubt => return Ok(Certainty::Maybe),
+            Ok(Acknowledged::InvalidNonce) => return Err(NotOurs::Taken),
+            Ok(Acknowledged::NoJob) => return Err(NotOurs::Gone),
+            Err(error) => error,
+        };
+        doubt |= error.is_in_doubt();
+        let passing = error.is_in_doubt() || error.is_throttled();
+        // What was not acknowledged will be offered again; what may have been must be known, or written down.
+        let stop = desk.shutdown.is_raised() && (!doubt || desk.state.is_durable());
+        if !passing || stop || !deadline.pause(attempts).await {
+            return Err(if doubt {
+                NotOurs::InDoubt(error)
+            } else {
+                NotOurs::Refused(error)
+            });
+        }
+    }
+}
+
+impl NotOurs {
+    /// In a few words.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match self {
+            Self::Taken => "another worker has it".to_owned(),
+            Self::Gone => "it is gone".to_owned(),
+            Self::Status(status) => format!("its status is {}", status.word()),
+            Self::ActionOver(ActionStatus::Abandoned) => "its action was abandoned".to_owned(),
+            Self::ActionOver(_) => "its action is over".to_owned(),
+            Self::Held => "it is held already".to_owned(),
+            Self::Stopping => "a stop was asked for".to_owned(),
+            Self::Refused(error) | Self::InDoubt(error) => chain(error),
+            Self::Journal(error) => chain(error),
+        }
+    }
+}

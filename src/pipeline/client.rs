@@ -1,1 +1,0 @@
-//! CodePipeline's job API, its answers turned into our own types.

@@ -1,1 +1,0 @@
-//! What a worker holds, on disk, so that whoever comes after it can close what it left.

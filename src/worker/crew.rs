@@ -1,0 +1,138 @@
+//! What all jobs of a worker share.
+
+use super::abandon::Handed;
+use super::health::Health;
+use super::metrics::Metrics;
+use super::slots::Slots;
+use super::workspace::Workspace;
+use crate::clock::Clock;
+use crate::config::worker::WorkerSettings;
+use crate::failure::Kind;
+use crate::pipeline::claim::Desk;
+use crate::pipeline::client::Pipeline;
+use crate::pipeline::job::{Category, Job};
+use crate::report::event::{Event, JobScope, Tell};
+use crate::shutdown::{self, Shutdown, ShutdownSwitch, Urgency};
+use crate::stage::Tools;
+use std::time::Duration;
+
+/// How long a job that was told to end at once may take to clean up.
+pub(super) const LAST_WORDS: Duration = Duration::from_secs(15);
+
+/// What all jobs of a worker share.
+#[derive(Debug)]
+pub(super) struct Crew {
+    pub(super) settings: WorkerSettings,
+    /// What each job's tools are made from: one set of AWS clients and quotas for all.
+    pub(super) tools: Tools,
+    pub(super) pipeline: Pipeline,
+    pub(super) desk: Desk,
+    pub(super) slots: Slots,
+    pub(super) workspace: Workspace,
+    pub(super) metrics: Metrics,
+    pub(super) health: Health,
+    pub(super) stops: Stops,
+    pub(super) handed: Handed,
+}
+
+impl Crew {
+    pub(super) fn clock(&self) -> &Clock {
+        &self.tools.clock
+    }
+
+    pub(super) fn note(&self, text: impl Into<String>) {
+        self.tools.tell.tell(Event::Note(text.into()));
+    }
+
+    pub(super) fn warn(&self, text: impl Into<String>) {
+        self.tools.tell.tell(Event::Warning(text.into()));
+    }
+
+    /// Where events of a job go.
+    pub(super) fn tell_of(&self, job: &Job) -> Tell {
+        let context = &job.context;
+        self.tools.tell.of_job(JobScope {
+            job: job.id.to_string(),
+            pipeline: context.pipeline.clone(),
+            stage: context.stage.clone(),
+            action: context.action.clone(),
+            execution: context.execution.clone(),
+            action_execution: context.action_execution.clone(),
+        })
+    }
+}
+
+/// The stop signals of the jobs: a deploy is handed back at once, a build may go on for a while.
+#[derive(Debug)]
+pub(super) struct Stops {
+    builds: (ShutdownSwitch, Shutdown),
+    deploys: (ShutdownSwitch, Shutdown),
+}
+
+impl Stops {
+    pub(super) fn new() -> Self {
+        Self {
+            builds: shutdown::switch(),
+            deploys: shutdown::switch(),
+        }
+    }
+
+    /// What a job of a category heeds.
+    pub(super) fn of(&self, category: Category) -> &Shutdown {
+        match category {
+            Category::Build => &self.builds.1,
+            Category::Deploy => &self.deploys.1,
+        }
+    }
+
+    /// Hands the process's stop signal on to the jobs; ends when all of it is handed on.
+    pub(super) async fn conduct(&self, clock: &Clock, shutdown: &Shutdown, grace: Duration) {
+        let why = shutdown.reached(Urgency::WindDown).await;
+        self.deploys.0.raise(why);
+        let end = clock.now() + grace;
+        tokio::select! {
+            () = clock.reaches(end) => self.builds.0.raise(why),
+            _ = shutdown.reached(Urgency::Now) => {}
+        }
+        let why = shutdown.reached(Urgency::Now).await;
+        for (switch, view) in [&self.builds, &self.deploys] {
+            while view.asked().0 < Urgency::Now {
+                switch.raise(why);
+            }
+        }
+    }
+}
+
+/// One job's own stop signal: that of its category, raised by itself as well when nobody wants the job any more.
+#[derive(Debug)]
+pub(super) struct JobStop {
+    switch: ShutdownSwitch,
+    pub(super) view: Shutdown,
+}
+
+impl JobStop {
+    pub(super) fn new() -> Self {
+        let (switch, view) = shutdown::switch();
+        Self { switch, view }
+    }
+
+    /// Ends the job at its next safe point.
+    pub(super) fn wind_down(&self) {
+        if !self.view.is_raised() {
+            self.switch.raise(Kind::Terminated);
+        }
+    }
+
+    /// Hands the signal of a category on, for as long as somebody polls it.
+    pub(super) async fn follow(&self, category: &Shutdown) {
+        let why = category.reached(Urgency::WindDown).await;
+        if !self.view.is_raised() {
+            self.switch.raise(why);
+        }
+        let why = category.reached(Urgency::Now).await;
+        while self.view.asked().0 < Urgency::Now {
+            self.switch.raise(why);
+        }
+        std::future::pending().await
+    }
+}

@@ -1,0 +1,143 @@
+//! A job's artifacts: inputs to its folder, its output to where CodePipeline looks for it.
+
+use super::inputs::Inputs;
+use super::job::{Bench, Ended, Role};
+use crate::artifact::archive::Entry;
+use crate::artifact::store::StoreError;
+use crate::artifact::transfer::{self, Bucket};
+use crate::artifact::unpack::{Limits, UnpackError, unpack};
+use crate::config::settings::ArtifactTarget;
+use crate::config::worker::ArtifactCredentials;
+use crate::failure::{Failure, Kind, Nature};
+use crate::pipeline::credentials;
+use crate::pipeline::job::Artifact;
+use std::fs;
+use std::io;
+use std::path::Path;
+use tempfile::TempDir;
+
+/// A folder for the job, which goes when it is dropped.
+pub(super) fn folder(bench: &Bench<'_>) -> Result<TempDir, Failure> {
+    bench.crew.workspace.job().map_err(|error| {
+        Failure::new(Kind::FarEnd, "the worker has no folder for the job's artifacts")
+            .nature(Nature::FarEnd)
+            .because(error)
+            .left("nothing was done")
+            .hint("the worker's `--work-dir` must be there, writable, and have space")
+    })
+}
+
+/// Fetches and unpacks every input artifact, each to a folder of its name.
+pub(super) async fn inputs(bench: &Bench<'_>, folder: &Path) -> Result<Inputs, Ended> {
+    let job = bench.claimed.job();
+    if job.inputs.is_empty() {
+        let what = "the action has no input artifact";
+        let failure = Failure::new(Kind::Usage, what)
+            .left("nothing was done")
+            .hint("name one in the action's `inputArtifacts`: it holds slipway.toml");
+        return Err(Ended::failed(failure));
+    }
+    let whole = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    let mut names = Vec::new();
+    for artifact in &job.inputs {
+        let ours = |failure: Failure| Ended::Failed {
+            failure: failure.left("nothing was done"),
+            whose: owner(bench),
+            external: None,
+        };
+        one_input(bench, artifact, &whole.join(&artifact.name))
+            .await
+            .map_err(ours)?;
+        names.push(artifact.name.clone());
+    }
+    Ok(Inputs { folder: whole, names })
+}
+
+/// Whose keys artifacts are read and written with.
+fn owner(bench: &Bench<'_>) -> Role {
+    match bench.crew.settings.artifact_credentials {
+        ArtifactCredentials::Job => Role::Pipeline,
+        ArtifactCredentials::Worker => Role::Worker,
+    }
+}
+
+async fn one_input(bench: &Bench<'_>, artifact: &Artifact, into: &Path) -> Result<(), Failure> {
+    let aws = bench.tools.aws.get().await?;
+    let s3 = match bench.crew.settings.artifact_credentials {
+        ArtifactCredentials::Job => credentials::s3(aws, bench.claimed.credentials()),
+        ArtifactCredentials::Worker => aws.s3.clone(),
+    };
+    let forget = || bench.claimed.credentials().forget();
+    let bucket = Bucket::new(&s3, &forget);
+    let place = (artifact.bucket.as_str(), artifact.key.as_str());
+    let spool = tempfile::tempfile_in(into.parent().unwrap_or(into)).map_err(no_room)?;
+    let archive = transfer::fetch(&bucket, place, spool)
+        .await
+        .map_err(|error| of_input(error, artifact))?;
+    let into = into.to_owned();
+    let unpacked = tokio::task::spawn_blocking(move || {
+        fs::create_dir(&into).map_err(UnpackError::Read)?;
+        unpack(archive, &into, &Limits::default())
+    });
+    match unpacked.await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(of_archive(error, artifact)),
+        Err(_) => Err(Failure::new(
+            Kind::Bug,
+            format!("artifact `{}` could not be unpacked", artifact.name),
+        )),
+    }
+}
+
+fn no_room(error: io::Error) -> Failure {
+    Failure::new(Kind::FarEnd, "the worker has no room for the job's artifacts")
+        .nature(Nature::FarEnd)
+        .because(error)
+        .hint("the worker's `--work-dir` must be there, writable, and have space")
+}
+
+fn of_input(error: StoreError, artifact: &Artifact) -> Failure {
+    error
+        .into_failure()
+        .place(format!("input artifact `{}`", artifact.name))
+}
+
+fn of_archive(error: UnpackError, artifact: &Artifact) -> Failure {
+    let advice = error.advice();
+    let failure = Failure::new(
+        Kind::Input,
+        format!("input artifact `{}` cannot be unpacked", artifact.name),
+    )
+    .because(error)
+    .place(format!("s3://{}/{}", artifact.bucket, artifact.key));
+    match advice {
+        Some(advice) => failure.hint(advice),
+        None => failure,
+    }
+}
+
+/// Stores an output artifact, and says where. S3 holds the whole of it when this ends well.
+pub(super) async fn store(
+    bench: &Bench<'_>,
+    output: &Artifact,
+    entries: Vec<Entry>,
+) -> Result<String, Failure> {
+    let aws = bench.tools.aws.get().await?;
+    let s3 = match bench.crew.settings.artifact_credentials {
+        ArtifactCredentials::Job => credentials::s3(aws, bench.claimed.credentials()),
+        ArtifactCredentials::Worker => aws.s3.clone(),
+    };
+    let forget = || bench.claimed.credentials().forget();
+    let bucket = Bucket::new(&s3, &forget);
+    let target = ArtifactTarget {
+        bucket: output.bucket.clone(),
+        key: output.key.clone(),
+        kms_key: bench.claimed.job().key.clone(),
+    };
+    let stored = transfer::store(&bucket, &target, entries).await;
+    stored.map(|stored| stored.place).map_err(|error| {
+        error
+            .into_failure()
+            .place(format!("output artifact `{}`", output.name))
+    })
+}

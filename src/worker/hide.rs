@@ -1,0 +1,142 @@
+//! A job's own secrets, kept out of everything that is told of it: also out of what a build step prints.
+
+use crate::failure::Failure;
+use crate::pipeline::action_type::properties::SECRETS;
+use crate::pipeline::job::Job;
+use crate::report::event::{Event, StepState, Tell};
+use crate::secret::Secret;
+use crate::secret::redact::mask;
+use crate::stage::deploy::masked;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// The least length of a value that is hidden.
+const LEAST: usize = 4;
+
+/// Values that no text of a job may show, the longest first; a cheap handle.
+#[derive(Debug, Clone, Default)]
+pub struct Hide(Arc<[Secret<String>]>);
+
+impl Hide {
+    /// Hides these values.
+    #[must_use]
+    pub fn new(values: Vec<Secret<String>>) -> Self {
+        Self(values.into())
+    }
+
+    /// Hides the secrets of a job's configuration, also if the rest of it cannot be read.
+    #[must_use]
+    pub fn of(job: &Job) -> Self {
+        let mut values: Vec<Secret<String>> = Vec::new();
+        if let Some(secrets) = job.configuration.get(SECRETS) {
+            values.push(secrets.clone());
+            if let Ok(Value::Object(members)) = serde_json::from_str(secrets.expose()) {
+                let texts = members.values().filter_map(Value::as_str);
+                values.extend(texts.map(|text| Secret::new(text.to_owned())));
+            }
+        }
+        // A shorter one stands by chance in too many texts.
+        values.retain(|value| value.expose().len() >= LEAST);
+        // Longer ones first: one may be a part of another.
+        values.sort_by_key(|value| std::cmp::Reverse(value.expose().len()));
+        Self::new(values)
+    }
+
+    /// The values.
+    #[must_use]
+    pub fn values(&self) -> &[Secret<String>] {
+        &self.0
+    }
+
+    /// A text without them, and without what looks like a credential.
+    #[must_use]
+    pub fn text(&self, text: &str) -> String {
+        mask(text, &self.0)
+    }
+
+    /// Where events go without them.
+    #[must_use]
+    pub fn tell(&self, tell: Tell) -> Tell {
+        if self.0.is_empty() {
+            return tell;
+        }
+        let hide = self.clone();
+        Tell::new(move |event| tell.tell(hide.event(event)))
+    }
+
+    /// A failure without them, its sources included.
+    #[must_use]
+    pub fn failure(&self, failure: Failure) -> Failure {
+        masked(failure, &self.0)
+    }
+
+    fn event(&self, mut event: Event) -> Event {
+        let hide = |text: &mut String| *text = self.text(text);
+        match &mut event {
+            Event::Note(text)
+            | Event::Warning(text)
+            | Event::BuildLine { line: text, .. }
+            | Event::TaskLine { line: text, .. }
+            | Event::TaskWaiting { what_for: text, .. }
+            | Event::Waiting { what_for: text, .. }
+            | Event::ServiceEvent { message: text, .. }
+            | Event::Lost { what: text, .. }
+            | Event::Unwatched { doing: text, .. }
+            | Event::Wrote { place: text, .. }
+            | Event::Retold { what: text, .. } => hide(text),
+            Event::BuildStep { step, state, .. } => {
+                hide(step);
+                if let StepState::Failed { error } = state {
+                    hide(error);
+                }
+            }
+            // Names, numbers and digests.
+            Event::PhaseStarted { .. }
+            | Event::PhaseFinished { .. }
+            | Event::ContextSent { .. }
+            | Event::LayerProgress { .. }
+            | Event::Pushed { .. }
+            | Event::ImageChange { .. }
+            | Event::Registered { .. }
+            | Event::TaskStarted { .. }
+            | Event::TaskDone { .. }
+            | Event::DeploymentStarted { .. }
+            | Event::DigestProven { .. }
+            | Event::Healthy { .. }
+            | Event::RollingBack { .. }
+            | Event::Unchanged { .. }
+            // What a worker says of its jobs is masked where it is made.
+            | Event::OfJob { .. }
+            | Event::JobClaimed { .. }
+            | Event::JobHandedBack { .. }
+            | Event::JobDone { .. }
+            | Event::JobFailed(_) => {}
+        }
+        event
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Hide;
+    use crate::failure::{Failure, Kind};
+    use crate::report::event::{Event, Tell};
+    use std::sync::{Arc, Mutex};
+
+    #[test]
+    fn a_secret_shows_up_in_no_event_and_no_failure() {
+        let hide = Hide::new(vec!["canary-1234".to_owned().into()]);
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let heard = told.clone();
+        let tell = hide.tell(Tell::new(move |event| heard.lock().unwrap().push(event)));
+        tell.tell(Event::BuildLine {
+            image: "web".to_owned(),
+            line: "npm login canary-1234".to_owned(),
+        });
+        let failure = Failure::new(Kind::Build, "step canary-1234 failed")
+            .because(std::io::Error::other("it said canary-1234"))
+            .evidence(["canary-1234".to_owned()]);
+        let said = format!("{:?} {:?}", told.lock().unwrap(), hide.failure(failure));
+        assert!(!said.contains("canary") && said.contains("[secret]"), "{said}");
+    }
+}

@@ -1,0 +1,255 @@
+//! One job, from its offer to its closing: whatever happens in between, its result is reported or it is handed back.
+
+use super::abandon;
+use super::crew::{Crew, JobStop, LAST_WORDS};
+use super::hide::Hide;
+use super::metrics::{ClaimResult, JobResult};
+use super::slots::Slot;
+use super::{build, deploy, polls};
+use crate::clock::Clock;
+use crate::ecs::resume::Resume;
+use crate::failure::{Failure, Kind};
+use crate::pipeline::claim::{Claim, ClaimedJob, Closed, NotOurs, claim};
+use crate::pipeline::client::JobOver;
+use crate::pipeline::job::{Category, Offer};
+use crate::pipeline::result::{Details, FailureReport, Variables, Whose};
+use crate::report::event::Event;
+use crate::shutdown::Urgency;
+use crate::stage::Tools;
+use futures_util::FutureExt as _;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+/// How the work of a job ended.
+#[derive(Debug)]
+pub(super) enum Ended {
+    /// It is done, and proven.
+    Done { details: Details, variables: Variables },
+    /// Another job goes on from here.
+    Again {
+        token: String,
+        details: Details,
+        /// The rollouts under way; none if nothing was changed yet.
+        under_way: Option<Box<Resume>>,
+    },
+    /// It failed.
+    Failed {
+        failure: Failure,
+        whose: Role,
+        external: Option<String>,
+    },
+}
+
+/// Whose role asked for what failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Role {
+    /// The pipeline's: artifacts.
+    Pipeline,
+    /// The worker's.
+    Worker,
+}
+
+impl Ended {
+    /// A failure of what the worker's role asked for.
+    pub(super) fn failed(failure: Failure) -> Self {
+        Self::Failed {
+            failure,
+            whose: Role::Worker,
+            external: None,
+        }
+    }
+}
+
+/// What the work of a job is done with.
+pub(super) struct Bench<'a> {
+    pub(super) crew: &'a Crew,
+    pub(super) claimed: &'a ClaimedJob,
+    /// Its events are the job's, and its stop signal too.
+    pub(super) tools: Tools,
+}
+
+/// Claims a job that was offered, and does it.
+pub(super) async fn take(crew: Arc<Crew>, offer: Offer, slot: Slot) {
+    let (shown, category) = (polls::shown(&offer), offer.job.action_type.category);
+    match claim(&crew.desk, offer).await {
+        Claim::Ours(claimed) => {
+            crew.metrics.claimed(category, ClaimResult::Claimed);
+            work(&crew, *claimed, slot).await;
+        }
+        Claim::NotOurs(reason) => {
+            let result = match &reason {
+                NotOurs::Taken
+                | NotOurs::Gone
+                | NotOurs::Status(_)
+                | NotOurs::Held
+                | NotOurs::Stopping
+                | NotOurs::ActionOver(_) => ClaimResult::Missed,
+                NotOurs::Refused(_) | NotOurs::Journal(_) | NotOurs::InDoubt(_) => ClaimResult::Failed,
+            };
+            crew.metrics.claimed(category, result);
+            crew.note(format!("a job of {shown} was left: {}", reason.words()));
+        }
+    }
+}
+
+/// Does a job, and closes it.
+pub(super) async fn work(crew: &Crew, claimed: ClaimedJob, slot: Slot) {
+    let job = claimed.job().clone();
+    let category = job.action_type.category;
+    let began = crew.clock().now();
+    let tell = crew.tell_of(&job);
+    tell.tell(Event::JobClaimed {
+        continued: job.continuation.is_some(),
+    });
+    crew.metrics.began(category);
+    crew.handed.came_back(&job.context);
+    let stop = JobStop::new();
+    let hide = Hide::of(&job);
+    let tools = Tools {
+        shutdown: stop.view.clone(),
+        tell: hide.tell(tell.clone()),
+        ..crew.tools.clone()
+    };
+    let (ended, abandoned) = {
+        let bench = Bench {
+            crew,
+            claimed: &claimed,
+            tools: tools.clone(),
+        };
+        let work = AssertUnwindSafe(Box::pin(async {
+            match category {
+                Category::Build => build::build(&bench).await,
+                Category::Deploy => deploy::deploy(&bench).await,
+            }
+        }));
+        let mut work = work.catch_unwind();
+        let mut abandoned = false;
+        let ended = loop {
+            tokio::select! {
+                biased;
+                ended = &mut work => break ended.unwrap_or_else(|_| Ended::failed(bug())),
+                () = cut(crew.clock(), &stop) => break Ended::failed(cut_off()),
+                () = abandon::noticed(crew, &job.context), if !abandoned => {
+                    abandoned = true;
+                    tell.tell(Event::Warning("the pipeline's execution was abandoned: nobody waits for this job".to_owned()));
+                    stop.wind_down();
+                }
+                () = stop.follow(crew.stops.of(category)), if !abandoned => {}
+            }
+        };
+        (ended, abandoned)
+    };
+    let took = crew.clock().now().saturating_sub(began);
+    let (result, closed, under_way) = match ended {
+        Ended::Done { details, variables } => {
+            let summary = details.summary.clone().unwrap_or_default();
+            let closed = claimed.succeed(details, variables).await;
+            if matches!(
+                closed,
+                Closed::Accepted
+                    | Closed::Over {
+                        why: JobOver::Unclear
+                    }
+            ) {
+                tell.tell(Event::JobDone { summary, took });
+            }
+            (JobResult::Succeeded, closed, None)
+        }
+        Ended::Again {
+            token,
+            details,
+            under_way,
+        } => {
+            let told = Event::JobHandedBack {
+                percent: details.percent,
+                summary: details.summary.clone().unwrap_or_default(),
+            };
+            let closed = claimed.hand_back(token, details).await;
+            if matches!(
+                closed,
+                Closed::Accepted
+                    | Closed::Over {
+                        why: JobOver::Unclear
+                    }
+            ) {
+                tell.tell(told);
+            }
+            (JobResult::HandedBack, closed, under_way)
+        }
+        Ended::Failed {
+            failure,
+            whose,
+            external,
+        } => {
+            let failure = hide.failure(failure);
+            let whose = match whose {
+                Role::Pipeline => Whose::Pipeline,
+                Role::Worker => Whose::Worker,
+            };
+            let report = FailureReport::of(&failure, whose, hide.values()).external(external);
+            crew.metrics.failed(category, failure.kind);
+            tell.tell(Event::JobFailed(Arc::new(failure)));
+            (JobResult::Failed, claimed.fail(report).await, None)
+        }
+    };
+    let result = match &closed {
+        Closed::Accepted
+        | Closed::Over {
+            why: JobOver::Unclear,
+        }
+        | Closed::Unreported => result,
+        Closed::Over {
+            why: JobOver::Ended | JobOver::Gone,
+        } => JobResult::Over,
+    };
+    crew.metrics.ended(category, result, took);
+    if let Some(text) = unwanted(&closed) {
+        tell.tell(Event::Warning(text.to_owned()));
+    }
+    if let Some(resume) = under_way {
+        let over = matches!(closed, Closed::Over { why: JobOver::Ended });
+        if over || abandoned {
+            abandon::called_off(crew, &tools, &job.context, &resume).await;
+        } else {
+            crew.handed.went(&job.context, *resume, crew.clock().now());
+        }
+    }
+    drop(slot);
+}
+
+/// What became of a result that CodePipeline did not take.
+const fn unwanted(closed: &Closed) -> Option<&'static str> {
+    match closed {
+        Closed::Accepted
+        | Closed::Over {
+            why: JobOver::Unclear,
+        } => None,
+        Closed::Over { why: JobOver::Gone } => Some("the result was not wanted any more: the job is gone"),
+        Closed::Over { why: JobOver::Ended } => Some(
+            "the result was not wanted any more: the job had ended before, because it was abandoned, took too long, or was \
+             closed by another worker",
+        ),
+        Closed::Unreported => Some(
+            "the result could not be reported yet; it is kept, and reported as soon as CodePipeline answers",
+        ),
+    }
+}
+
+/// Ends when a job was told to end at once and has had its time to clean up.
+async fn cut(clock: &Clock, stop: &JobStop) {
+    stop.view.reached(Urgency::Now).await;
+    let end = clock.now() + LAST_WORDS;
+    clock.reaches(end).await;
+}
+
+fn cut_off() -> Failure {
+    Failure::new(Kind::Terminated, "the worker was ended before the job was done")
+        .left("unknown: what was going on was abandoned")
+        .hint("retry the stage: what this attempt did is found again")
+}
+
+fn bug() -> Failure {
+    Failure::new(Kind::Bug, "slipway stopped on a bug of its own in this job")
+        .left("unknown: what was going on was abandoned; the worker goes on with other jobs")
+        .hint("please report it with the worker's log")
+}

@@ -1,0 +1,147 @@
+//! Room for jobs: none is acknowledged without a slot, and a slot that frees wakes whoever polls.
+
+use crate::pipeline::job::Category;
+use std::sync::Arc;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+
+/// The most jobs that one poll asks for; CodePipeline publishes no bound.
+const MOST_AT_ONCE: usize = 10;
+
+/// Room for jobs of each category; a cheap handle.
+#[derive(Debug, Clone)]
+pub struct Slots(Arc<Rooms>);
+
+#[derive(Debug)]
+struct Rooms {
+    builds: Room,
+    deploys: Room,
+    /// Whether any slot is free.
+    open: watch::Sender<bool>,
+}
+
+#[derive(Debug)]
+struct Room {
+    free: Arc<Semaphore>,
+    freed: Notify,
+}
+
+/// Room for one job; it is free again when this is dropped.
+#[derive(Debug)]
+#[must_use]
+pub struct Slot {
+    permit: Option<OwnedSemaphorePermit>,
+    slots: Slots,
+    category: Category,
+    /// Whether a job had it: only then is its end a reason to poll.
+    used: bool,
+}
+
+impl Slots {
+    /// Room for so many jobs.
+    #[must_use]
+    pub fn new(builds: usize, deploys: usize) -> Self {
+        let room = |most| Room {
+            free: Arc::new(Semaphore::new(most)),
+            freed: Notify::new(),
+        };
+        Self(Arc::new(Rooms {
+            builds: room(builds),
+            deploys: room(deploys),
+            open: watch::Sender::new(builds + deploys > 0),
+        }))
+    }
+
+    fn room(&self, category: Category) -> &Room {
+        match category {
+            Category::Build => &self.0.builds,
+            Category::Deploy => &self.0.deploys,
+        }
+    }
+
+    fn slot(&self, category: Category, permit: OwnedSemaphorePermit) -> Slot {
+        self.count();
+        Slot {
+            permit: Some(permit),
+            slots: self.clone(),
+            category,
+            used: false,
+        }
+    }
+
+    fn count(&self) {
+        let rooms = [&self.0.builds, &self.0.deploys];
+        let open = rooms.iter().any(|room| room.free.available_permits() > 0);
+        self.0.open.send_replace(open);
+    }
+
+    /// Tells whether any slot is free.
+    #[must_use]
+    pub fn open(&self) -> watch::Receiver<bool> {
+        self.0.open.subscribe()
+    }
+
+    /// Waits for a free slot, then takes what is free, [`MOST_AT_ONCE`] at the most.
+    pub async fn free(&self, category: Category) -> Vec<Slot> {
+        let mut slots: Vec<Slot> = self.one(category).await.into_iter().collect();
+        while slots.len() < MOST_AT_ONCE
+            && let Ok(permit) = Arc::clone(&self.room(category).free).try_acquire_owned()
+        {
+            slots.push(self.slot(category, permit));
+        }
+        slots
+    }
+
+    /// Waits for one free slot; the semaphore is never closed, so there is one.
+    pub async fn one(&self, category: Category) -> Option<Slot> {
+        let permit = Arc::clone(&self.room(category).free).acquire_owned().await.ok()?;
+        Some(self.slot(category, permit))
+    }
+
+    /// Waits until a job leaves its slot.
+    pub async fn freed(&self, category: Category) {
+        self.room(category).freed.notified().await;
+    }
+}
+
+impl Slot {
+    /// Takes the slot for a job.
+    pub fn take(mut self) -> Self {
+        self.used = true;
+        self
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        // Free first: whoever is woken looks for it.
+        drop(self.permit.take());
+        self.slots.count();
+        if self.used {
+            let freed = &self.slots.room(self.category).freed;
+            freed.notify_waiters();
+            freed.notify_one();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Slots;
+    use crate::pipeline::job::Category;
+
+    #[tokio::test]
+    async fn what_is_free_is_taken_at_once_and_a_job_that_ends_wakes_the_poller() {
+        let slots = Slots::new(0, 3);
+        let open = slots.open();
+        let taken = slots.free(Category::Deploy).await;
+        assert_eq!((taken.len(), *open.borrow()), (3, false));
+        let mut taken = taken.into_iter();
+        let job = taken.next().unwrap().take();
+        drop(taken);
+        assert!(*open.borrow());
+        drop(job);
+        slots.freed(Category::Deploy).await;
+        assert_eq!(slots.free(Category::Deploy).await.len(), 3);
+        assert_eq!(Slots::new(0, 40).free(Category::Deploy).await.len(), 10);
+    }
+}

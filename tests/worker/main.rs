@@ -1,0 +1,10 @@
+//! Workers against the sandbox: whatever happens to a worker, to the network or to a pipeline, no job is ever lost.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test")]
+
+mod bench;
+mod child;
+#[path = "../shared/engine/mod.rs"]
+mod engine;
+mod good;
+mod interrupt;
