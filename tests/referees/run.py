@@ -1,9 +1,9 @@
 """Runs the independent referees: programs that know AWS, registries and schemas, and share nothing with slipway.
 
-    run.py --slipway target/debug/slipway [--artifacts TOOL] [--only PART]... [--no-engine] [JOURNAL...]
+    run.py --slipway target/debug/slipway [--artifacts TOOL] [--only KIND]... [--no-engine] [JOURNAL...]
 
-PART is journal, clients, pipelines, registry, documents or archives, which needs TOOL: the built tests/bench/artifacts.rs. JOURNAL
-names journals of other runs to check as well. Ends with status 1 when a check failed.
+KIND is one of those below; archives need TOOL, the built tests/bench/artifacts.rs. JOURNAL names journals of other runs
+to check as well. Ends with status 1 when a check failed.
 """
 
 import argparse
@@ -24,10 +24,9 @@ import registry
 import shapes
 from sandbox import Checks, Failed
 
+KINDS = ["journal", "clients", "pipelines", "registry", "documents", "archives"]
 # So many problems of one journal are printed; one mistake of the sandbox shows in every request.
 SHOWN = 25
-
-PARTS = ["journal", "clients", "pipelines", "registry", "documents", "archives"]
 
 
 def check_journal(checks, name, path):
@@ -53,17 +52,17 @@ def check_walker(checks):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--slipway", required=True, help="the program to referee")
-    parser.add_argument("--only", action="append", choices=PARTS)
+    parser.add_argument("--only", action="append", choices=KINDS)
     parser.add_argument("--artifacts", metavar="TOOL", help="the built tests/bench/artifacts.rs")
     parser.add_argument("--no-engine", action="store_true", help="leave out what needs a Docker Engine")
     parser.add_argument("journals", nargs="*", help="journals of other runs")
     arguments = parser.parse_args()
     slipway = os.path.abspath(arguments.slipway)
-    wanted = arguments.only or PARTS
+    wanted = arguments.only or KINDS
     if "archives" in wanted and not arguments.artifacts:
         if arguments.only:
             parser.error("archives need --artifacts TOOL")
-        wanted = [part for part in wanted if part != "archives"]
+        wanted = [kind for kind in wanted if kind != "archives"]
     checks = Checks()
     with tempfile.TemporaryDirectory(prefix="slipway-referees-") as folder:
         def room(name):
