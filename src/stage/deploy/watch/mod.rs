@@ -191,7 +191,7 @@ impl<'a> Fleet<'a, '_> {
     fn stretch_ends(&self) -> Option<Duration> {
         let end = self.complete?.checked_add(self.run.terms.stretch)?;
         let looked = |watch: &Watch<'_>| !self.run.terms.looks_first || watch.looked.is_some();
-        let far = |watch: &Watch<'_>| watch.proven || end + NOBODY_LOOKS < watch.deadline;
+        let far = |watch: &Watch<'_>| watch.proven || end.saturating_add(NOBODY_LOOKS) < watch.deadline;
         let goes_on = self.course == Course::Watch && !self.lost;
         let all = |is: &dyn Fn(&Watch<'a>) -> bool| self.watches.iter().all(is);
         (goes_on && all(&looked) && all(&far)).then_some(end)
