@@ -103,3 +103,10 @@ build_hello() {
   cmp -s "$target/hello/$triple/release/hello" "$project/examples/hello/bin/hello" ||
     cp "$target/hello/$triple/release/hello" "$project/examples/hello/bin/hello"
 }
+
+# The tool by which benchmarks and referees call what carries artifacts; prints its path. PROFILE is dev or release.
+build_artifacts() {
+  cargo build --locked --manifest-path "$project/Cargo.toml" --bench artifacts --profile "${1:-dev}" \
+    --message-format json-render-diagnostics |
+    sed -n 's/.*"executable":"\([^"]*artifacts-[^"]*\)".*/\1/p'
+}

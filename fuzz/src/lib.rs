@@ -10,6 +10,11 @@ pub mod artifact {
     pub mod unpack;
 }
 
+#[path = "../../src/config"]
+pub mod config {
+    pub mod settings;
+}
+
 #[path = "../../src/ecs"]
 pub mod ecs {
     pub mod answers;
@@ -18,7 +23,15 @@ pub mod ecs {
     pub mod rollout;
 }
 
+#[path = "../../src/pipeline"]
+pub mod pipeline {
+    pub mod result;
+    pub mod token;
+}
+
 #[path = "../../src/failure/mod.rs"]
 pub mod failure;
 #[path = "../../src/name/mod.rs"]
 pub mod name;
+#[path = "../../src/secret/mod.rs"]
+pub mod secret;

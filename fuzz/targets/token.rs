@@ -1,7 +1,7 @@
-//! Tokens of runs under way: whatever is read is written again, and read as the same.
+//! Tokens of runs under way, and those that hand a job on: whatever is read is written again, and read as the same.
 //!
-//! The first byte of an input says what the rest is: texts of tokens, one a line, or what is in a token, which is packed
-//! and given its check here: no search would guess a checksum.
+//! The first byte of an input says what the rest is: `=` texts of tokens, one a line; `#` a continuation without its check;
+//! else what is in a token of a run, which is packed here. Checks are added here as well: no search would guess one.
 
 #![no_main]
 
@@ -12,6 +12,7 @@ use flate2::read::DeflateEncoder;
 use libfuzzer_sys::fuzz_target;
 use sha2::{Digest as _, Sha256};
 use slipway_fuzz::ecs::resume::Resume;
+use slipway_fuzz::pipeline::token::{Continuation, Step};
 use std::io::Read as _;
 
 /// Bytes of one service that are not deflated.
@@ -21,20 +22,56 @@ fuzz_target!(|bytes: &[u8]| {
     let Some((kind, rest)) = bytes.split_first() else {
         return;
     };
-    let tokens: Vec<String> = match kind {
-        b'=' => String::from_utf8_lossy(rest).lines().map(str::to_owned).collect(),
-        _ => vec![packed(usize::from(*kind % 8), rest)],
-    };
-    let Ok(read) = Resume::read(&tokens) else {
+    match kind {
+        b'=' => {
+            let tokens: Vec<String> = String::from_utf8_lossy(rest).lines().map(str::to_owned).collect();
+            read_run(&tokens);
+            tokens.iter().for_each(|token| read_continuation(token));
+        }
+        b'#' => read_continuation(&checked(&format!("swj1.{}", String::from_utf8_lossy(rest)))),
+        _ => {
+            let token = packed(usize::from(*kind % 8), rest);
+            read_continuation(&checked(&format!("swj1.1.1767225600.w.{token}")));
+            read_run(&[token]);
+        }
+    }
+});
+
+fn read_run(tokens: &[String]) {
+    let Ok(read) = Resume::read(tokens) else {
         return;
     };
-    let again = Resume::read(&read.tokens());
-    // A number of a deployment that ECS never gives, or a name with a space, is read and not written so.
-    if let Ok(again) = again {
+    // What no run of ours says, such as a number that ECS never gives, is read and not written so; but then it is settled.
+    if let Ok(again) = Resume::read(&read.tokens()) {
         assert_eq!(again.services.len(), read.services.len());
         assert_eq!(Resume::read(&again.tokens()), Ok(again));
     }
-});
+}
+
+fn read_continuation(token: &str) {
+    let Ok(read) = Continuation::read(token) else {
+        return;
+    };
+    let Ok(written) = read.token() else {
+        return;
+    };
+    assert!(written.len() <= 2048, "a token that CodePipeline does not take");
+    if let Ok(again) = Continuation::read(&written) {
+        assert_eq!((again.hops, again.began), (read.hops, read.began));
+    } else {
+        assert!(matches!(read.step, Step::Watch(_)), "{written}");
+    }
+}
+
+/// A text and its check.
+fn checked(said: &str) -> String {
+    format!("{said}.{}", check(said))
+}
+
+fn check(text: &str) -> String {
+    let digest = Sha256::digest(text.as_bytes());
+    digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+}
 
 /// The token of some services, whose bytes are followed by JSON.
 fn packed(services: usize, bytes: &[u8]) -> String {
@@ -45,7 +82,5 @@ fn packed(services: usize, bytes: &[u8]) -> String {
         .read_to_end(&mut packed)
         .expect("reading from memory");
     let payload = URL_SAFE_NO_PAD.encode(packed);
-    let check = Sha256::digest(payload.as_bytes());
-    let check: String = check.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-    format!("sw1.{payload}.{check}")
+    format!("sw1.{payload}.{}", check(&payload))
 }

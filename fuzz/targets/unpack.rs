@@ -45,7 +45,10 @@ fuzz_target!(|bytes: &[u8]| {
     let mut tree = Tree::default();
     tree.walk(&into);
     assert!(tree.bytes <= LIMITS.bytes, "more bytes than are allowed");
-    assert!(tree.names.len() as u64 <= LIMITS.entries, "more names than are allowed");
+    assert!(
+        tree.names.len() as u64 <= LIMITS.entries,
+        "more names than are allowed"
+    );
     match unpacked {
         Ok(Unpacked { files, bytes }) => {
             assert_eq!((files, bytes), (tree.files, tree.bytes));
@@ -62,7 +65,13 @@ fuzz_target!(|bytes: &[u8]| {
 fn check_outside(place: &Path) {
     let mut beside: Vec<String> = fs::read_dir(place)
         .expect("the place")
-        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+        .map(|entry| {
+            entry
+                .expect("an entry")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
+        })
         .collect();
     beside.sort();
     assert_eq!(beside, ["into", "secret"]);
@@ -114,7 +123,12 @@ impl Tree {
         let into = into.canonicalize().expect("the folder");
         for link in &self.links {
             if let Ok(end) = link.canonicalize() {
-                assert!(end.starts_with(&into), "{} leads to {}", link.display(), end.display());
+                assert!(
+                    end.starts_with(&into),
+                    "{} leads to {}",
+                    link.display(),
+                    end.display()
+                );
             }
         }
     }
@@ -160,7 +174,10 @@ fn with_checksums_of_zip(bytes: &[u8]) -> Vec<u8> {
         .collect();
     for central in entries {
         let patched = (|| {
-            let (method, size) = (number(&archive, central + 10, 2)?, number(&archive, central + 20, 4)?);
+            let (method, size) = (
+                number(&archive, central + 10, 2)?,
+                number(&archive, central + 20, 4)?,
+            );
             let local = number(&archive, central + 42, 4)?;
             let lengths = number(&archive, local + 26, 2)? + number(&archive, local + 28, 2)?;
             let data = archive.get(local + 30 + lengths..)?.get(..size)?;

@@ -434,7 +434,8 @@ async fn load(settings: AwsSettings) -> SdkConfig {
     }
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .retry_config(retries)
-        .timeout_config(patience::timeouts(false));
+        // Of calls whose operation is not known; the others have their own.
+        .timeout_config(patience::timeouts(""));
     if let Ok(name) = AppName::new(concat!("slipway/", env!("CARGO_PKG_VERSION"))) {
         loader = loader.app_name(name);
     }

@@ -28,6 +28,9 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// repeated costs nothing but its request.
 const READ_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// How long one attempt may take that joins the parts of an object: S3 says that it may take minutes.
+const JOIN_TIMEOUT: Duration = Duration::from_secs(600);
+
 /// How long a call may have no answer before somebody is told, and how long until it is told again.
 const NOTICE: Duration = Duration::from_secs(15);
 
@@ -73,11 +76,16 @@ impl fmt::Debug for Listener {
     }
 }
 
-/// The timeouts of a call that only reads, or of one that changes something.
-pub(super) fn timeouts(reads: bool) -> TimeoutConfig {
+/// The timeouts of a call to an operation.
+pub(super) fn timeouts(operation: &str) -> TimeoutConfig {
+    let attempt = match operation {
+        "CompleteMultipartUpload" => JOIN_TIMEOUT,
+        _ if reads(operation) => READ_TIMEOUT,
+        _ => WRITE_TIMEOUT,
+    };
     TimeoutConfig::builder()
         .connect_timeout(CONNECT_TIMEOUT)
-        .operation_attempt_timeout(if reads { READ_TIMEOUT } else { WRITE_TIMEOUT })
+        .operation_attempt_timeout(attempt)
         .build()
 }
 
@@ -120,7 +128,7 @@ impl Intercept for Patience {
         let Some(of) = call.load::<Metadata>().cloned() else {
             return Ok(());
         };
-        call.interceptor_state().store_put(timeouts(reads(of.name())));
+        call.interceptor_state().store_put(timeouts(of.name()));
         if let Some(listener) = self.listener.clone() {
             let telling = tokio::spawn(tell(listener, Arc::clone(&self.speaks), of));
             call.interceptor_state()
@@ -223,7 +231,9 @@ mod tests {
         ] {
             assert_eq!(reads(operation), expected, "{operation}");
         }
-        assert!(timeouts(true).operation_attempt_timeout() < timeouts(false).operation_attempt_timeout());
+        let patience = |operation| timeouts(operation).operation_attempt_timeout();
+        assert!(patience("GetObject") < patience("PutObject"));
+        assert!(patience("PutObject") < patience("CompleteMultipartUpload"));
     }
 
     #[test]

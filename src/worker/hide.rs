@@ -8,6 +8,7 @@ use crate::secret::Secret;
 use crate::secret::redact::mask;
 use crate::stage::deploy::masked;
 use serde_json::Value;
+use std::path::Path;
 use std::sync::Arc;
 
 /// The least length of a value that is hidden.
@@ -15,13 +16,30 @@ const LEAST: usize = 4;
 
 /// Values that no text of a job may show, the longest first; a cheap handle.
 #[derive(Debug, Clone, Default)]
-pub struct Hide(Arc<[Secret<String>]>);
+pub struct Hide {
+    values: Arc<[Secret<String>]>,
+    /// The worker's folder, whose path says nothing to whoever reads of a job's files.
+    folder: Arc<str>,
+}
 
 impl Hide {
     /// Hides these values.
     #[must_use]
     pub fn new(values: Vec<Secret<String>>) -> Self {
-        Self(values.into())
+        Self {
+            values: values.into(),
+            folder: Arc::from(""),
+        }
+    }
+
+    /// Leaves the path of a worker's folder out of texts as well: `job-x/Source/Dockerfile` below it is
+    /// `Source/Dockerfile`.
+    #[must_use]
+    pub fn below(self, folder: &Path) -> Self {
+        Self {
+            folder: folder.to_string_lossy().into(),
+            ..self
+        }
     }
 
     /// Hides the secrets of a job's configuration, also if the rest of it cannot be read.
@@ -45,21 +63,32 @@ impl Hide {
     /// The values.
     #[must_use]
     pub fn values(&self) -> &[Secret<String>] {
-        &self.0
+        &self.values
     }
 
     /// A text without them, and without what looks like a credential.
     #[must_use]
     pub fn text(&self, text: &str) -> String {
-        mask(text, &self.0)
+        mask(&self.shortened(text), &self.values)
+    }
+
+    fn shortened(&self, text: &str) -> String {
+        if self.folder.is_empty() {
+            return text.to_owned();
+        }
+        let mut parts = text.split(&*self.folder);
+        let mut short = parts.next().unwrap_or_default().to_owned();
+        for rest in parts {
+            // The folder of the job comes next.
+            let inside = rest.strip_prefix('/').and_then(|rest| rest.split_once('/'));
+            short.push_str(inside.map_or(rest, |(_, inside)| inside));
+        }
+        short
     }
 
     /// Where events go without them.
     #[must_use]
     pub fn tell(&self, tell: Tell) -> Tell {
-        if self.0.is_empty() {
-            return tell;
-        }
         let hide = self.clone();
         Tell::new(move |event| tell.tell(hide.event(event)))
     }
@@ -67,7 +96,22 @@ impl Hide {
     /// A failure without them, its sources included.
     #[must_use]
     pub fn failure(&self, failure: Failure) -> Failure {
-        masked(failure, &self.0)
+        let failure = masked(failure, &self.values);
+        let short = |text: String| self.shortened(&text);
+        let all = |texts: Vec<String>| texts.into_iter().map(short).collect::<Vec<_>>();
+        let said = failure.root_cause();
+        let cause = said.clone().map(short);
+        let is_same = said == cause;
+        Failure {
+            what: short(failure.what),
+            cause: if is_same { failure.cause } else { cause },
+            source: failure.source.filter(|_| is_same),
+            place: failure.place.map(short),
+            left: failure.left.map(short),
+            hints: all(failure.hints),
+            evidence: all(failure.evidence),
+            ..failure
+        }
     }
 
     fn event(&self, mut event: Event) -> Event {
@@ -122,6 +166,26 @@ mod tests {
     use crate::failure::{Failure, Kind};
     use crate::report::event::{Event, Tell};
     use std::sync::{Arc, Mutex};
+
+    #[test]
+    fn the_worker_s_folder_is_left_out_of_paths() {
+        let hide = Hide::default().below("/var/work/slipway-work-a1".as_ref());
+        for (text, short) in [
+            (
+                "/var/work/slipway-work-a1/job-x/Source/Dockerfile: no",
+                "Source/Dockerfile: no",
+            ),
+            ("in /var/work/slipway-work-a1", "in "),
+            ("elsewhere", "elsewhere"),
+        ] {
+            assert_eq!(hide.text(text), short);
+            let failure = hide.failure(Failure::new(Kind::Build, text).cause(text));
+            assert_eq!(
+                (failure.what.as_str(), failure.cause.as_deref()),
+                (short, Some(short))
+            );
+        }
+    }
 
     #[test]
     fn a_secret_shows_up_in_no_event_and_no_failure() {

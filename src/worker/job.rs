@@ -104,7 +104,7 @@ pub(super) async fn work(crew: &Crew, claimed: ClaimedJob, slot: Slot) {
     crew.metrics.began(category);
     crew.handed.came_back(&job.context);
     let stop = JobStop::new();
-    let hide = Hide::of(&job);
+    let hide = Hide::of(&job).below(crew.workspace.folder());
     let tools = Tools {
         shutdown: stop.view.clone(),
         tell: hide.tell(tell.clone()),

@@ -88,6 +88,12 @@ impl Workspace {
         })
     }
 
+    /// The folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// A new folder for a job, which goes when it is dropped.
     ///
     /// # Errors

@@ -21,6 +21,7 @@ import traceback
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "referees"))
 
+import sections  # noqa: E402
 from sandbox import ACCOUNT, REGION, Sandbox, expect  # noqa: E402
 
 CLUSTER, SERVICE = "prod", "shop"
@@ -384,8 +385,7 @@ def main():
         return
     text = page(arguments, outcomes, costs)
     if arguments.page:
-        with open(arguments.page, "w", encoding="utf-8") as file:
-            file.write(text)
+        sections.write(arguments.page, sections.of(text))
     else:
         print(text)
 

@@ -1,6 +1,6 @@
 //! The wake-up queue on the wire: who is woken, what is deleted, and what trouble costs.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
 use crate::responder::{Answer, Asked, error, ok, respond};
 use crate::sandbox_support::{REGION, clients, config, start};

@@ -1,8 +1,9 @@
 """Runs the independent referees: programs that know AWS, registries and schemas, and share nothing with slipway.
 
-    run.py --slipway target/debug/slipway [--only journal|clients|pipelines|registry|documents]... [--no-engine] [JOURNAL...]
+    run.py --slipway target/debug/slipway [--artifacts TOOL] [--only KIND]... [--no-engine] [JOURNAL...]
 
-JOURNAL names journals of other runs to check as well. Ends with status 1 when a check failed.
+KIND is one of those below; archives need TOOL, the built tests/bench/artifacts.rs. JOURNAL names journals of other runs
+to check as well. Ends with status 1 when a check failed.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import unittest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import action_types
+import archives
 import clients
 import documents
 import journal
@@ -22,7 +24,7 @@ import registry
 import shapes
 from sandbox import Checks, Failed
 
-KINDS = ["journal", "clients", "pipelines", "registry", "documents"]
+KINDS = ["journal", "clients", "pipelines", "registry", "documents", "archives"]
 # So many problems of one journal are printed; one mistake of the sandbox shows in every request.
 SHOWN = 25
 
@@ -51,11 +53,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--slipway", required=True, help="the program to referee")
     parser.add_argument("--only", action="append", choices=KINDS)
+    parser.add_argument("--artifacts", metavar="TOOL", help="the built tests/bench/artifacts.rs")
     parser.add_argument("--no-engine", action="store_true", help="leave out what needs a Docker Engine")
     parser.add_argument("journals", nargs="*", help="journals of other runs")
     arguments = parser.parse_args()
     slipway = os.path.abspath(arguments.slipway)
     wanted = arguments.only or KINDS
+    if "archives" in wanted and not arguments.artifacts:
+        if arguments.only:
+            parser.error("archives need --artifacts TOOL")
+        wanted = [kind for kind in wanted if kind != "archives"]
     checks = Checks()
     with tempfile.TemporaryDirectory(prefix="slipway-referees-") as folder:
         def room(name):
@@ -69,6 +76,9 @@ def main():
         if "documents" in wanted:
             documents.run(checks, room("documents"))
             action_types.run(checks, slipway, room("action-types"))
+        if "archives" in wanted:
+            with checks.check("archives: all of them ran"):
+                archives.run(checks, os.path.abspath(arguments.artifacts), room("archives"))
         if "clients" in wanted:
             with checks.check("clients: all of them ran"):
                 journals["what boto3 and the AWS CLI asked"] = clients.run(checks, slipway, room("clients"))

@@ -4,6 +4,9 @@ use crate::aws::Aws;
 use aws_sdk_codepipeline::types::{ActionState, StageState};
 use serde_json::json;
 
+/// So many characters of what an action says fit into its line.
+const MOST: usize = 120;
+
 /// An action of the pipeline, as it was last seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Row {
@@ -64,7 +67,11 @@ impl Row {
             .unwrap_or_default();
         let said = self.error.as_ref().or(self.summary.as_ref());
         let said = said.and_then(|said| said.lines().next()).unwrap_or_default();
-        format!("{:<8} {status:<11} {percent:>5}  {said}", self.action)
+        let mut shown: String = said.chars().take(MOST).collect();
+        if shown.len() < said.len() {
+            shown.push_str("...");
+        }
+        format!("{:<8} {status:<11} {percent:>5}  {shown}", self.action)
             .trim_end()
             .to_owned()
     }

@@ -12,7 +12,7 @@ pub fn request(definition: &Definition) -> Value {
         "provider": id.provider,
         "version": id.version,
     });
-    let settings = settings(definition, |name| name.to_owned(), Value::String);
+    let settings = settings(definition, str::to_owned, Value::String);
     if !settings.is_empty() {
         request["settings"] = settings.into();
     }

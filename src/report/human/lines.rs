@@ -62,11 +62,13 @@ pub fn line(event: &Event, style: Style) -> Option<String> {
         Event::BuildLine { image, line } => {
             format!("{image}: {}", style.faint(&format!("| {}", clean(line))))
         }
-        // Of a deploy, "healthy" says it, with the time.
+        // Of a deploy, "healthy" says it, with the time; the last two have lines of their own.
         Event::LayerProgress { .. }
         | Event::PhaseFinished {
             phase: Phase::Deploy, ..
-        } => return None,
+        }
+        | Event::OfJob { .. }
+        | Event::JobFailed(_) => return None,
         Event::Pushed {
             image,
             reference,
@@ -195,7 +197,6 @@ pub fn line(event: &Event, style: Style) -> Option<String> {
             clean(summary),
             duration(*took)
         ),
-        Event::OfJob { .. } | Event::JobFailed(_) => return None,
     };
     Some(line)
 }
