@@ -251,10 +251,16 @@ impl Bench {
 
     /// What the state directory says of jobs: the text of each entry. Workers write and remove entries meanwhile.
     pub fn state(&self) -> Vec<String> {
-        let workers = std::fs::read_dir(self.path("state")).into_iter().flatten().flatten();
-        let files = workers.flat_map(|worker| std::fs::read_dir(worker.path()).into_iter().flatten().flatten());
+        let workers = std::fs::read_dir(self.path("state"))
+            .into_iter()
+            .flatten()
+            .flatten();
+        let files =
+            workers.flat_map(|worker| std::fs::read_dir(worker.path()).into_iter().flatten().flatten());
         let entries = files.filter(|file| file.path().extension().is_some_and(|it| it == "json"));
-        entries.filter_map(|file| std::fs::read_to_string(file.path()).ok()).collect()
+        entries
+            .filter_map(|file| std::fs::read_to_string(file.path()).ok())
+            .collect()
     }
 
     /// What the state directory still says of jobs, once there was time to clean up; each in words.
