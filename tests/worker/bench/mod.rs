@@ -51,6 +51,8 @@ pub struct Setup {
     pub balanced: bool,
     /// Whether the tags of the repository are.
     pub immutable: bool,
+    /// Whether the referees read the sandbox's journal: not what a fault made other than AWS's.
+    pub refereed: bool,
 }
 
 impl Default for Setup {
@@ -61,8 +63,17 @@ impl Default for Setup {
             services: vec!["shop".to_owned()],
             balanced: true,
             immutable: true,
+            refereed: false,
         }
     }
+}
+
+/// The journal of the running test, where the referees find it (`tests/referees/run.py`).
+fn refereed() -> PathBuf {
+    let test = std::thread::current().name().unwrap().replace("::", "-");
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).with_file_name("journals");
+    std::fs::create_dir_all(&folder).unwrap();
+    folder.join(format!("worker-{test}.jsonl"))
 }
 
 pub struct Bench {
@@ -81,7 +92,11 @@ impl Bench {
     /// An account whose services run version 1, and no pipeline yet.
     pub async fn new(setup: &Setup) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let journal = folder.path().join("journal.jsonl");
+        let journal = if setup.refereed {
+            refereed()
+        } else {
+            folder.path().join("journal.jsonl")
+        };
         let clock = Clock::Lapse(Lapse { speed: setup.speed });
         let role = format!(
             "[[role]]\narn = \"{}\"\nexternal-id = \"{}\"\n",
@@ -251,10 +266,16 @@ impl Bench {
 
     /// What the state directory says of jobs: the text of each entry. Workers write and remove entries meanwhile.
     pub fn state(&self) -> Vec<String> {
-        let workers = std::fs::read_dir(self.path("state")).into_iter().flatten().flatten();
-        let files = workers.flat_map(|worker| std::fs::read_dir(worker.path()).into_iter().flatten().flatten());
+        let workers = std::fs::read_dir(self.path("state"))
+            .into_iter()
+            .flatten()
+            .flatten();
+        let files =
+            workers.flat_map(|worker| std::fs::read_dir(worker.path()).into_iter().flatten().flatten());
         let entries = files.filter(|file| file.path().extension().is_some_and(|it| it == "json"));
-        entries.filter_map(|file| std::fs::read_to_string(file.path()).ok()).collect()
+        entries
+            .filter_map(|file| std::fs::read_to_string(file.path()).ok())
+            .collect()
     }
 
     /// What the state directory still says of jobs, once there was time to clean up; each in words.
