@@ -7,12 +7,13 @@ use crate::bench::source::Source;
 use crate::bench::workers::Plan;
 use crate::bench::{Bench, Setup};
 use crate::engine::wire::exchange;
-use crate::search::clean;
+use crate::search::{clean, files_below};
 use bytes::Bytes;
 use http::{Method, Request};
 use slipway::sandbox::world::pipeline::ExecutionStatus;
 use std::io::{Cursor, Read as _};
 use std::net::TcpListener;
+use std::time::Duration;
 
 /// What the sandbox gives out: secret keys and session tokens of jobs and roles, tokens of the registry, in clear and as
 /// credentials of a request.
@@ -22,6 +23,9 @@ const GIVEN: [&str; 4] = [
     "sandbox-registry-token",
     "QVdTOnNhbmRib3gtcmVnaXN0cnktdG9rZW",
 ];
+
+/// What refusals say of the secrets that they repeat.
+const SAID: &str = "is not wanted";
 
 /// Everything that nothing may show.
 fn secrets() -> Vec<&'static str> {
@@ -51,13 +55,15 @@ async fn search(scenario: &str, dockerfile: Option<&str>, expected: ExecutionSta
             let source = Source::of(&bench.services, "2", "");
             bench.commit("shop", &source.file("Dockerfile", dockerfile)).await;
         }
+        // Long enough to be looked at.
+        bench.engine.build_takes(Duration::from_secs(20));
         bench.set_fault(scenario);
         let plan = Plan {
             health: Some(free_port()),
             json,
             ..Plan::default()
         };
-        let worker = bench.process(&plan);
+        let mut worker = bench.process(&plan);
         let execution = bench.release("shop");
         let (secrets, mut seen) = (secrets(), 0);
         // What is on disk and in the metrics is searched while it is there.
@@ -82,15 +88,10 @@ async fn search(scenario: &str, dockerfile: Option<&str>, expected: ExecutionSta
             outcome.message("Deploy")
         );
         assert!(log.contains("claimed") && seen > 0, "{log}");
-        clean("the log", &log, &secrets);
-        clean(
-            "the reports",
-            &format!("{:?} {:?}", outcome.execution, outcome.jobs),
-            &secrets,
-        );
-        let journal = std::fs::read_to_string(bench.journal_file()).unwrap();
-        assert!(journal.contains("AcknowledgeJob"));
-        clean("the sandbox's journal", &journal, &secrets);
+        let reports = format!("{:?} {:?}", outcome.execution, outcome.jobs);
+        clean("the reports", &reports, &secrets);
+        worker.kill();
+        search_files(&bench, &secrets);
         for run in outcome.execution.runs.iter().filter(|run| run.action == "Build") {
             for (_, bucket, key) in run.outputs.iter().filter(|_| outcome.artifact.is_some()) {
                 let artifact = s3(
@@ -108,6 +109,25 @@ async fn search(scenario: &str, dockerfile: Option<&str>, expected: ExecutionSta
                     .collect();
                 clean_zip(&artifact, &secrets);
             }
+        }
+    }
+}
+
+/// Searches the worker's log, what it left in its folders, and the sandbox's journal.
+fn search_files(bench: &Bench, secrets: &[&str]) {
+    let files = files_below(bench.folder.path());
+    let is_there = |end: &str| files.iter().any(|file| file.to_string_lossy().ends_with(end));
+    assert!(is_there(".log") && is_there("journal.jsonl"), "{files:?}");
+    for file in &files {
+        // The Engine's socket is no file to read.
+        let Ok(bytes) = std::fs::read(file) else {
+            continue;
+        };
+        // What a scenario makes the sandbox say is not the sandbox's to hide.
+        let text = String::from_utf8_lossy(&bytes);
+        let is_journal = file == bench.journal_file();
+        for line in text.lines().filter(|line| !(is_journal && line.contains(SAID))) {
+            clean(&file.display().to_string(), line, secrets);
         }
     }
 }
@@ -138,7 +158,7 @@ async fn refusals_that_repeat_what_they_were_sent_show_none() {
     let refusal = |service: &str, operation: &str| {
         format!(
             "[[fault]]\nservice = \"{service}\"\noperation = \"{operation}\"\naction = \"error\"\ncode = \"ClientException\"\n\
-             status = 400\nmessage = \"TOKEN={} API_KEY={} is not wanted\"\n",
+             status = 400\nmessage = \"TOKEN={} API_KEY={} {SAID}\"\n",
             canaries::PROPERTY,
             canaries::TASK_VALUE,
         )

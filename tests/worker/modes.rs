@@ -13,6 +13,7 @@ use std::time::Duration;
 fn with(scenario: &str) -> Setup {
     Setup {
         scenario: scenario.to_owned(),
+        refereed: true,
         ..Setup::default()
     }
 }
@@ -102,7 +103,7 @@ async fn of_two_executions_side_by_side_the_later_wins_and_the_other_is_told_who
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn queued_executions_deploy_one_after_the_other_and_a_stage_goes_back_to_an_older_artifact() {
-    let bench = Bench::new(&Setup::default()).await;
+    let bench = Bench::new(&with("")).await;
     bench.add_pipeline("shop", "QUEUED").await;
     let worker = bench.worker(&Plan::default());
     let first = bench.release("shop");
@@ -152,7 +153,7 @@ async fn queued_executions_deploy_one_after_the_other_and_a_stage_goes_back_to_a
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_build_that_fails_says_why_and_deploys_nothing() {
-    let bench = Bench::with_pipeline(&Setup::default()).await;
+    let bench = Bench::with_pipeline(&with("")).await;
     let source = Source::of(&bench.services, "2", "").file("Dockerfile", "FROM scratch\nRUN exit 3\n");
     bench.commit("shop", &source).await;
     let worker = bench.worker(&Plan::default());

@@ -51,6 +51,8 @@ pub struct Setup {
     pub balanced: bool,
     /// Whether the tags of the repository are.
     pub immutable: bool,
+    /// Whether the referees read the sandbox's journal: not what a fault made other than AWS's.
+    pub refereed: bool,
 }
 
 impl Default for Setup {
@@ -61,8 +63,17 @@ impl Default for Setup {
             services: vec!["shop".to_owned()],
             balanced: true,
             immutable: true,
+            refereed: false,
         }
     }
+}
+
+/// The journal of the running test, where the referees find it (`tests/referees/run.py`).
+fn refereed() -> PathBuf {
+    let test = std::thread::current().name().unwrap().replace("::", "-");
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).with_file_name("journals");
+    std::fs::create_dir_all(&folder).unwrap();
+    folder.join(format!("worker-{test}.jsonl"))
 }
 
 pub struct Bench {
@@ -81,7 +92,11 @@ impl Bench {
     /// An account whose services run version 1, and no pipeline yet.
     pub async fn new(setup: &Setup) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let journal = folder.path().join("journal.jsonl");
+        let journal = if setup.refereed {
+            refereed()
+        } else {
+            folder.path().join("journal.jsonl")
+        };
         let clock = Clock::Lapse(Lapse { speed: setup.speed });
         let role = format!(
             "[[role]]\narn = \"{}\"\nexternal-id = \"{}\"\n",
