@@ -73,7 +73,7 @@ impl Bucket {
 
 #[cfg(test)]
 mod tests {
-    use super::{Bucket, Category};
+    use super::Category;
     use std::time::Duration;
 
     #[test]

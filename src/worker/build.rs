@@ -21,7 +21,7 @@ const BUILD: Needs = Needs {
 };
 
 /// How many workers may die of one build before it is given up.
-const MOST_ATTEMPTS: u32 = 2;
+const MOST_DEATHS: u32 = 2;
 
 /// Does the job of a build.
 pub(super) async fn build(bench: &Bench<'_>) -> Ended {
@@ -119,11 +119,11 @@ fn file(name: &str, path: &Path) -> Entry {
 /// A build whose worker died is done again, but not for ever: it may be what its workers die of.
 fn may_build(bench: &Bench<'_>) -> Result<(), Failure> {
     let record = bench.claimed.record();
-    if record.attempts <= 1 {
+    if record.attempts == 0 {
         return Ok(());
     }
     let what = match bench.crew.settings.lost_builds {
-        LostBuilds::Retry if record.attempts <= MOST_ATTEMPTS => {
+        LostBuilds::Retry if record.attempts < MOST_DEATHS => {
             let text =
                 "the worker that had this build died; it is built again, and what was pushed is found again";
             bench.tools.tell.tell(Event::Warning(text.to_owned()));

@@ -1,7 +1,7 @@
 //! The deploy of a job: begun by its first job, then watched in stretches, each of which another worker may do.
 
 use super::inputs::Inputs;
-use super::job::{Bench, Ended};
+use super::job::{Bench, Ended, Role};
 use super::{fetch, properties::Properties};
 use crate::config::resolve::Needs;
 use crate::ecs::resume::Resume;
@@ -19,6 +19,10 @@ const DEPLOY: Needs = Needs {
     deploy: true,
 };
 
+/// How many workers may die of one job before it is given up: it may be what they die of. Nothing is done twice by the
+/// next one, so it may be more than builds have.
+const MOST_DEATHS: u32 = 5;
+
 /// Does one job of a deploy.
 pub(super) async fn deploy(bench: &Bench<'_>) -> Ended {
     let job = bench.claimed.job();
@@ -26,6 +30,9 @@ pub(super) async fn deploy(bench: &Bench<'_>) -> Ended {
         Ok(earlier) => earlier,
         Err(error) => return Ended::failed(error.into_failure()),
     };
+    if bench.claimed.record().attempts >= MOST_DEATHS {
+        return given_up(earlier.as_ref());
+    }
     let next = |step| match &earlier {
         Some(earlier) => earlier.next(step),
         None => Continuation::first(bench.claimed.record().claimed, step),
@@ -70,6 +77,34 @@ async fn begin(bench: &Bench<'_>) -> Result<Result<Stretch, Failure>, Ended> {
     };
     let mark = mark(&bench.claimed.job().context);
     Ok(Box::pin(start(&bench.tools, &plan, Some(&mark), Duration::ZERO)).await)
+}
+
+/// Workers died of it again and again.
+fn given_up(earlier: Option<&Continuation>) -> Ended {
+    let resume = earlier.and_then(|earlier| match &earlier.step {
+        Step::Watch(resume) => Some(resume.as_ref()),
+        Step::Begin => None,
+    });
+    let each = resume.iter().flat_map(|resume| &resume.services);
+    let each: Vec<String> = each
+        .map(|one| format!("`{}` in service `{}`", one.revision, one.service))
+        .collect();
+    let left = if each.is_empty() {
+        "unknown: task definitions may have been registered and services updated".to_owned()
+    } else {
+        format!("ECS goes on with {}", each.join(", "))
+    };
+    let failure = Failure::new(
+        Kind::Terminated,
+        "workers died of this deploy again and again",
+    )
+    .left(left)
+    .hint("retry the stage: it takes up what was done; if it happens again, look at the worker's memory and at its machine");
+    Ended::Failed {
+        failure,
+        whose: Role::Worker,
+        external: resume.and_then(external),
+    }
 }
 
 /// By which a later attempt knows what this one did.
@@ -164,8 +199,19 @@ fn variables(deployed: &[Deployed]) -> Variables {
 
 #[cfg(test)]
 mod tests {
-    use super::{place_of, variables};
+    use super::{Ended, given_up, place_of, variables};
     use crate::stage::deploy::Deployed;
+
+    #[test]
+    fn a_deploy_that_is_given_up_before_its_services_were_updated_claims_nothing() {
+        let Ended::Failed {
+            failure, external, ..
+        } = given_up(None)
+        else {
+            panic!("it failed");
+        };
+        assert!(failure.left.unwrap().starts_with("unknown") && external.is_none());
+    }
 
     #[test]
     fn variables_are_named_by_service_and_a_single_one_s_also_without() {

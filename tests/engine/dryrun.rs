@@ -37,6 +37,11 @@ fn dry_run(test: &str, builder: &str, args: &[&str]) -> Run {
 
 /// The same of another image, and with more in slipway.toml.
 fn dry_run_of(test: &str, builder: &str, steps: &str, more: &str, args: &[&str]) -> Run {
+    stages_of("run", test, builder, steps, more, args)
+}
+
+/// The same of other stages.
+fn stages_of(stages: &str, test: &str, builder: &str, steps: &str, more: &str, args: &[&str]) -> Run {
     let app = Busybox::new(test, &steps.replace("CAUSE", &format!("'{CAUSE}'")));
     let config = format!(
         r#"region = "eu-west-1"
@@ -63,7 +68,7 @@ requests-per-second = 20
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).with_file_name("journals");
     fs::create_dir_all(&folder).unwrap();
     let child = Command::new(env!("CARGO_BIN_EXE_slipway"))
-        .args(["dry-run", "run"])
+        .args(["dry-run", stages])
         .arg(app.path())
         .arg("--journal")
         .arg(folder.join(format!("engine-{test}.jsonl")))
@@ -208,4 +213,63 @@ fn a_task_that_fails_leaves_the_old_version_in_place() {
         run.told
     );
     assert_eq!(run.data, "", "nothing was deployed");
+}
+
+/// The same deploys by a worker, from jobs of a pipeline in the sandbox.
+fn pipeline(test: &str, steps: &str) -> Run {
+    let run = stages_of("pipeline", test, "auto", steps, "", &[]);
+    assert!(run.told.contains("0 lost"), "{}", run.told);
+    run
+}
+
+fn actions(run: &Run) -> Vec<Value> {
+    let lines = run.data.lines();
+    lines.map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn a_pipeline_takes_a_folder_to_healthy_tasks_by_jobs_of_a_worker() {
+    let run = pipeline("pipeline", STEPS);
+    assert_eq!(run.status, Some(0), "{}", run.told);
+    let actions = actions(&run);
+    let of = |member: &str| -> Vec<&str> {
+        let texts = actions.iter().map(|action| action[member].as_str().unwrap());
+        texts.collect()
+    };
+    assert_eq!(of("stage"), ["Source", "Build", "Deploy"]);
+    assert_eq!(of("status"), ["Succeeded"; 3]);
+    assert_eq!(of("summary")[2], "healthy: web runs web:2");
+    assert!(
+        actions[2]["link"]
+            .as_str()
+            .unwrap()
+            .contains("/clusters/test/services/web/"),
+        "{actions:?}"
+    );
+    for said in [
+        "handed back",
+        "goes on from where it was handed back",
+        "web: 2 tasks proven to run",
+        "every job is closed",
+    ] {
+        assert!(run.told.contains(said), "{said}: {}", run.told);
+    }
+}
+
+#[test]
+fn a_pipeline_whose_deploy_fails_ends_as_the_deploy_does_and_tells_the_cause_to_codepipeline() {
+    let broken = STEPS.replace("ARG READY=yes", "ARG READY=no");
+    let run = pipeline("pipeline-broken", &broken);
+    assert_eq!(run.status, Some(14), "{}", run.told);
+    assert_eq!(run.data, "");
+    assert!(
+        run.told.contains("stage Deploy of the pipeline: Failed"),
+        "{}",
+        run.told
+    );
+    assert!(
+        run.told.matches(CAUSE).count() >= 2,
+        "in the log and in the pipeline: {}",
+        run.told
+    );
 }

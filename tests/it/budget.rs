@@ -4,7 +4,7 @@ use crate::support::{Bench, CLUSTER, SERVICE, Setup, image, task_definition};
 use serde_json::{Value, json};
 use slipway::clock::Pause;
 use slipway::shutdown::Shutdown;
-use slipway::stage::deploy::DeployPlan;
+use slipway::stage::deploy::{DeployPlan, Stretch, carry_on, start};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -238,4 +238,54 @@ async fn a_typical_rollout_of_one_service_costs_twelve_read_calls_a_minute_at_mo
 #[tokio::test]
 async fn a_typical_rollout_of_ten_services_costs_twenty_read_calls_a_minute_at_most() {
     assert_cheap(10, CALLS_OF_TEN).await;
+}
+
+/// Deploys at the same time in one worker, and what AWS gives all clients of an account and region of each kind of read
+/// call, a second.
+const DEPLOYS: f64 = 200.0;
+const QUOTA: f64 = 20.0;
+
+/// The read calls that ECS counts together.
+const CATEGORIES: [(&str, &[&str]); 5] = [
+    ("services", &["ecs:DescribeServices"]),
+    ("tasks", &["ecs:ListTasks", "ecs:DescribeTasks"]),
+    (
+        "service deployments",
+        &["ecs:ListServiceDeployments", "ecs:DescribeServiceDeployments"],
+    ),
+    ("service revisions", &["ecs:DescribeServiceRevisions"]),
+    ("task definitions", &["ecs:DescribeTaskDefinition"]),
+];
+
+#[tokio::test]
+async fn two_hundred_watches_in_stretches_stay_under_every_quota_of_reads() {
+    let mut told = String::new();
+    let mut dear = false;
+    for typical in TYPICAL {
+        let (bench, plan) = typical.world(1).await;
+        let (began, earlier) = (bench.tools.clock.now(), bench.journal().len());
+        let mut ended = start(&bench.tools, &plan, None, Duration::ZERO).await.unwrap();
+        let mut jitter = 0;
+        while let Stretch::UnderWay(progress) = ended {
+            jitter = (jitter * 7 + 3) % 11;
+            bench.let_pass(Duration::from_secs(30 + jitter)).await;
+            let stretch = Duration::from_secs(60);
+            ended = carry_on(&bench.tools, &progress.resume, stretch).await.unwrap();
+        }
+        let took = (bench.tools.clock.now() - began).as_secs_f64();
+        let asked = bench.journal().split_off(earlier);
+        told += &format!("{typical:?} in {took:.0} s:");
+        for (category, operations) in CATEGORIES {
+            let calls = asked
+                .iter()
+                .filter(|one| operations.contains(&one.as_str()))
+                .count();
+            let rate = DEPLOYS * f64::from(u32::try_from(calls).unwrap()) / took;
+            told += &format!(" {category} {rate:.1}/s");
+            dear |= rate >= QUOTA;
+        }
+        told += "\n";
+    }
+    println!("{told}");
+    assert!(!dear, "{told}");
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test")]
 
 mod action_type;
+mod adopt;
 mod architecture;
 mod archives;
 mod back;
@@ -16,6 +17,7 @@ mod deploy;
 mod diagnosis;
 mod docs;
 mod ecs_adapter;
+mod elsewhere;
 mod endings;
 mod engine_stub;
 mod explain;
@@ -39,6 +41,7 @@ mod scenarios;
 #[path = "../shared/search.rs"]
 mod search;
 mod strategies;
+mod stretches;
 mod support;
 mod transfer;
 mod unreadable;

@@ -1,4 +1,5 @@
-"""cfn-lint and botocore on what `slipway action-type print` writes: AWS's own shapes, and not slipway's idea of them."""
+"""cfn-lint and botocore on what `slipway action-type print` writes and on the samples for workers: AWS's own shapes, and not
+slipway's idea of them."""
 
 import json
 import os
@@ -10,6 +11,13 @@ from botocore.exceptions import ParamValidationError
 from botocore.validate import validate_parameters
 from sandbox import Failed
 
+EXAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "examples", "worker")
+# Samples that are the input of an operation.
+SAMPLES = {
+    "task-definition.json": ("ecs", "RegisterTaskDefinition"),
+    "task-definition-builds.json": ("ecs", "RegisterTaskDefinition"),
+    "pipeline.json": ("codepipeline", "CreatePipeline"),
+}
 REGIONS = ["eu-west-1", "cn-north-1", "us-gov-west-1", "us-iso-east-1"]
 
 
@@ -75,6 +83,16 @@ def run(checks, slipway, folder):
             good, said = accepted(template, folder)
             if not good:
                 raise Failed(said[-600:])
+    for name, (service, operation) in SAMPLES.items():
+        with checks.check(f"action types: botocore takes {name}"):
+            model = botocore.session.get_session().get_service_model(service).operation_model(operation)
+            with open(os.path.join(EXAMPLES, name), encoding="utf-8") as file:
+                validate_parameters(json.load(file), model.input_shape)
+    with checks.check("action types: cfn-lint takes the stack of the wake-up queue"):
+        with open(os.path.join(EXAMPLES, "wake-queue.json"), encoding="utf-8") as file:
+            good, said = accepted(json.load(file), folder)
+        if not good:
+            raise Failed(said[-600:])
     with checks.check("action types: cfn-lint refuses what is none"):
         for name, wrong in (("Provider", None), ("Category", "Cook"), ("Version", "1234567890")):
             [template] = objects(printed(slipway, "--format", "cloudformation"))

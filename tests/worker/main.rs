@@ -3,11 +3,15 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test")]
 
 mod bench;
+mod canaries;
 mod child;
 #[path = "../shared/engine/mod.rs"]
 mod engine;
 mod fleet;
 mod good;
 mod interrupt;
+mod lost;
+mod modes;
 #[path = "../shared/search.rs"]
 mod search;
+mod signals;

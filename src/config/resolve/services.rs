@@ -54,9 +54,8 @@ fn place(reader: &mut Reader<'_>, section: &str) -> Place {
     let is_own = own_role.is_some();
     let arn = own_role.or_else(|| reader.parsed("deploy", "role-arn", role_arn));
     let of_deploy = reader.parsed("deploy", "external-id", external_id);
-    let external_id = own_id.clone().or(of_deploy.filter(|_| !is_own));
     if arn.is_none() {
-        for (section, written) in [(section, own_id.is_some()), ("deploy", external_id.is_some())] {
+        for (section, written) in [(section, own_id.is_some()), ("deploy", of_deploy.is_some())] {
             if written {
                 let origin = reader.origin(section, "external-id");
                 reader.wrong(
@@ -67,6 +66,7 @@ fn place(reader: &mut Reader<'_>, section: &str) -> Place {
             }
         }
     }
+    let external_id = own_id.or_else(|| of_deploy.filter(|_| !is_own));
     Place {
         region,
         role: arn.map(|arn| Role { arn, external_id }),

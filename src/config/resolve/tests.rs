@@ -2,7 +2,9 @@
 
 use super::{DEFAULTS, Needs, Resolved, resolve};
 use crate::config::keys::{KEYS, Section};
-use crate::config::settings::{Builder, DefinitionsSource, OnFailure, RepositoryTarget, Settings, Until};
+use crate::config::settings::{
+    Builder, DefinitionsSource, OnFailure, Place, RepositoryTarget, Role, Settings, Until,
+};
 use crate::config::written::{Checkout, Document, Given, Layers};
 use crate::name::Tag;
 use crate::secret::Secret;
@@ -597,4 +599,74 @@ command = ["x"]
             "slipway.toml:1: task.b: stands on the line of `a`: write each task on its own, in the order to run them"
         ]
     );
+}
+
+#[test]
+fn a_service_is_where_its_table_or_that_of_the_deploy_says() {
+    let file = "[deploy]\ncluster = \"prod\"\nregion = \"us-east-1\"\nrole-arn = \"arn:aws:iam::111122223333:role/a\"\n\
+        external-id = \"shop\"\n[service.api]\n[service.jobs]\nexternal-id = \"jobs\"\n[service.web]\nregion = \"eu-west-1\"\n\
+        role-arn = \"arn:aws:iam::444455556666:role/team/b\"\n";
+    let place = |region: &str, arn: &str, external_id: Option<&str>| Place {
+        region: Some(region.to_owned()),
+        role: Some(Role {
+            arn: arn.to_owned(),
+            external_id: external_id.map(str::to_owned),
+        }),
+    };
+    let places: Vec<Place> = settings(&layers(file, &[], &[]), DEPLOY)
+        .services
+        .into_iter()
+        .map(|service| service.place)
+        .collect();
+    let (a, b) = (
+        "arn:aws:iam::111122223333:role/a",
+        "arn:aws:iam::444455556666:role/team/b",
+    );
+    assert_eq!(
+        places,
+        [
+            place("us-east-1", a, Some("shop")),
+            place("us-east-1", a, Some("jobs")),
+            place("eu-west-1", b, None),
+        ]
+    );
+    let written = layers(
+        "[deploy]\ncluster = \"prod\"\n[service.api]\n",
+        &[
+            ("SLIPWAY_DEPLOY_REGION", "eu-central-1"),
+            ("SLIPWAY_EXTERNAL_ID", "id"),
+        ],
+        &[("--role-arn", a)],
+    );
+    let places = settings(&written, DEPLOY).services.remove(0).place;
+    assert_eq!(places, place("eu-central-1", a, Some("id")));
+    let nowhere = settings(
+        &layers("[deploy]\ncluster = \"prod\"\n[service.api]\n", &[], &[]),
+        DEPLOY,
+    );
+    assert_eq!(nowhere.services[0].place, Place::default());
+}
+
+#[test]
+fn a_place_that_cannot_be_is_told() {
+    let of = |lines: &str| {
+        let file = format!("[deploy]\ncluster = \"prod\"\n[service.api]\n{lines}\n");
+        problems(&layers(&file, &[], &[]), DEPLOY)
+    };
+    for (lines, says) in [
+        ("region = \"eu west\"", "expected a region"),
+        ("role-arn = \"deploy\"", "expected the ARN of an IAM role"),
+        (
+            "role-arn = \"arn:aws:iam::1:user/a\"",
+            "expected the ARN of an IAM role",
+        ),
+        ("external-id = \"shop\"", "is of no use without `role-arn`"),
+        (
+            "role-arn = \"arn:aws:iam::111122223333:role/a\"\nexternal-id = \"a b\"",
+            "expected 2 to 1224 letters",
+        ),
+    ] {
+        let told = of(lines);
+        assert!(told.len() == 1 && told[0].contains(says), "{lines}: {told:?}");
+    }
 }

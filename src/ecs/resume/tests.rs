@@ -2,7 +2,7 @@
 
 use super::{Before, Completed, Kept, LONGEST, Print, Resume, ResumeError, UnderWay, Wishes};
 use crate::config::settings::{Place, Role};
-use crate::ecs::observation::{RolloutState, ServiceEvent};
+use crate::ecs::observation::{BreakerSetting, RolloutState, ServiceEvent};
 use crate::ecs::rollout::Baseline;
 use crate::ecs::rollout::tests::build;
 use crate::name::Digest;
@@ -95,6 +95,24 @@ fn fifty_services_with_long_names_fit_into_one_token() {
         service.started += at as u64 * 7;
         service.revision = format!("{}:{}", service.service, 17 + at * 31 % 400);
         service.before.revision = Some(format!("{}:{}", service.service, 16 + at * 31 % 400));
+    }
+    let token = run.token();
+    assert!(token.len() <= LONGEST, "{} characters", token.len());
+    assert_eq!(Resume::read(&[token]).unwrap(), run);
+}
+
+#[test]
+fn about_fifty_services_in_their_worst_minute_fit_too() {
+    // Begun together, as services with revisions of different age are, and in a state of which much is kept.
+    let mut run = run_of((0..48).map(long_name));
+    let mut service = build::before(2);
+    service.breaker = BreakerSetting::RollsBack;
+    for (at, one) in run.services.iter_mut().enumerate() {
+        one.started += at.saturating_sub(20) as u64;
+        let age = run.written - one.started;
+        one.revision = format!("{}:{}", one.service, 17 + at * 31 % 400);
+        one.before.revision = Some(format!("{}:{}", one.service, 16 + at * 31 % 400));
+        one.kept = Kept::fullest(at as u64 * 7919, age, &service);
     }
     let token = run.token();
     assert!(token.len() <= LONGEST, "{} characters", token.len());

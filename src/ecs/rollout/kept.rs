@@ -94,17 +94,17 @@ impl Kept {
         }
     }
 
-    /// As much as is kept of a rollout in its worst minute: nothing checks its tasks, and some have failed. The seed makes
-    /// services differ.
+    /// As much as is kept of a rollout that was begun so many seconds ago, in its worst minute: nothing checks its tasks,
+    /// and some have failed. Services that are looked at together differ a little; by the seed.
     #[must_use]
-    pub fn fullest(seed: u64, service: &Service) -> Self {
+    pub fn fullest(seed: u64, age: u64, service: &Service) -> Self {
         let mut caution = Caution::default();
         caution.heed(service);
         Self {
             appeared: true,
             events: 10 + u32::try_from(seed % 4).unwrap_or_default(),
-            running: Some((Print::of(&seed.to_string()), seed % 40)),
-            listed_at: Some(0),
+            running: Some((Print::of(&seed.to_string()), age.saturating_sub(seed % 3 * 15))),
+            listed_at: Some(age),
             failures: u32::try_from(seed % 3).unwrap_or_default(),
             caution: caution.kept(),
             ..Self::default()

@@ -16,7 +16,7 @@ use aws_sdk_elasticloadbalancingv2::types::{
 use serde_json::{Value, json};
 
 /// The most services that one DescribeServices describes.
-pub(super) const SERVICES_PER_CALL: usize = 10;
+pub const SERVICES_PER_CALL: usize = 10;
 
 /// The most tasks that one DescribeTasks describes.
 pub(super) const TASKS_PER_CALL: usize = 100;

@@ -5,6 +5,7 @@ use super::fleet::{Asks, Member, Sharing, round};
 use crate::ecs::answers::{Answer, DESCRIBE_SERVICE_DEPLOYMENTS, LIST_SERVICE_DEPLOYMENTS, Sought, observe};
 use crate::ecs::observation::{Blind, BlindReason, Observation, Task};
 use crate::ecs::rollout::pace::Pace;
+use serde_json::Value;
 
 /// A service under watch: our deployment, and what earlier looks found out.
 #[derive(Debug, Clone)]
@@ -19,6 +20,8 @@ pub struct Watched {
     pub(super) no_list: Option<Blind>,
     /// Decides how closely and how often to look.
     pub pace: Pace,
+    /// What DescribeServices said a moment ago, for the first look.
+    pub(super) shown: Option<Value>,
 }
 
 /// What a look saw, and the answers that it was read from.
@@ -41,7 +44,13 @@ impl Watched {
             no_service_deployments: None,
             no_list: None,
             pace: Pace::default(),
+            shown: None,
         }
+    }
+
+    /// Takes what DescribeServices said a moment ago of the service for its first look.
+    pub fn show(&mut self, whole: Value) {
+        self.shown = Some(whole);
     }
 
     /// Watches a deployment that comes back, by its service alone: the service deployment that once brought it says

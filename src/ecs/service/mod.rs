@@ -12,6 +12,7 @@ mod passthrough;
 mod proof;
 mod survey;
 
+pub use ask::SERVICES_PER_CALL;
 pub use evidence::{Case, LOG_LINES};
 pub use fleet::{Asks, Member, Round, Sharing, round};
 pub use glance::{Glance, Glimpse, affordable, glance};
@@ -77,6 +78,35 @@ pub struct Described {
     pub said: Value,
     /// When each of its deployments was created, in seconds since the Unix epoch by ECS's clock.
     pub created: BTreeMap<String, f64>,
+    /// All that ECS said.
+    pub whole: Value,
+}
+
+impl Described {
+    /// Reads what DescribeServices said of one service; where its tasks run is left out.
+    ///
+    /// # Errors
+    /// [`ServiceError::Incomplete`] when it lacks what a deploy needs.
+    pub fn of(whole: Value) -> Result<Self, ServiceError> {
+        let service = read::service(&whole).map_err(lacking(DESCRIBE_SERVICES))?;
+        let deployments = whole["deployments"].as_array().into_iter().flatten();
+        let created = deployments.filter_map(|one| {
+            let id = one["id"].as_str()?;
+            Some((id.to_owned(), one["createdAt"].as_f64()?))
+        });
+        let created = created.collect();
+        let mut said = whole.clone();
+        for list in ["deployments", "events"] {
+            said[list] = Value::Array(Vec::new());
+        }
+        Ok(Self {
+            service,
+            placement: Placement::default(),
+            said,
+            created,
+            whole,
+        })
+    }
 }
 
 /// What UpdateService began.
@@ -147,21 +177,9 @@ impl Ecs {
         let answer = self.aws.paced(Category::ServiceRead, call).await?;
         let mut said = body.json();
         if let (Some(shown), Some(placed)) = (said["services"].get_mut(0), answer.services().first()) {
-            let service = read::service(shown).map_err(lacking(DESCRIBE_SERVICES))?;
-            let deployments = shown["deployments"].as_array().into_iter().flatten();
-            let created = deployments.filter_map(|one| {
-                let id = one["id"].as_str()?;
-                Some((id.to_owned(), one["createdAt"].as_f64()?))
-            });
-            let created = created.collect();
-            for list in ["deployments", "events"] {
-                shown[list] = Value::Array(Vec::new());
-            }
             return Ok(Described {
-                service,
                 placement: Placement::of(placed),
-                said: shown.take(),
-                created,
+                ..Described::of(shown.take())?
             });
         }
         if said["failures"][0]["reason"] == "MISSING" {
@@ -171,6 +189,21 @@ impl Ecs {
             action: DESCRIBE_SERVICES,
             lacks: "service",
         })
+    }
+
+    /// What DescribeServices says of services of this one's cluster, each by its name; at most ten. One that it does not
+    /// show is left out.
+    ///
+    /// # Errors
+    /// [`CallError`] when the call fails.
+    pub async fn describe_together(&self, services: &[String]) -> Result<BTreeMap<String, Value>, CallError> {
+        let mut said = ask::describe_services(&self.aws, &self.cluster, services).await?;
+        let shown = said["services"].as_array_mut().map(std::mem::take);
+        let named = shown.unwrap_or_default().into_iter().filter_map(|one| {
+            let name = one["serviceName"].as_str()?.to_owned();
+            Some((name, one))
+        });
+        Ok(named.collect())
     }
 
     /// Describes a task definition with its tags, losing nothing.

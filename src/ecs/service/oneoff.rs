@@ -10,7 +10,7 @@ use crate::ecs::quota::Category;
 use aws_sdk_ecs::types as sdk;
 
 /// Where a service's tasks run: its network, capacity and placement, as DescribeServices shows them.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Placement {
     network: Option<sdk::NetworkConfiguration>,
     launch_type: Option<sdk::LaunchType>,

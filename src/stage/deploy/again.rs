@@ -8,15 +8,18 @@ use super::resume::print;
 use super::words::describe;
 use crate::aws::sort::Sorted;
 use crate::clock::Pause;
+use crate::config::settings::Place;
 use crate::ecs::mark::KEYS;
 use crate::ecs::observation::Service;
 use crate::ecs::resume::UnderWay;
 use crate::ecs::rollout::{Doubt, LOOKS_TO_VANISH, Loss, WaitingOn};
-use crate::ecs::service::{Ecs, ServiceError};
+use crate::ecs::service::{Described, Ecs, SERVICES_PER_CALL, ServiceError};
 use crate::ecs::task_definition::{Diff, TaskDefinition};
 use crate::failure::{Failure, Kind};
 use crate::name::{ContainerName, ImageRef, ServiceName};
 use crate::stage::Tools;
+use futures_util::future::join_all;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -70,11 +73,12 @@ impl From<Failure> for Unasked {
 pub(super) async fn prepare_in_time(
     tools: &Tools,
     earlier: &UnderWay,
+    mut whole: Option<Value>,
     patience: Patience,
 ) -> Result<Prepared, Unprepared> {
     let mut missing = 0;
     loop {
-        let error = match attempt(tools, earlier).await {
+        let error = match attempt(tools, earlier, whole.take()).await {
             Ok(prepared) => return Ok(prepared),
             Err(Unasked::Failure(failure)) => {
                 let goes_on = false;
@@ -131,6 +135,25 @@ pub(super) async fn prepare_in_time(
     }
 }
 
+/// What DescribeServices says of the services of a run, ten at a time. One that it does not show, or that cannot be asked
+/// for with others, is left out.
+pub(super) async fn described(tools: &Tools, services: &[UnderWay]) -> BTreeMap<String, Value> {
+    let mut clusters: BTreeMap<(&Place, &str), Vec<String>> = BTreeMap::new();
+    for one in services {
+        let of_cluster = clusters.entry((&one.place, &one.cluster)).or_default();
+        of_cluster.push(one.service.clone());
+    }
+    let calls = clusters.iter().flat_map(|((place, cluster), names)| {
+        names.chunks(SERVICES_PER_CALL).map(move |part| async move {
+            let aws = tools.aws.at(place).await.ok()?;
+            let ecs = Ecs::new(aws, *cluster, "");
+            ecs.describe_together(part).await.ok()
+        })
+    });
+    let said = join_all(calls).await;
+    said.into_iter().flatten().flatten().collect()
+}
+
 /// Prepares a service in one attempt.
 pub(super) async fn prepare_once(tools: &Tools, earlier: &UnderWay) -> Result<Prepared, Failure> {
     let home = tools.aws.get().await?.region();
@@ -143,18 +166,20 @@ pub(super) async fn prepare_once(tools: &Tools, earlier: &UnderWay) -> Result<Pr
             as_role(&earlier.place)
         )
     };
-    let failed = attempt(tools, earlier).await.map_err(|unasked| match unasked {
-        Unasked::Failure(failure) => *failure,
-        Unasked::Call(ServiceError::NoService) => Failure::new(
-            Kind::RolloutFailed,
-            format!("service `{}` was deleted during the rollout", earlier.service),
-        )
-        .place(place()),
-        Unasked::Call(error) => match earlier.service.parse() {
-            Ok(name) => cannot_ask(error, &name, region).place(place()),
-            Err(_) => unfit(earlier),
-        },
-    });
+    let failed = attempt(tools, earlier, None)
+        .await
+        .map_err(|unasked| match unasked {
+            Unasked::Failure(failure) => *failure,
+            Unasked::Call(ServiceError::NoService) => Failure::new(
+                Kind::RolloutFailed,
+                format!("service `{}` was deleted during the rollout", earlier.service),
+            )
+            .place(place()),
+            Unasked::Call(error) => match earlier.service.parse() {
+                Ok(name) => cannot_ask(error, &name, region).place(place()),
+                Err(_) => unfit(earlier),
+            },
+        });
     failed.map_err(|failure| whose(failure, &earlier.place))
 }
 
@@ -197,12 +222,16 @@ fn what_of(error: ServiceError) -> Meaning {
     }
 }
 
-async fn attempt(tools: &Tools, earlier: &UnderWay) -> Result<Prepared, Unasked> {
+/// `whole` is what DescribeServices said of the service, if that was asked for already.
+async fn attempt(tools: &Tools, earlier: &UnderWay, whole: Option<Value>) -> Result<Prepared, Unasked> {
     let name: ServiceName = earlier.service.parse().map_err(|_| unfit(earlier))?;
     let home = tools.aws.get().await?.clone();
     let aws = tools.aws.at(&earlier.place).await?;
     let ecs = Ecs::new(aws, &earlier.cluster, name.as_str()).with_images_of(home);
-    let described = ecs.describe_whole().await?;
+    let described = match whole {
+        Some(whole) => Described::of(whole)?,
+        None => ecs.describe_whole().await?,
+    };
     let wanted = ecs.task_definition(&earlier.revision).await?.without_tags(&KEYS);
     let service = if earlier.changed {
         earlier.before.service(&described.service)
@@ -245,6 +274,7 @@ async fn attempt(tools: &Tools, earlier: &UnderWay) -> Result<Prepared, Unasked>
         registered: None,
         once_more: false,
         adopted: None,
+        shown: Some(described.whole),
     })
 }
 

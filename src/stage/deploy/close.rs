@@ -2,7 +2,7 @@
 
 use super::Deployed;
 use super::outcome::{Outcome, doing};
-use super::prepare::Prepared;
+use super::prepare::{Prepared, whose};
 use super::resume::print;
 use super::roll::Run;
 use super::undo::{Undone, bring_back};
@@ -56,7 +56,7 @@ pub(super) async fn close(run: &Run<'_>, ended: Ended<'_>) -> (usize, Outcome) {
                 lost.into_failure_of_unchanged(tools, prepared, &begun).await
             };
             Outcome::Lost {
-                failure: Box::new(failure),
+                failure: Box::new(whose(failure, &prepared.place)),
                 order,
                 goes_on,
             }

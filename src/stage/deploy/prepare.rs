@@ -60,6 +60,8 @@ pub(super) struct Prepared {
     pub(super) once_more: bool,
     /// The deployment of an earlier attempt, which is watched instead of begun again.
     pub(super) adopted: Option<Box<UnderWay>>,
+    /// What DescribeServices said of it, where that is recent enough to be the first look of a watch.
+    pub(super) shown: Option<Value>,
 }
 
 /// Prepares every service, or says what is wrong with the first.
@@ -118,6 +120,7 @@ async fn prepare(
             placement,
             said,
             created,
+            ..
         } = ecs
             .describe_whole()
             .await
@@ -166,6 +169,7 @@ async fn prepare(
             registered: None,
             once_more: false,
             adopted: None,
+            shown: None,
         };
         if let Some(mark) = mark {
             adopt(tools, mark, deploy.force, &mut prepared, &tagged, &created)

@@ -2,7 +2,7 @@
 //! updated but to undo what failed.
 
 use super::Deployed;
-use super::again::{Patience, Unprepared, prepare_in_time, prepare_once};
+use super::again::{Patience, Unprepared, described, prepare_in_time, prepare_once};
 use super::definitions::Images;
 use super::hidden::Hidden;
 use super::outcome::Outcome;
@@ -116,19 +116,21 @@ async fn in_time(
     terms: Terms,
 ) -> Result<Option<TakenUp>, Failure> {
     let until = tools.clock.now().saturating_add(terms.stretch);
+    let known = described(tools, &resume.services).await;
     let each = resume.services.iter().map(|earlier| {
         let patience = Patience {
             until,
             deadline: earlier.started() + deploy.timeout,
         };
-        prepare_in_time(tools, earlier, patience)
+        let whole = known.get(&earlier.service).cloned();
+        prepare_in_time(tools, earlier, whole, patience)
     });
-    let (mut prepared, mut known, mut lost) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut prepared, mut watched, mut lost) = (Vec::new(), Vec::new(), Vec::new());
     for (order, (earlier, outcome)) in resume.services.iter().zip(join_all(each).await).enumerate() {
         match outcome {
             Ok(service) => {
                 prepared.push(service);
-                known.push(earlier.clone());
+                watched.push(earlier.clone());
             }
             Err(Unprepared::Later) => return Ok(None),
             Err(Unprepared::Failed { failure, goes_on }) => {
@@ -144,7 +146,7 @@ async fn in_time(
             }
         }
     }
-    Ok(Some((prepared, known, lost)))
+    Ok(Some((prepared, watched, lost)))
 }
 
 /// What a later process needs of these services.

@@ -6,7 +6,7 @@
 use super::begin::{self, Beginning, Unbegun};
 use super::close::close;
 use super::outcome::{Outcome, sum_up};
-use super::prepare::Prepared;
+use super::prepare::{Prepared, whose};
 use super::record;
 use super::resume;
 use super::stretch::{Progress, Stretch, Terms};
@@ -181,7 +181,7 @@ async fn begin_one<'a>(
 ) -> Option<(usize, Outcome)> {
     let lost = |failure: Failure, certain| {
         let lost = Outcome::Lost {
-            failure: Box::new(failure),
+            failure: Box::new(whose(failure, &prepared.place)),
             order: run.next_loss(),
             goes_on: None,
         };

@@ -24,6 +24,9 @@ const LONGEST_SUMMARY: usize = 2048;
 const NEARLY: u32 = 99;
 const NEARLY_ALL: u8 = 99;
 
+/// How old a run is of which the most is kept, in seconds.
+const AGE: u64 = 300;
+
 /// How a stretch ended without a failure.
 #[derive(Debug)]
 #[must_use]
@@ -164,10 +167,11 @@ pub(super) fn fits(tools: &Tools, deploy: &DeploySettings, prepared: &[Prepared]
         .first()
         .map(|first| first.ecs.region())
         .unwrap_or_default();
+    let now = tools.clock.now().as_secs();
     let length = |count: usize| {
         let services = prepared.iter().take(count).enumerate();
         let services = services
-            .map(|(place, prepared)| fullest(place, prepared))
+            .map(|(place, prepared)| fullest(place, prepared, now))
             .collect();
         let run = resume::of(tools, deploy, region.to_owned(), services, NEARLY_ALL);
         run.length()
@@ -187,7 +191,10 @@ pub(super) fn fits(tools: &Tools, deploy: &DeploySettings, prepared: &[Prepared]
 }
 
 /// As much as a service takes up in a token: what it will be known by, and what its judge may remember.
-fn fullest(place: usize, prepared: &Prepared) -> UnderWay {
+fn fullest(place: usize, prepared: &Prepared, now: u64) -> UnderWay {
+    // Twenty registrations at once, then one a second.
+    let began = u64::try_from(place.saturating_sub(20)).unwrap_or_default();
+    let age = AGE.saturating_sub(began);
     let digits = Digest::of(prepared.name.as_str().as_bytes());
     let number = u64::from_str_radix(digits.hex().get(..15).unwrap_or_default(), 16).unwrap_or_default();
     let newer = prepared
@@ -201,14 +208,13 @@ fn fullest(place: usize, prepared: &Prepared) -> UnderWay {
         service: prepared.name.to_string(),
         deployment: format!("ecs-svc/{number:019}"),
         revision: format!("{}:{newer}", prepared.wanted.family()),
-        // Registrations come one a second.
-        started: u64::try_from(place).unwrap_or_default(),
+        started: now.saturating_sub(age),
         changed: true,
         proven: false,
         containers: prepared.images.keys().map(ToString::to_string).collect(),
         images: Print::of(prepared.name.as_str()),
         before: Before::of(&prepared.service),
-        kept: Kept::fullest(number, &prepared.service),
+        kept: Kept::fullest(number, age, &prepared.service),
     }
 }
 

@@ -400,6 +400,11 @@ impl Bench {
         answer.unwrap()
     }
 
+    /// The journal, one request a line.
+    pub fn journal_text(&self) -> String {
+        std::fs::read_to_string(&self.journal).unwrap()
+    }
+
     /// The operations that were asked for over the wire, in order, as `service:Operation`.
     pub fn journal(&self) -> Vec<String> {
         let text = std::fs::read_to_string(&self.journal).unwrap();

@@ -19,7 +19,6 @@ use hyper_util::rt::TokioIo;
 use image::Image;
 use serde_json::{Value, json};
 use slipway::clock::Clock;
-use slipway::image::endpoint::EngineEnv;
 use slipway::shutdown::Shutdown;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -51,7 +50,6 @@ struct State {
     names: BTreeMap<String, String>,
     requests: Vec<String>,
     build_takes: Duration,
-    push_takes: Duration,
     forgetful: bool,
     builds: u64,
 }
@@ -76,15 +74,6 @@ impl EngineDouble {
         }
     }
 
-    /// How it is found; Docker's own configuration is looked for in the folder, and is not there.
-    pub fn env(&self) -> EngineEnv {
-        EngineEnv {
-            host: Some(format!("unix://{}", self.socket.display())),
-            config_dir: self.socket.parent().map(Path::to_owned),
-            ..EngineEnv::default()
-        }
-    }
-
     /// Its socket.
     pub fn socket(&self) -> &Path {
         &self.socket
@@ -93,11 +82,6 @@ impl EngineDouble {
     /// From now on each build takes so long, on the clock.
     pub fn build_takes(&self, time: Duration) {
         self.inner.state().build_takes = time;
-    }
-
-    /// From now on each push takes so long before it sends anything.
-    pub fn push_takes(&self, time: Duration) {
-        self.inner.state().push_takes = time;
     }
 
     /// From now on each build gives another image, as without a cache.
@@ -158,7 +142,7 @@ async fn answer(inner: Arc<Inner>, request: Request<Incoming>) -> Result<Respons
         _ => match path.strip_prefix("/images/") {
             Some(rest) if post && rest.ends_with("/push") => {
                 let name = rest.trim_end_matches("/push").to_owned();
-                return Ok(push(inner, &name, &query, &request));
+                return Ok(push(&inner, &name, &query, &request));
             }
             Some(rest) if post && rest.ends_with("/tag") => {
                 tag(&inner, rest.trim_end_matches("/tag"), &query)
@@ -252,16 +236,16 @@ fn inspect(inner: &Inner, id: &str) -> Response<Body> {
 }
 
 fn push(
-    inner: Arc<Inner>,
+    inner: &Inner,
     repository: &str,
     query: &BTreeMap<String, String>,
     request: &Request<Incoming>,
 ) -> Response<Body> {
     let tag = query.get("tag").cloned().unwrap_or_default();
-    let (image, takes) = {
+    let image = {
         let state = inner.state();
         let id = state.names.get(&format!("{repository}:{tag}"));
-        (id.and_then(|id| state.images.get(id)).cloned(), state.push_takes)
+        id.and_then(|id| state.images.get(id)).cloned()
     };
     let Some(image) = image else {
         let text = format!("An image does not exist locally with the tag: {repository}");
@@ -277,9 +261,6 @@ fn push(
     lines(move |tell| async move {
         let status = format!("The push refers to repository [{repository}]");
         tell.send(json!({ "status": status })).await.ok()?;
-        if !takes.is_zero() {
-            let _ = inner.clock.pause(takes, &Shutdown::never()).await;
-        }
         match push::push(&repository, &tag, &image, credentials).await {
             Err(problem) => {
                 let detail = json!({ "message": problem });

@@ -27,12 +27,10 @@ pub struct Outcome {
 /// A service when the execution was over.
 #[derive(Debug)]
 pub struct ServiceView {
-    pub name: String,
     /// `family:revision` of the primary deployment.
     pub revision: String,
     /// Its image.
     pub image: String,
-    pub rollout: String,
     /// The images of its running tasks that the primary deployment started.
     pub runs: Vec<String>,
     /// Revisions of its family with the execution's tag.
@@ -285,10 +283,8 @@ impl Bench {
         };
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         ServiceView {
-            name: name.to_owned(),
             revision: short(arn),
             image: text(&described["taskDefinition"]["containerDefinitions"][0]["image"]),
-            rollout: text(&primary["rolloutState"]),
             runs: tasks
                 .as_array()
                 .into_iter()

@@ -19,6 +19,8 @@ pub const ARTIFACTS: &str = "artifacts";
 pub const KEY: &str = "arn:aws:kms:eu-west-1:000000000000:key/00000000-0000-4000-8000-000000000001";
 /// The role that services are deployed with.
 pub const DEPLOYER: &str = "arn:aws:iam::000000000000:role/deployer";
+/// What it demands of whoever assumes it.
+pub const EXTERNAL_ID: &str = "pipelines";
 /// What version 1 runs: an image of a registry that is not the sandbox's.
 pub const FIRST_IMAGE: &str =
     "registry.example/shop/web@sha256:1111111111111111111111111111111111111111111111111111111111111111";

@@ -1,6 +1,6 @@
 //! Sources and pipelines of a bench.
 
-use super::place::{ARTIFACTS, CLUSTER, FIRST_IMAGE, KEY, REPOSITORY, SOURCES};
+use super::place::{ARTIFACTS, CLUSTER, DEPLOYER, EXTERNAL_ID, FIRST_IMAGE, KEY, REPOSITORY, SOURCES};
 use super::{FLEET, canaries};
 use serde_json::{Value, json};
 use std::io::{Cursor, Write as _};
@@ -16,7 +16,8 @@ impl Source {
     pub fn of(services: &[String], version: &str, more: &str) -> Self {
         let mut toml = format!(
             "[image.web]\nrepository = \"{REPOSITORY}\"\ntags = [\"${{commit}}\"]\n\
-             args = {{ NOTE = \"${{env:NOTE}}\" }}\n\n[deploy]\ncluster = \"{CLUSTER}\"\ntimeout = \"60m\"\n"
+             args = {{ NOTE = \"${{env:NOTE}}\" }}\n\n[deploy]\ncluster = \"{CLUSTER}\"\ntimeout = \"60m\"\n\
+             role-arn = \"{DEPLOYER}\"\nexternal-id = \"{EXTERNAL_ID}\"\n"
         );
         for service in services {
             toml.push_str(&format!(

@@ -40,6 +40,8 @@ pub struct Plan {
     /// The state directory, below the bench's folder: workers that share it heal each other.
     pub state: String,
     pub health: Option<u16>,
+    /// Whether a process logs objects instead of lines.
+    pub json: bool,
 }
 
 impl Default for Plan {
@@ -54,6 +56,7 @@ impl Default for Plan {
             poll_idle: 6,
             state: "state".to_owned(),
             health: None,
+            json: false,
         }
     }
 }
@@ -65,7 +68,6 @@ struct Place {
     socket: PathBuf,
     folder: PathBuf,
     speed: u32,
-    json: bool,
     plan: Plan,
 }
 
@@ -115,7 +117,8 @@ impl Place {
             region: Some(place::REGION.to_owned()),
             endpoint: Some(self.endpoint.clone()),
             credentials: Some(keys),
-        });
+        })
+        .paced_by(Clock::Lapse(Lapse { speed: self.speed }));
         let tools = Tools {
             aws,
             clock: Clock::Lapse(Lapse { speed: self.speed }),
@@ -207,7 +210,6 @@ impl Bench {
             socket: self.engine.socket().to_owned(),
             folder: self.folder.path().to_owned(),
             speed: self.speed,
-            json: fastrand::bool(),
             plan: plan.clone(),
         }
     }
@@ -241,7 +243,11 @@ impl Bench {
 pub async fn be(described: &str) {
     let place: Place = serde_json::from_str(described).unwrap();
     let manner = Manner {
-        format: if place.json { Format::Json } else { Format::Human },
+        format: if place.plan.json {
+            Format::Json
+        } else {
+            Format::Human
+        },
         volume: Volume::Verbose,
         lasting: true,
         ..Manner::default()

@@ -92,13 +92,13 @@ impl Case {
         let bench = Bench::with_pipeline(&Setup::default()).await;
         let (action, times) = self.way.action();
         bench.set_fault(&self.point.fault(action, times));
-        let (outcome, told, happened) = if self.way.kills() {
+        let (outcome, left, told, happened) = if self.way.kills() {
             killed(&bench).await
         } else {
             hit(&bench).await
         };
         let mut broken = outcome.broken();
-        broken.extend(bench.left_in_journal().await);
+        broken.extend(left);
         let succeeded = outcome.execution.status == ExecutionStatus::Succeeded;
         if !succeeded && self.must_succeed() {
             let messages = [outcome.message("Build"), outcome.message("Deploy")].concat();
@@ -129,19 +129,21 @@ impl Case {
     }
 }
 
-/// A worker of this process meets the fault.
-async fn hit(bench: &Bench) -> (Outcome, String, bool) {
+/// A worker of this process meets the fault. Gives what became of the execution, what the journal still says, what the
+/// worker told, and whether the fault happened.
+async fn hit(bench: &Bench) -> (Outcome, Vec<String>, String, bool) {
     let worker = bench.worker(&Plan::default());
     let execution = bench.release("shop");
     let _ = bench.comes_true(WITHIN, || bench.is_over(&execution)).await;
     let happened = *bench.sandbox.struck().borrow() > 0;
     bench.sandbox.set_faults(Faults::default());
+    let left = bench.left_in_journal().await;
     let told = worker.stop().await;
-    (bench.look(&execution).await, told.human(), happened)
+    (bench.look(&execution).await, left, told.human(), happened)
 }
 
-/// A worker is killed where the fault is, and another one comes.
-async fn killed(bench: &Bench) -> (Outcome, String, bool) {
+/// A worker is killed where the fault is, and another one comes. Gives the same.
+async fn killed(bench: &Bench) -> (Outcome, Vec<String>, String, bool) {
     let mut worker = bench.process(&Plan::default());
     let execution = bench.release("shop");
     let happened = bench.strikes(&execution, WITHIN).await;
@@ -149,6 +151,7 @@ async fn killed(bench: &Bench) -> (Outcome, String, bool) {
     worker.kill();
     let other = bench.process(&Plan::default());
     let outcome = bench.outcome(&execution, WITHIN).await;
+    let left = bench.left_in_journal().await;
     let told = format!("{}\n--- killed ---\n{}", worker.log(), other.log());
-    (outcome, told, happened)
+    (outcome, left, told, happened)
 }

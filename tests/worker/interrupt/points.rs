@@ -32,11 +32,6 @@ impl Point {
     pub fn is_poll(&self) -> bool {
         self.operation == "PollForJobs"
     }
-
-    /// Whether it is one of the looks of a watch, of which there are as many as the time that a roll takes allows.
-    pub fn is_look(&self) -> bool {
-        self.operation.starts_with("Describe") || self.operation.starts_with("List")
-    }
 }
 
 impl fmt::Display for Point {

@@ -40,9 +40,9 @@ async fn stopped(point: Point, twice: bool) -> Verdict {
     let before = worker.end().await;
     let other = bench.worker(&Plan::default());
     let outcome = bench.outcome(&execution, 3600).await;
-    let after = other.stop().await;
     broken.extend(outcome.broken());
     broken.extend(bench.left_in_journal().await);
+    let after = other.stop().await;
     let succeeded = outcome.execution.status == ExecutionStatus::Succeeded;
     if !succeeded && !twice {
         let messages = [outcome.message("Build"), outcome.message("Deploy")].concat();

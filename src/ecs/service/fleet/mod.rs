@@ -194,9 +194,16 @@ fn calls(due: &[&str], others: &[&str]) -> Vec<Vec<String>> {
     names.chunks(SERVICES_PER_CALL).map(<[String]>::to_vec).collect()
 }
 
-async fn ask_services(members: &[Member<'_>]) -> Vec<Answer> {
+async fn ask_services(members: &mut [Member<'_>]) -> Vec<Answer> {
     let mut clusters: BTreeMap<&str, (Vec<&str>, Vec<&str>)> = BTreeMap::new();
-    for member in members {
+    let mut answers = Vec::new();
+    for member in &mut *members {
+        if let Some(shown) = member.watched.shown.take() {
+            let asked = json!({ "cluster": member.ecs.cluster, "services": [member.ecs.service] });
+            let said = json!({ "services": [shown], "failures": [] });
+            answers.push(answer(DESCRIBE_SERVICES, asked, Ok(said)));
+            continue;
+        }
         let (due, others) = clusters.entry(&member.ecs.cluster).or_default();
         match member.asks {
             Asks::Look | Asks::Everything | Asks::Peek(_) => due.push(&member.ecs.service),
@@ -204,7 +211,7 @@ async fn ask_services(members: &[Member<'_>]) -> Vec<Answer> {
         }
     }
     let Some(aws) = members.first().map(|member| &member.ecs.aws) else {
-        return Vec::new();
+        return answers;
     };
     let calls = clusters.into_iter().flat_map(|(cluster, (due, others))| {
         let of_cluster = move |services| (cluster, services);
@@ -219,7 +226,8 @@ async fn ask_services(members: &[Member<'_>]) -> Vec<Answer> {
         )
     });
     let calls: Vec<_> = calls.collect();
-    stream::iter(calls).buffered(AT_ONCE).collect().await
+    answers.extend(stream::iter(calls).buffered(AT_ONCE).collect::<Vec<_>>().await);
+    answers
 }
 
 /// Whether the operation may answer another time. Where access is denied DescribeServices tells enough; asking again

@@ -7,7 +7,7 @@ pub(super) mod prepare;
 mod watch;
 
 use super::begin::{Unbegun, in_time, revision_for};
-use super::prepare::Prepared;
+use super::prepare::{Prepared, whose};
 use super::registrations::{ATTEMPTS, register_definition};
 use crate::clock::Pause;
 use crate::ecs::mark::Marking;
@@ -100,14 +100,15 @@ pub(super) async fn run_all(
         let of_service = &mut before.revisions[task.service];
         let revision = match revision_of(tools, task, service, of_service).await {
             Ok(revision) => revision,
-            Err(failure) => return Err(before.told_in(failure)),
+            Err(failure) => return Err(whose(before.told_in(failure), &service.place)),
         };
         let stand = Stand::of(prepared, &before);
         if let Some(kind) = signal(tools) {
             let what = format!("stopped before task `{}` was run", task.name);
             return Err(Failure::new(kind, what).left(stand.unchanged()));
         }
-        run(tools, task, service, &revision, &stand).await?;
+        let ran = run(tools, task, service, &revision, &stand).await;
+        ran.map_err(|failure| whose(failure, &service.place))?;
         before.ran.push(task.name.clone());
     }
     Ok(before)

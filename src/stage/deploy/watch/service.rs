@@ -119,6 +119,9 @@ impl<'a> Watch<'a> {
                 || under_way.kept.wants_everything()
                 || run.deploy.until == Until::Steady,
         );
+        if let Some(shown) = &prepared.shown {
+            watched.show(shown.clone());
+        }
         Self {
             changed: under_way.changed,
             rollout: watch.rollout.knowing(&under_way.kept),
