@@ -37,7 +37,7 @@ impl Source {
 
     /// One that changes nothing: it names the image that these services run.
     pub fn unchanged(services: &[String]) -> Self {
-        let mut toml = format!("[deploy]\ncluster = \"{CLUSTER}\"\n");
+        let mut toml = format!("[deploy]\ncluster = \"{CLUSTER}\"\ntimeout = \"4h\"\n");
         for service in services {
             toml.push_str(&format!("\n[service.{service}]\n"));
         }
