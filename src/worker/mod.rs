@@ -86,10 +86,21 @@ pub async fn run(settings: WorkerSettings, tools: &Tools) -> Result<(), Failure>
     });
     work(&crew).await;
     reporters.finish().await;
-    tools
-        .tell
-        .tell(Event::Note("every job is closed or handed back".to_owned()));
+    tools.tell.tell(last_words(crew.desk.state.left()));
     Ok(())
+}
+
+/// How a worker ends whose journal still has so many jobs.
+fn last_words(left: usize) -> Event {
+    match left {
+        0 => Event::Note("every job is closed or handed back".to_owned()),
+        1 => Event::Warning(
+            "one job is left in the state directory: the next worker with it closes the job".to_owned(),
+        ),
+        many => Event::Warning(format!(
+            "{many} jobs are left in the state directory: the next worker with it closes them"
+        )),
+    }
 }
 
 /// Serves health and metrics, if that is wanted.

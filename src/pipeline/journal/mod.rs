@@ -185,6 +185,12 @@ impl State {
         orphans
     }
 
+    /// How many jobs this process has left, and nobody taken up yet.
+    #[must_use]
+    pub fn left(&self) -> usize {
+        self.0.jobs().left.len()
+    }
+
     /// Whether another worker that shares the directory has written down this job.
     pub async fn is_held_elsewhere(&self, job: &JobId) -> bool {
         let name = name_of(job);

@@ -417,3 +417,17 @@ async fn an_id_that_is_no_uuid_gets_a_file_inside_the_folder() {
         orphan.forget().await;
     }
 }
+
+#[tokio::test]
+async fn what_is_dropped_is_left_until_it_is_taken_up_and_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = open(folder.path());
+    let entry = begin(&state, 1).await;
+    assert_eq!(state.left(), 0, "it is held");
+    drop(entry);
+    assert_eq!(state.left(), 1);
+    let mut orphans = state.orphans().await;
+    assert_eq!((orphans.len(), state.left()), (1, 0));
+    orphans.remove(0).forget().await;
+    assert_eq!(state.left(), 0);
+}

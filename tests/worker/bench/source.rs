@@ -12,7 +12,8 @@ pub struct Source {
 }
 
 impl Source {
-    /// One that builds `web` and deploys it to these services; `version` tells it from others.
+    /// One that builds `web` and deploys it to these services; `version` tells it from others, `more` is added to its
+    /// slipway.toml.
     pub fn of(services: &[String], version: &str, more: &str) -> Self {
         let mut toml = format!(
             "[image.web]\nrepository = \"{REPOSITORY}\"\ntags = [\"${{commit}}\"]\n\
@@ -21,10 +22,11 @@ impl Source {
         );
         for service in services {
             toml.push_str(&format!(
-                "\n[service.{service}]\nenv.web = {{ TOKEN = \"${{env:TOKEN}}\", OTHER = \"{}\" }}\n{more}",
+                "\n[service.{service}]\nenv.web = {{ TOKEN = \"${{env:TOKEN}}\", OTHER = \"{}\" }}\n",
                 canaries::TOML_VALUE
             ));
         }
+        toml.push_str(more);
         Self::with(&[
             ("slipway.toml", &toml),
             (
@@ -37,7 +39,7 @@ impl Source {
 
     /// One that changes nothing: it names the image that these services run.
     pub fn unchanged(services: &[String]) -> Self {
-        let mut toml = format!("[deploy]\ncluster = \"{CLUSTER}\"\n");
+        let mut toml = format!("[deploy]\ncluster = \"{CLUSTER}\"\ntimeout = \"4h\"\n");
         for service in services {
             toml.push_str(&format!("\n[service.{service}]\n"));
         }

@@ -6,6 +6,7 @@
 mod abandon;
 mod case;
 mod points;
+mod services;
 mod stop;
 
 use crate::bench::workers::Plan;
@@ -36,7 +37,11 @@ async fn of_good_run() -> Vec<Point> {
 }
 
 async fn play() -> Vec<Point> {
-    let bench = Bench::with_pipeline(&Setup::default()).await;
+    points_of(Bench::with_pipeline(&Setup::default()).await).await
+}
+
+/// The requests of the pipeline of a bench to which nothing happens.
+async fn points_of(bench: Bench) -> Vec<Point> {
     let skip = bench.journal().len();
     let worker = bench.worker(&Plan::default());
     let execution = bench.release("shop");

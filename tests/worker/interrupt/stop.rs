@@ -33,11 +33,20 @@ async fn stopped(point: Point, twice: bool) -> Verdict {
     if !bench.comes_true(within, || worker.is_over()).await {
         broken.push(format!("it did not stop within {within} s"));
     }
-    let held = bench.jobs(|job| job.state == JobState::InProgress);
+    // What CodePipeline did not take in time is kept for the next worker.
+    let kept = bench.state().concat();
+    let held = bench.jobs(|job| job.state == JobState::InProgress && !kept.contains(&job.id));
     if !held.is_empty() {
         broken.push(format!("a worker that has stopped holds no job: {held:?}"));
     }
+    if !twice && !kept.is_empty() {
+        broken.push(format!("one that is let end leaves nothing: {kept}"));
+    }
     let before = worker.end().await;
+    let says_so = before.human().contains("left in the state directory");
+    if says_so == kept.is_empty() {
+        broken.push("it says whether it left something".to_owned());
+    }
     let other = bench.worker(&Plan::default());
     let outcome = bench.outcome(&execution, 3600).await;
     broken.extend(outcome.broken());
