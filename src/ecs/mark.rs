@@ -202,7 +202,7 @@ fn of_before(text: &str, family: &str) -> Option<(Print, Before)> {
 
 /// The same with revisions whose names were too long, as far as they are among these.
 #[must_use]
-pub fn spelled_out<'a>(mut before: Before, known: impl Iterator<Item = &'a str> + Clone) -> Before {
+pub fn spelled_out<'a>(mut before: Before, known: &(impl Iterator<Item = &'a str> + Clone)) -> Before {
     let whole = |name: &String| {
         let mut known = known.clone();
         known.find(|known| short(known) == *name).map(str::to_owned)
@@ -322,9 +322,9 @@ mod tests {
         assert!(tags.iter().all(|(_, value)| value.len() <= LONGEST), "{tags:?}");
         let found = marking.find(&definition("").with_tags(&tags)).unwrap();
         let known = [format!("{other}:6"), format!("{other}:7")];
-        let whole = spelled_out(found.before.clone(), known.iter().map(String::as_str));
+        let whole = spelled_out(found.before.clone(), &known.iter().map(String::as_str));
         assert_eq!(whole, marking.before);
-        let lost = spelled_out(found.before, std::iter::empty());
+        let lost = spelled_out(found.before, &std::iter::empty());
         assert_eq!((lost.revision, lost.completed), (None, None));
     }
 }

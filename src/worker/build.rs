@@ -26,14 +26,13 @@ const MOST_DEATHS: u32 = 2;
 /// Does the job of a build.
 pub(super) async fn build(bench: &Bench<'_>) -> Ended {
     match try_build(bench).await {
-        Ok(ended) => ended,
         Err(Ended::Failed { failure, whose, .. }) => Ended::Failed {
             failure,
             whose,
             // By which the logs of the action are found.
             external: Some(bench.claimed.job().context.action_execution.clone()),
         },
-        Err(ended) => ended,
+        Ok(ended) | Err(ended) => ended,
     }
 }
 

@@ -133,6 +133,6 @@ impl JobStop {
         while self.view.asked().0 < Urgency::Now {
             self.switch.raise(why);
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }

@@ -21,7 +21,7 @@ const DEPLOY: Needs = Needs {
 
 /// How many workers may die of one job before it is given up: it may be what they die of. Nothing is done twice by the
 /// next one, so it may be more than builds have.
-const MOST_DEATHS: u32 = 5;
+const MOST_DEATHS: u32 = 10;
 
 /// Does one job of a deploy.
 pub(super) async fn deploy(bench: &Bench<'_>) -> Ended {
@@ -50,11 +50,11 @@ pub(super) async fn deploy(bench: &Bench<'_>) -> Ended {
     match stretch {
         Ok(Stretch::Done(deployed)) => done(&deployed, earlier.as_ref()),
         Ok(Stretch::UnderWay(progress)) => {
-            again(next(Step::Watch(Box::new(progress.resume.clone()))), progress)
+            again(&next(Step::Watch(Box::new(progress.resume.clone()))), progress)
         }
         // Nothing was changed yet that the next attempt would not find again.
         Err(failure) if matches!(failure.kind, Kind::Interrupted | Kind::Terminated) => {
-            begin_again(next(Step::Begin), &failure)
+            begin_again(&next(Step::Begin), &failure)
         }
         Err(failure) => Ended::failed(failure),
     }
@@ -116,7 +116,7 @@ fn mark(context: &Context) -> Mark {
     }
 }
 
-fn again(next: Continuation, progress: Progress) -> Ended {
+fn again(next: &Continuation, progress: Progress) -> Ended {
     match next.token() {
         Ok(token) => Ended::Again {
             token,
@@ -131,7 +131,7 @@ fn again(next: Continuation, progress: Progress) -> Ended {
     }
 }
 
-fn begin_again(next: Continuation, failure: &Failure) -> Ended {
+fn begin_again(next: &Continuation, failure: &Failure) -> Ended {
     match next.token() {
         Ok(token) => Ended::Again {
             token,

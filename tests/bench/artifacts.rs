@@ -7,6 +7,12 @@
 //!
 //! Prints one JSON object: seconds, bytes (of the files, or of the zip), and the most memory that the process ever had.
 
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a tool of scripts: what it measured goes to stdout, what went wrong to stderr"
+)]
+
 use serde_json::json;
 use slipway::artifact::archive::{Content, Entry, pack_into};
 use slipway::artifact::transfer::{Bucket, fetch, store};

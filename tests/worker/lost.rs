@@ -96,7 +96,7 @@ async fn one_that_makes_another_image_says_that_the_tag_is_taken() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deploy_that_workers_die_of_again_and_again_is_given_up_and_can_be_retried() {
-    const MOST: u64 = 5;
+    const MOST: u64 = 10;
     let bench = Bench::with_pipeline(&Setup::default()).await;
     bench.set_fault("[[fault]]\nservice = \"ecs\"\noperation = \"UpdateService\"\naction = \"hold\"\n");
     let struck = bench.sandbox.struck();

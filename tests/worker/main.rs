@@ -1,6 +1,10 @@
 //! Workers against the sandbox: whatever happens to a worker, to the network or to a pipeline, no job is ever lost.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test")]
+#![expect(
+    clippy::print_stdout,
+    reason = "a run says how many cases it played, and what broke a rule"
+)]
 
 mod bench;
 mod canaries;

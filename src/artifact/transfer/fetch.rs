@@ -96,7 +96,7 @@ impl Reading<'_> {
         let (done, told) = mpsc::channel();
         let summing = expected.clone().map(|expected| {
             let (file, parts) = (Arc::clone(&self.file), parts.clone());
-            spawn_blocking(move || sum_up(&file, &parts, &told, expected))
+            spawn_blocking(move || sum_up(&file, &parts, &told, &expected))
         });
         let mut first = Some(body);
         let mut next = parts.iter().enumerate();
@@ -263,7 +263,7 @@ fn sum_up(
     file: &File,
     stretches: &[Range<u64>],
     told: &mpsc::Receiver<usize>,
-    expected: Expected,
+    expected: &Expected,
 ) -> io::Result<bool> {
     let mut sum = expected.begin();
     let mut buffer = vec![0; BATCH];

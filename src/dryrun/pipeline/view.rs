@@ -1,7 +1,7 @@
 //! What a pipeline looks like, stage by stage: told when it changes, and given as data at the end.
 
 use crate::aws::Aws;
-use aws_sdk_codepipeline::types::{ActionState, StageState};
+use aws_sdk_codepipeline::types::{ActionExecution, ActionState, StageState};
 use serde_json::json;
 
 /// So many characters of what an action says fit into its line.
@@ -51,7 +51,7 @@ fn row(stage: &str, action: &ActionState) -> Row {
         action: action.action_name().unwrap_or_default().to_owned(),
         status: latest.and_then(|latest| Some(latest.status()?.as_str().to_owned())),
         summary: latest.and_then(|latest| text(latest.summary())),
-        percent: latest.and_then(|latest| latest.percent_complete()),
+        percent: latest.and_then(ActionExecution::percent_complete),
         error: latest.and_then(|latest| text(latest.error_details()?.message())),
         link: latest.and_then(|latest| text(latest.external_execution_url())),
     }

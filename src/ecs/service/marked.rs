@@ -136,11 +136,9 @@ impl Ecs {
                 one["serviceRevisionArn"] == arn && one["taskDefinition"].as_str() == Some(revision)
             })
         };
-        let found = deployments.iter().find(|one| {
-            one["targetServiceRevisionArn"]
-                .as_str()
-                .is_some_and(|target| brings(target))
-        })?;
+        let found = deployments
+            .iter()
+            .find(|one| one["targetServiceRevisionArn"].as_str().is_some_and(&brings))?;
         let number = found["targetServiceRevisionArn"].as_str()?.rsplit('/').next()?;
         Some(EarlierDeployment {
             id: format!("ecs-svc/{number}"),

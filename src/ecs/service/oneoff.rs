@@ -138,7 +138,7 @@ impl Ecs {
             .set_propagate_tags(placement.propagated_tags.clone())
             .enable_ecs_managed_tags(placement.managed_tags)
             .client_token(request.token);
-        let call = async { call.send().await.map_err(CallError::of(ACTION)) };
+        let call = Box::pin(async { call.send().await.map_err(CallError::of(ACTION)) });
         let answer = self.aws.paced(Category::TaskWrite, call).await;
         let answer = answer.map_err(ServiceError::from)?;
         if let Some(arn) = answer.tasks().first().and_then(|task| task.task_arn()) {

@@ -180,7 +180,7 @@ async fn take_up(
         .deployments
         .iter()
         .map(|one| revision_name(&one.task_definition));
-    let before = spelled_out(found.before, known);
+    let before = spelled_out(found.before, &known);
     let service = before.service(now);
     let revision = revision_name(task_definition).to_owned();
     note(

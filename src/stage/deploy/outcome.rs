@@ -90,7 +90,7 @@ pub(super) fn sum_up(outcomes: Vec<(ServiceName, Outcome)>) -> Result<Vec<Deploy
         match outcome {
             Outcome::Proven(done, _) => deployed.push(done),
             Outcome::HandedBack { waiting_on, .. } => {
-                unwatched.push(format!("`{name}` ({})", doing(waiting_on.as_ref())))
+                unwatched.push(format!("`{name}` ({})", doing(waiting_on.as_ref())));
             }
             Outcome::Lost { failure, order, .. } => lost.push((order, name, *failure)),
             Outcome::Unwatched { doing, .. } => unwatched.push(format!("`{name}` ({doing})")),
