@@ -75,7 +75,7 @@ pub struct Deployed {
 /// # Errors
 /// The failure of the service that failed first, with what is left serving and what became of the others.
 pub async fn deploy(tools: &Tools, plan: &DeployPlan) -> Result<Vec<Deployed>, Failure> {
-    start(tools, plan, None, ENDLESS).await?.whole()
+    Box::pin(start(tools, plan, None, ENDLESS)).await?.whole()
 }
 
 /// Deploys every service and watches all of them for a stretch, which begins when the last one was updated: one of zero
@@ -97,7 +97,7 @@ pub async fn start(
         deadline_is_kept: true,
         ..Terms::default()
     };
-    let outcome = deploy_all(tools, plan, mark, terms).await;
+    let outcome = Box::pin(deploy_all(tools, plan, mark, terms)).await;
     if !matches!(outcome, Ok(Stretch::UnderWay(_))) {
         tools.record.end(|| End::of(outcome.as_ref().err()));
     }

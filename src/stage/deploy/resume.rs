@@ -38,7 +38,7 @@ pub async fn resume(
         percent: resume.percent,
         ..Terms::default()
     };
-    let outcome = go_on(tools, &wished(deploy, &resume.wishes), resume, terms).await;
+    let outcome = Box::pin(go_on(tools, &wished(deploy, &resume.wishes), resume, terms)).await;
     let outcome = outcome.and_then(Stretch::whole);
     tools.record.end(|| End::of(outcome.as_ref().err()));
     outcome
@@ -57,7 +57,7 @@ pub async fn carry_on(tools: &Tools, resume: &Resume, stretch: Duration) -> Resu
         deadline_is_kept: true,
         percent: resume.percent,
     };
-    let outcome = go_on(tools, &settings(&resume.wishes), resume, terms).await;
+    let outcome = Box::pin(go_on(tools, &settings(&resume.wishes), resume, terms)).await;
     if !matches!(outcome, Ok(Stretch::UnderWay(_))) {
         tools.record.end(|| End::of(outcome.as_ref().err()));
     }

@@ -130,7 +130,7 @@ fn numbers_of_64_bits_are_understood_wherever_they_are() {
         ..file("a", data)
     };
     for zip in [
-        zip(&[wide.clone()]),
+        zip(std::slice::from_ref(&wide)),
         zip64(&[wide], 1),
         zip64(&[file("a", data)], 1),
     ] {

@@ -182,9 +182,9 @@ impl Bench {
     /// The same with a service whose version 1 has reached its steady state.
     pub async fn with_service(scenario: &str, setup: Setup) -> Self {
         let journal = if setup.refereed { journal(scenario) } else { None };
-        let bench = Self::empty(scenario, journal).await;
+        let bench = Box::pin(Self::empty(scenario, journal)).await;
         let revision = bench.register(&setup.task_definition).await;
-        bench.create_service(SERVICE, &revision, &setup).await;
+        Box::pin(bench.create_service(SERVICE, &revision, &setup)).await;
         if setup.controller == DeploymentControllerType::Ecs {
             bench.wait_until_steady().await;
         }
