@@ -91,10 +91,12 @@ async fn at_once<F: Future<Output = Verdict> + Send + 'static>(many: usize, case
     }
     let missed = verdicts.iter().filter(|one| !one.happened);
     let missed: Vec<&str> = missed.map(|one| one.name.as_str()).collect();
-    let succeeded = verdicts.iter().filter(|one| one.succeeded).count();
+    let failed = verdicts.iter().filter(|one| !one.succeeded);
+    let failed: Vec<&str> = failed.map(|one| one.name.as_str()).collect();
     println!(
-        "{count} cases: {succeeded} ended well, {} failed as they may; {} broke a rule; {} did not happen: {missed:?}",
-        count - succeeded,
+        "{count} cases: {} ended well, {} failed as they may: {failed:?}; {} broke a rule; {} did not happen: {missed:?}",
+        count - failed.len(),
+        failed.len(),
         broken.len(),
         missed.len(),
     );
