@@ -21,7 +21,9 @@ pub(super) async fn run(args: WorkerArgs, start: Start) -> Result<String, Failur
         start.tell.tell(Event::Warning(warning));
     }
     let settings = resolved.settings;
-    let tools = tools_in(&start, settings.region.clone(), Recorder::default());
+    let mut tools = tools_in(&start, settings.region.clone(), Recorder::default());
+    // Hundreds of deploys share the account's quotas with each other.
+    tools.aws = tools.aws.paced_by(tools.clock.clone());
     Box::pin(crate::worker::run(settings, &tools)).await?;
     Ok(String::new())
 }
