@@ -2,7 +2,7 @@
 //! tells no worker, which notices by itself, holds nothing any more, and does about ECS what its policy says.
 
 use super::points::Point;
-use super::{AT_ONCE, Verdict, at_once, of_good_run};
+use super::{AT_ONCE, Verdict, at_once, of_good_run, until_it_happens};
 use crate::bench::place::FIRST_IMAGE;
 use crate::bench::workers::Plan;
 use crate::bench::{Bench, Setup};
@@ -67,10 +67,13 @@ async fn abandoned(point: Point, back: bool) -> Verdict {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_execution_that_is_abandoned_at_any_request_is_noticed() {
     let points = of_good_run().await;
-    let runs = points.iter().enumerate().flat_map(|(at, point)| {
+    let runs = points.into_iter().enumerate().flat_map(|(at, point)| {
         let turns = [false, true].map(|back| (super::all() || back == (at % 2 == 0)).then_some(back));
         let turns = turns.into_iter().flatten();
-        turns.map(move |back| Box::pin(abandoned(point.clone(), back)))
+        turns.map(move |back| {
+            let point = point.clone();
+            Box::pin(async move { until_it_happens(|| Box::pin(abandoned(point.clone(), back))).await })
+        })
     });
     at_once(AT_ONCE, runs.collect()).await;
 }

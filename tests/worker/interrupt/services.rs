@@ -2,7 +2,7 @@
 //! changes something: what is done is taken up, and nothing is done twice.
 
 use super::points::Point;
-use super::{AT_ONCE, Verdict, at_once, points_of};
+use super::{AT_ONCE, Verdict, at_once, common, until_it_happens};
 use crate::bench::place::{self, CLUSTER};
 use crate::bench::source::Source;
 use crate::bench::workers::Plan;
@@ -73,7 +73,7 @@ async fn interrupted(point: Point, way: &str) -> Verdict {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_several_services_and_a_task_nothing_is_done_twice() {
-    let points = points_of(bench().await).await;
+    let points = common(bench).await;
     let changes = ["RegisterTaskDefinition", "UpdateService", "RunTask"];
     let points = points
         .into_iter()
@@ -85,7 +85,10 @@ async fn of_several_services_and_a_task_nothing_is_done_twice() {
         "two revisions, two updates, one task: {points:?}"
     );
     let runs = points.into_iter().flat_map(|point| {
-        ["hold", "hold-answer", "lost-answer"].map(|way| Box::pin(interrupted(point.clone(), way)))
+        ["hold", "hold-answer", "lost-answer"].map(|way| {
+            let point = point.clone();
+            Box::pin(async move { until_it_happens(|| Box::pin(interrupted(point.clone(), way))).await })
+        })
     });
     at_once(AT_ONCE, runs.collect()).await;
 }

@@ -2,7 +2,7 @@
 //! finishes what it holds, and another worker goes on. A second signal ends it now, and it still reports.
 
 use super::points::Point;
-use super::{AT_ONCE, Verdict, at_once, of_good_run};
+use super::{AT_ONCE, Verdict, at_once, of_good_run, until_it_happens};
 use crate::bench::workers::Plan;
 use crate::bench::{Bench, Setup};
 use slipway::sandbox::scenario::faults::Faults;
@@ -72,13 +72,16 @@ async fn stopped(point: Point, twice: bool) -> Verdict {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_that_is_stopped_at_any_request_leaves_no_job_behind() {
     let points = of_good_run().await;
-    let runs = points.iter().enumerate().flat_map(|(at, point)| {
+    let runs = points.into_iter().enumerate().flat_map(|(at, point)| {
         let turns = [false, true].map(|twice| (twice == (at % 2 == 0)).then_some(twice));
         let turns = turns
             .into_iter()
             .flatten()
             .chain(super::all().then_some(at % 2 != 0));
-        turns.map(|twice| Box::pin(stopped(point.clone(), twice)))
+        turns.map(move |twice| {
+            let point = point.clone();
+            Box::pin(async move { until_it_happens(|| Box::pin(stopped(point.clone(), twice))).await })
+        })
     });
     at_once(AT_ONCE, runs.collect()).await;
 }
