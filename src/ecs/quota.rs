@@ -10,6 +10,8 @@ pub struct Bucket {
     one_per: Duration,
     /// When the bucket will be, or was, full.
     full_at: Duration,
+    /// When it was last looked at.
+    last: Duration,
 }
 
 /// Calls that ECS counts together, for all clients of an account in a region ("Request throttling for the Amazon ECS API").
@@ -56,17 +58,27 @@ impl Bucket {
             holds,
             one_per,
             full_at: Duration::ZERO,
+            last: Duration::ZERO,
         }
+    }
+
+    /// Looks at it at `now`. A clock that was set back takes the bucket along: it fills with time that passes.
+    fn look(&mut self, now: Duration) {
+        let back = self.last.saturating_sub(now);
+        self.full_at = self.full_at.saturating_sub(back);
+        self.last = now;
     }
 
     /// Takes a call at `now`; gives how long to wait before it is made.
     pub fn take(&mut self, now: Duration) -> Duration {
+        self.look(now);
         self.full_at = self.full_at.max(now) + self.one_per;
         self.full_at.saturating_sub(now + self.one_per * self.holds)
     }
 
     /// The far end refused a call made at `now` for coming too soon, so the bucket is empty.
     pub fn drain(&mut self, now: Duration) {
+        self.look(now);
         self.full_at = self.full_at.max(now + self.one_per * self.holds);
     }
 }
@@ -90,6 +102,18 @@ mod tests {
             [0, 0, 0, 0, 0, 1, 2],
             "five came back since the last was due"
         );
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_holds_nobody_up() {
+        let mut bucket = Category::Registration.bucket();
+        let noon = Duration::from_secs(43_200);
+        for _ in 0..25 {
+            bucket.take(noon);
+        }
+        let eleven = Duration::from_secs(39_600);
+        assert_eq!(bucket.take(eleven), Duration::from_secs(6));
+        assert_eq!(bucket.take(eleven + Duration::from_secs(30)), Duration::ZERO);
     }
 
     #[test]

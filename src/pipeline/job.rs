@@ -2,6 +2,7 @@
 //!
 //! Limits are those of the service's model (API version 2015-07-09).
 
+use super::action_type::properties::FLEET;
 use crate::secret::Secret;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -168,6 +169,14 @@ pub struct Job {
     pub continuation: Option<String>,
     /// The KMS key (id, ARN or alias) of the artifacts, if it is not the account's own for S3.
     pub key: Option<String>,
+}
+
+impl Job {
+    /// The fleet that it is for, which a poll asks for by name.
+    #[must_use]
+    pub fn fleet(&self) -> Option<String> {
+        self.configuration.get(FLEET).map(|fleet| fleet.expose().clone())
+    }
 }
 
 impl fmt::Debug for Job {

@@ -139,7 +139,10 @@ impl Pace {
         self.pause = self.limits.busy;
         let apart = self.limits.busy / 2;
         let earliest = self.polled.map_or(Duration::ZERO, |polled| polled + apart);
-        earliest.max(self.not_before).saturating_sub(now)
+        // A clock that was set back makes nobody wait for longer.
+        let spaced = earliest.saturating_sub(now).min(apart);
+        let longest = LONGEST_BACKOFF.max(self.limits.idle);
+        spaced.max(self.not_before.saturating_sub(now).min(longest))
     }
 
     /// The busy pause, doubled so many times.
@@ -282,6 +285,17 @@ mod tests {
         // Just after a poll a freed slot waits for others that are freed in the same moment.
         assert_eq!(pace.hurry(now), limits.busy / 2);
         assert_eq!(pace.hurry(now + limits.busy / 2), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_holds_no_poll_up() {
+        let limits = Limits::default();
+        let mut pace = Pace::new(limits, 7);
+        let noon = Duration::from_secs(43_200);
+        pace.next(noon, Seen::Jobs(1));
+        assert_eq!(pace.hurry(Duration::from_secs(39_600)), limits.busy / 2);
+        pace.next(noon, Seen::Failed);
+        assert!(pace.hurry(Duration::from_secs(39_600)) <= LONGEST_BACKOFF);
     }
 
     #[test]

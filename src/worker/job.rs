@@ -134,7 +134,7 @@ pub(super) async fn work(crew: &Crew, claimed: ClaimedJob, slot: Slot) {
                     tell.tell(Event::Warning("the pipeline's execution was abandoned: nobody waits for this job".to_owned()));
                     stop.wind_down();
                 }
-                () = stop.follow(crew.stops.of(category)), if !abandoned => {}
+                () = stop.follow(crew.stops.of(category)) => {}
             }
         };
         (ended, abandoned)

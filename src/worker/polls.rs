@@ -9,6 +9,7 @@ use crate::pipeline::job::{ActionTypeId, Offer};
 use crate::pipeline::pace::{Pace, Seen};
 use crate::shutdown::Urgency;
 use futures_util::future::BoxFuture;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -28,104 +29,188 @@ pub(super) async fn poll(
     let seed = fastrand::u64(..);
     let mut pace = Pace::new(crew.settings.pace.for_rounds_of(fleets.len()), seed);
     let mut pause = pace.first();
-    let mut told = None;
-    while rest(&crew, &action_type, &mut pace, pause, &wake).await == Pause::Passed {
-        let mut seen = Seen::Jobs(0);
-        for fleet in &fleets {
-            let slots = tokio::select! {
-                slots = crew.slots.free(action_type.category) => slots,
-                _ = crew.tools.shutdown.reached(Urgency::WindDown) => return,
-            };
-            let most = u16::try_from(slots.len()).unwrap_or(u16::MAX);
-            // A poll is let end: jobs that it dispatched are nobody's until they are offered again.
-            let answer = crew.pipeline.poll(&action_type, Some((FLEET, fleet)), most).await;
-            if crew.tools.shutdown.is_raised() {
-                return;
-            }
-            match answer {
-                Ok(offers) => {
-                    let result = if offers.is_empty() {
-                        PollResult::Empty
-                    } else {
-                        PollResult::Jobs
-                    };
-                    crew.metrics.polled(&action_type, result, crew.clock().now());
-                    crew.health.answered(&action_type);
-                    seen = more(seen, offers.len());
-                    for (offer, slot) in offers.into_iter().zip(slots) {
-                        let _ = jobs.send(Box::pin(job::take(Arc::clone(&crew), offer, slot.take())));
-                    }
-                    told = None;
-                }
-                Err(error) => {
-                    let throttled = error.is_throttled();
-                    let result = if throttled {
-                        PollResult::Throttled
-                    } else {
-                        PollResult::Failed
-                    };
-                    crew.metrics.polled(&action_type, result, crew.clock().now());
-                    seen = if throttled { Seen::Throttled } else { Seen::Failed };
-                    let failure = error.into_failure();
-                    let text = format!("{}: {}", failure.what, failure.root_cause().unwrap_or_default());
-                    if throttled {
-                        crew.health.answered(&action_type);
-                    } else {
-                        crew.health.failed(&action_type, text.clone());
-                    }
-                    // Once per reason: an outage of hours is one line.
-                    if !throttled && told.as_ref() != Some(&text) {
-                        crew.warn(format!("polling {action_type}: {text}"));
-                        for hint in &failure.hints {
-                            crew.note(hint.clone());
-                        }
-                        told = Some(text);
-                    }
-                    break;
-                }
-            }
-        }
-        pause = pace.next(crew.clock().now(), seen);
-    }
-}
-
-/// A round of polls that met jobs met so many more.
-const fn more(seen: Seen, jobs: usize) -> Seen {
-    match seen {
-        Seen::Jobs(before) => Seen::Jobs(before + jobs),
-        other => other,
-    }
-}
-
-/// Waits for the next poll: for its pause, or until a slot was freed or somebody says that there is work.
-async fn rest(
-    crew: &Crew,
-    action_type: &ActionTypeId,
-    pace: &mut Pace,
-    pause: Duration,
-    wake: &Notify,
-) -> Pause {
-    let shutdown = &crew.tools.shutdown;
-    let woken = async {
-        tokio::select! {
-            () = wake.notified() => {}
-            () = crew.slots.freed(action_type.category) => {}
-        }
+    let mut polls = Polls {
+        crew,
+        action_type,
+        jobs,
+        told: BTreeMap::new(),
     };
-    tokio::select! {
-        biased;
-        pause = crew.clock().pause(pause, shutdown) => return pause,
-        () = woken => {}
+    // Each round begins with another fleet: whoever is throttled every time has asked for each of them.
+    let mut first = 0;
+    while polls.rest(&mut pace, pause, &wake).await == Pause::Passed {
+        let order = fleets.iter().cycle().skip(first).take(fleets.len());
+        let Some(seen) = polls.round(order).await else {
+            return;
+        };
+        first = (first + 1) % fleets.len().max(1);
+        pause = pace.next(polls.crew.clock().now(), seen);
     }
-    let soon = pace.hurry(crew.clock().now());
-    if soon.is_zero() && !shutdown.is_raised() {
-        return Pause::Passed;
+}
+
+/// The polls of an action type.
+struct Polls {
+    crew: Arc<Crew>,
+    action_type: ActionTypeId,
+    jobs: UnboundedSender<Work>,
+    /// What was told of each fleet last: an outage of hours is one line.
+    told: BTreeMap<String, String>,
+}
+
+/// How a poll ended.
+enum Polled {
+    Jobs(usize),
+    Throttled,
+    Failed(String),
+}
+
+impl Polls {
+    /// Polls for each fleet once; none if a stop was asked for.
+    async fn round<'a>(&mut self, fleets: impl Iterator<Item = &'a String>) -> Option<Seen> {
+        let mut polled = Vec::new();
+        for fleet in fleets {
+            let one = self.poll(fleet).await?;
+            let throttled = matches!(one, Polled::Throttled);
+            polled.push(one);
+            if throttled {
+                break;
+            }
+        }
+        let failed = polled.iter().find_map(|one| match one {
+            Polled::Failed(why) => Some(why.clone()),
+            Polled::Jobs(_) | Polled::Throttled => None,
+        });
+        match failed {
+            Some(why) => self.crew.health.failed(&self.action_type, why),
+            None => self.crew.health.answered(&self.action_type),
+        }
+        Some(seen(&polled))
     }
-    crew.clock().pause(soon, shutdown).await
+
+    /// Polls for one fleet when there is room; none if a stop was asked for.
+    async fn poll(&mut self, fleet: &str) -> Option<Polled> {
+        let crew = Arc::clone(&self.crew);
+        let room = async {
+            let slots = crew.slots.free(self.action_type.category).await;
+            // What cannot be written down is not acknowledged, and a poll would keep its jobs from other workers.
+            (slots, crew.desk.state.is_well().await)
+        };
+        let (slots, well) = tokio::select! {
+            room = room => room,
+            _ = crew.tools.shutdown.reached(Urgency::WindDown) => return None,
+        };
+        if let Err(error) = well {
+            let text = format!("no jobs are taken: {}", crate::failure::chain(&error));
+            self.tell(fleet, &text, &[]);
+            return Some(Polled::Failed(text));
+        }
+        let most = u16::try_from(slots.len()).unwrap_or(u16::MAX);
+        // A poll is let end: jobs that it dispatched are nobody's until they are offered again.
+        let answer = crew
+            .pipeline
+            .poll(&self.action_type, Some((FLEET, fleet)), most)
+            .await;
+        if crew.tools.shutdown.is_raised() {
+            return None;
+        }
+        let polled = match answer {
+            Ok(offers) => {
+                let count = offers.len();
+                for (offer, slot) in offers.into_iter().zip(slots) {
+                    let work = job::take(Arc::clone(&crew), offer, slot.take());
+                    let _ = self.jobs.send(Box::pin(work));
+                }
+                self.told.remove(fleet);
+                Polled::Jobs(count)
+            }
+            Err(error) if error.is_throttled() => Polled::Throttled,
+            Err(error) => {
+                let failure = error.into_failure();
+                let text = format!("{}: {}", failure.what, failure.root_cause().unwrap_or_default());
+                self.tell(fleet, &text, &failure.hints);
+                Polled::Failed(text)
+            }
+        };
+        let result = match &polled {
+            Polled::Jobs(0) => PollResult::Empty,
+            Polled::Jobs(_) => PollResult::Jobs,
+            Polled::Throttled => PollResult::Throttled,
+            Polled::Failed(_) => PollResult::Failed,
+        };
+        crew.metrics.polled(&self.action_type, result, crew.clock().now());
+        Some(polled)
+    }
+
+    fn tell(&mut self, fleet: &str, text: &str, hints: &[String]) {
+        if self.told.get(fleet).is_some_and(|told| told == text) {
+            return;
+        }
+        self.crew.warn(format!("polling {}: {text}", self.action_type));
+        for hint in hints {
+            self.crew.note(hint.clone());
+        }
+        self.told.insert(fleet.to_owned(), text.to_owned());
+    }
+
+    /// Waits for the next poll: for its pause, or until a slot was freed or somebody says that there is work.
+    async fn rest(&self, pace: &mut Pace, pause: Duration, wake: &Notify) -> Pause {
+        let crew = &self.crew;
+        let shutdown = &crew.tools.shutdown;
+        let woken = async {
+            tokio::select! {
+                () = wake.notified() => {}
+                () = crew.slots.freed(self.action_type.category) => {}
+            }
+        };
+        tokio::select! {
+            biased;
+            pause = crew.clock().pause(pause, shutdown) => return pause,
+            () = woken => {}
+        }
+        let soon = pace.hurry(crew.clock().now());
+        if soon.is_zero() && !shutdown.is_raised() {
+            return Pause::Passed;
+        }
+        crew.clock().pause(soon, shutdown).await
+    }
+}
+
+/// What a round of polls says of the pace: a fleet that fails does not slow down the others.
+fn seen(polled: &[Polled]) -> Seen {
+    let mut answered = None;
+    for one in polled {
+        match one {
+            Polled::Throttled => return Seen::Throttled,
+            Polled::Jobs(jobs) => *answered.get_or_insert(0) += jobs,
+            Polled::Failed(_) => {}
+        }
+    }
+    answered.map_or(Seen::Failed, Seen::Jobs)
 }
 
 /// Takes nothing of an offer but what a log may show.
 pub(super) fn shown(offer: &Offer) -> String {
     let context = &offer.job.context;
     format!("{}/{}/{}", context.pipeline, context.stage, context.action)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Polled, seen};
+    use crate::pipeline::pace::Seen;
+
+    #[test]
+    fn a_round_is_as_slow_as_all_of_its_polls_ask_for() {
+        let failed = || Polled::Failed("no".to_owned());
+        for (polled, expected) in [
+            (vec![Polled::Jobs(0), Polled::Jobs(3)], Seen::Jobs(3)),
+            (vec![Polled::Jobs(0), failed()], Seen::Jobs(0)),
+            (vec![failed(), failed()], Seen::Failed),
+            (
+                vec![Polled::Jobs(1), failed(), Polled::Throttled],
+                Seen::Throttled,
+            ),
+        ] {
+            assert_eq!(seen(&polled), expected);
+        }
+    }
 }

@@ -82,19 +82,30 @@ impl Slots {
 
     /// Waits for a free slot, then takes what is free, [`MOST_AT_ONCE`] at the most.
     pub async fn free(&self, category: Category) -> Vec<Slot> {
-        let mut slots: Vec<Slot> = self.one(category).await.into_iter().collect();
+        // The semaphore is never closed, so there is one.
+        let first = Arc::clone(&self.room(category).free).acquire_owned().await;
+        let mut slots: Vec<Slot> = first
+            .ok()
+            .map(|permit| self.slot(category, permit))
+            .into_iter()
+            .collect();
+        self.fill(category, &mut slots);
+        slots
+    }
+
+    /// Takes what is free now, [`MOST_AT_ONCE`] at the most.
+    pub fn free_now(&self, category: Category) -> Vec<Slot> {
+        let mut slots = Vec::new();
+        self.fill(category, &mut slots);
+        slots
+    }
+
+    fn fill(&self, category: Category, slots: &mut Vec<Slot>) {
         while slots.len() < MOST_AT_ONCE
             && let Ok(permit) = Arc::clone(&self.room(category).free).try_acquire_owned()
         {
             slots.push(self.slot(category, permit));
         }
-        slots
-    }
-
-    /// Waits for one free slot; the semaphore is never closed, so there is one.
-    pub async fn one(&self, category: Category) -> Option<Slot> {
-        let permit = Arc::clone(&self.room(category).free).acquire_owned().await.ok()?;
-        Some(self.slot(category, permit))
     }
 
     /// Waits until a job leaves its slot.

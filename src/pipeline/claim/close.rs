@@ -122,9 +122,7 @@ fn lesser(ending: &Ending, error: &PipelineError) -> Option<Ending> {
 
 /// Without it the next worker would do the job again, which is no harm but the time it takes.
 async fn write_down(desk: &Desk, entry: &mut Entry, ending: &Ending) {
-    if let Err(error) = entry.reporting(ending.clone()).await {
-        desk.warn(chain(&error));
-    }
+    desk.written(entry.reporting(ending.clone())).await;
 }
 
 /// The entry is dropped, and so left for the next look at the journal.

@@ -13,10 +13,11 @@ pub use reporters::Reporters;
 pub use take::{Adopted, Certainty, Claim, NotOurs, adopt, claim};
 
 use super::client::Pipeline;
-use super::journal::State;
+use super::journal::{JournalError, State};
 use crate::clock::Clock;
+use crate::failure::chain;
 use crate::report::event::{Event, Tell};
-use crate::shutdown::Shutdown;
+use crate::shutdown::{Shutdown, Urgency};
 use std::time::Duration;
 
 /// What claiming and closing takes; a cheap handle.
@@ -75,7 +76,27 @@ impl Patience {
     }
 }
 
+/// How long the disk may take to write something down; CodePipeline is told without it after that.
+const LONGEST_WRITE: Duration = Duration::from_secs(30);
+
 impl Desk {
+    /// Waits until something is written down, but not for a disk that hangs, and no more once the worker is to end now.
+    async fn written(&self, written: impl Future<Output = Result<(), JournalError>>) {
+        let end = self.clock.now() + LONGEST_WRITE;
+        tokio::select! {
+            biased;
+            written = written => {
+                if let Err(error) = written {
+                    self.warn(chain(&error));
+                }
+            }
+            () = self.clock.reaches(end) => {
+                self.warn("the journal: the disk does not answer; what goes on is not written down".to_owned());
+            }
+            _ = self.shutdown.reached(Urgency::Now) => {}
+        }
+    }
+
     fn warn(&self, text: String) {
         self.tell.tell(Event::Warning(text));
     }

@@ -6,7 +6,12 @@ use crate::failure::chain;
 use crate::pipeline::client::{Acknowledged, ActionStatus, JobStatus, PipelineError};
 use crate::pipeline::credentials::JobCredentials;
 use crate::pipeline::job::Offer;
-use crate::pipeline::journal::{Entry, JournalError, Phase};
+use crate::pipeline::journal::{Entry, JournalError, Phase, Record};
+use crate::pipeline::result::{Ending, FailureReport, FailureType};
+use std::time::Duration;
+
+/// How long an action of CodePipeline runs at most: what was claimed before that is over, whatever it was.
+const LONGEST_ACTION: Duration = Duration::from_secs(24 * 3600);
 
 /// Whether a claimed job is surely nobody else's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,7 +102,7 @@ pub async fn claim(desk: &Desk, offer: Offer) -> Claim {
     }
 }
 
-/// Takes up a job that somebody left: what [`State::orphans`](crate::pipeline::journal::State::orphans) gave.
+/// Takes up a job that somebody left: what [`State::look`](crate::pipeline::journal::State::look) gave.
 pub async fn adopt(desk: &Desk, entry: Entry) -> Adopted {
     if let Phase::Reporting(ending) = &entry.record().phase {
         let ending = ending.clone();
@@ -114,14 +119,23 @@ pub async fn adopt(desk: &Desk, entry: Entry) -> Adopted {
         Err(error) => return Adopted::NotYet(error),
     };
     let credentials = JobCredentials::new(desk.client.clone(), desk.clock.clone(), job, keys);
-    let certainty = match entry.record().phase {
+    // Details are given of jobs that are over, too. What is done for those is in vain, and may undo what came after them.
+    let status = match desk.client.what_became(&details.context).await {
+        Ok(status) => status,
+        Err(error) => return Adopted::NotYet(error),
+    };
+    let certainty = match prospect(entry.record(), status, desk.clock.now()) {
+        Prospect::Over => Err(NotOurs::ActionOver(status)),
+        Prospect::TooOld => {
+            let reported = close(desk.clone(), entry, Ending::Failure(too_old()), true);
+            let reported = desk.reporters.run(reported).await;
+            return Adopted::Reported(reported.unwrap_or(Closed::Unreported));
+        }
         // Whoever wrote it down may have acknowledged it, and may have died before the answer.
-        Phase::Acknowledging => acknowledge(desk, &entry, true).await,
-        // Details are given of jobs that are over, too; where it is to be seen, their work is not done in vain.
-        Phase::Working | Phase::Reporting(_) => match desk.client.action_status(&details.context).await {
-            over @ (ActionStatus::Abandoned | ActionStatus::Ended) => Err(NotOurs::ActionOver(over)),
-            ActionStatus::Running | ActionStatus::Unknown => Ok(Certainty::Sure),
-        },
+        Prospect::Open if entry.record().phase == Phase::Acknowledging => {
+            acknowledge(desk, &entry, true).await
+        }
+        Prospect::Open => Ok(Certainty::Sure),
     };
     let offer = Offer {
         job: details,
@@ -145,6 +159,34 @@ pub async fn adopt(desk: &Desk, entry: Entry) -> Adopted {
     }
 }
 
+/// Whether a job that somebody left is still to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Prospect {
+    Open,
+    Over,
+    /// Nobody says whether it is over, and it is as old as an action may be, or of unknown age.
+    TooOld,
+}
+
+fn prospect(record: &Record, status: ActionStatus, now: Duration) -> Prospect {
+    match status {
+        ActionStatus::Running => Prospect::Open,
+        ActionStatus::Abandoned | ActionStatus::Ended => Prospect::Over,
+        ActionStatus::Unknown if now.saturating_sub(record.claimed) < LONGEST_ACTION => Prospect::Open,
+        ActionStatus::Unknown => Prospect::TooOld,
+    }
+}
+
+/// Said of a job that may be open though it should not: any result is better than none, and one that nobody waits for
+/// does no harm.
+fn too_old() -> FailureReport {
+    FailureReport::new(
+        FailureType::JobFailed,
+        "error: the worker that held this job died, and what it did is too old to be taken up; left: unknown, what it did is \
+         not taken back; hint: retry the stage",
+    )
+}
+
 async fn ours(
     desk: &Desk,
     offer: Offer,
@@ -153,9 +195,7 @@ async fn ours(
     mut entry: Entry,
 ) -> Box<ClaimedJob> {
     // If the disk does not take it, the next worker acknowledges once more.
-    if let Err(error) = entry.working().await {
-        desk.warn(chain(&error));
-    }
+    desk.written(entry.working()).await;
     let desk = desk.clone();
     Box::new(ClaimedJob::new(desk, offer.job, credentials, certainty, entry))
 }
@@ -208,6 +248,46 @@ impl NotOurs {
             Self::Stopping => "a stop was asked for".to_owned(),
             Self::Refused(error) | Self::InDoubt(error) => chain(error),
             Self::Journal(error) => chain(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LONGEST_ACTION, Prospect, prospect};
+    use crate::pipeline::client::ActionStatus;
+    use crate::pipeline::job::{Context, JobId};
+    use crate::pipeline::journal::{Phase, Record};
+    use std::time::Duration;
+
+    #[test]
+    fn what_is_over_is_not_done_and_what_may_be_is_not_done_for_ever() {
+        let now = LONGEST_ACTION * 20;
+        let left = |claimed| Record {
+            job: JobId::new("1"),
+            action_type: None,
+            fleet: None,
+            context: Context::default(),
+            nonce: String::new(),
+            phase: Phase::Working,
+            attempts: 1,
+            claimed,
+        };
+        let (young, old, damaged) = (now - LONGEST_ACTION / 2, now - LONGEST_ACTION, Duration::ZERO);
+        for (claimed, status, expected) in [
+            (young, ActionStatus::Running, Prospect::Open),
+            (old, ActionStatus::Running, Prospect::Open),
+            (young, ActionStatus::Ended, Prospect::Over),
+            (young, ActionStatus::Abandoned, Prospect::Over),
+            (young, ActionStatus::Unknown, Prospect::Open),
+            (old, ActionStatus::Unknown, Prospect::TooOld),
+            (damaged, ActionStatus::Unknown, Prospect::TooOld),
+        ] {
+            assert_eq!(
+                prospect(&left(claimed), status, now),
+                expected,
+                "{claimed:?} {status:?}"
+            );
         }
     }
 }

@@ -22,6 +22,8 @@ pub enum Act {
     HandBack(JobId),
     /// Saying that a job failed.
     Failure(JobId),
+    /// Asking what became of an action.
+    Status(String),
 }
 
 impl fmt::Display for Act {
@@ -33,6 +35,7 @@ impl fmt::Display for Act {
             Self::Success(job) => write!(f, "report the success of job {job}"),
             Self::HandBack(job) => write!(f, "hand job {job} on"),
             Self::Failure(job) => write!(f, "report the failure of job {job}"),
+            Self::Status(action) => write!(f, "ask what became of action `{action}`"),
         }
     }
 }

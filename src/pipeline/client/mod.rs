@@ -284,9 +284,17 @@ impl Pipeline {
         answered(sent.map(drop).map_err(CallError::of(FAILURE)), act)
     }
 
+    /// What has become of the action execution that a job belongs to, as far as that is to be seen just now.
+    pub async fn action_status(&self, of: &Context) -> ActionStatus {
+        self.what_became(of).await.unwrap_or(ActionStatus::Unknown)
+    }
+
     /// What has become of the action execution that a job belongs to: a worker is never told that its action was
     /// abandoned. Without leave to see it the status is unknown; that is told once.
-    pub async fn action_status(&self, of: &Context) -> ActionStatus {
+    ///
+    /// # Errors
+    /// [`PipelineError`] when no answer came that would say so: it may be asked again.
+    pub async fn what_became(&self, of: &Context) -> Result<ActionStatus, PipelineError> {
         let filter = sdk::ActionExecutionFilter::builder().pipeline_execution_id(&of.execution);
         let call = self.client.list_action_executions();
         let call = call.pipeline_name(&of.pipeline).filter(filter.build());
@@ -295,20 +303,24 @@ impl Pipeline {
             let page = match pages.next().await {
                 Some(Ok(page)) => page,
                 Some(Err(error)) => {
-                    self.unseen(&CallError::of(LIST)(error));
-                    return ActionStatus::Unknown;
+                    let error = CallError::of(LIST)(error);
+                    if error.sorted == Sorted::Throttled || error.sorted.is_in_doubt() {
+                        return Err(Act::Status(of.action.clone()).failed(error));
+                    }
+                    self.unseen(&error);
+                    return Ok(ActionStatus::Unknown);
                 }
-                None => return ActionStatus::Unknown,
+                None => break,
             };
             let found = page
                 .action_execution_details()
                 .iter()
                 .find(|action| action.action_execution_id() == Some(of.action_execution.as_str()));
             if let Some(found) = found {
-                return found.status().map_or(ActionStatus::Unknown, read::action_status);
+                return Ok(found.status().map_or(ActionStatus::Unknown, read::action_status));
             }
         }
-        ActionStatus::Unknown
+        Ok(ActionStatus::Unknown)
     }
 
     fn unseen(&self, error: &CallError) {

@@ -64,11 +64,10 @@ impl Entry {
     /// What is known is kept in memory even if the disk does not take it.
     pub(super) async fn write(&mut self, record: Record) -> Result<(), JournalError> {
         self.record = record.clone();
-        let write = move |inner: &Inner| match &inner.folder {
-            Some(folder) => folder.write(&name_of(&record.job), &record.to_json()),
-            None => Ok(()),
-        };
-        self.state.on_disk(write).await.unwrap_or(Ok(()))
+        self.state
+            .on_disk(move |inner: &Inner| inner.write(&record))
+            .await
+            .unwrap_or(Ok(()))
     }
 
     /// The job is over, or never was ours: nothing is left to do. Its file goes even if the future is dropped.

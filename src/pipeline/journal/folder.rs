@@ -9,6 +9,7 @@ use crate::pipeline::job::JobId;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 const WORKER: &str = "worker-";
 const LOCK: &str = "lock";
@@ -16,6 +17,9 @@ const ASIDE: &str = "aside";
 
 /// What the name of a file that is being written begins with.
 const HALF: &str = ".half-";
+
+/// How long it may take to make a folder.
+const LONGEST_MAKING: Duration = Duration::from_secs(3600);
 
 /// The folder of one worker, and the right to it.
 #[derive(Debug)]
@@ -34,6 +38,7 @@ impl Folder {
             move |source| JournalError::of(path, source)
         };
         make_folder(state, true).map_err(failed(state))?;
+        sweep(state).map_err(failed(state))?;
         let id = format!("{:016x}", fastrand::u64(..));
         let (hidden, path) = (
             state.join(format!(".{WORKER}{id}")),
@@ -126,16 +131,29 @@ impl Folder {
         })
     }
 
+    /// Writes a file that nobody reads, and removes it.
+    pub(super) fn try_write(&self) -> Result<(), JournalError> {
+        let path = self.path.join(format!("{HALF}try"));
+        let written = private().create(true).truncate(true).open(&path);
+        let written = written.and_then(|mut file| {
+            file.write_all(&[0; 4096])?;
+            file.sync_all()?;
+            fs::remove_file(&path)
+        });
+        written.map_err(|source| JournalError::of(path, source))
+    }
+
     pub(super) fn remove(&self, name: &str) -> io::Result<()> {
         fs::remove_file(self.path.join(name))?;
         sync(&self.path)
     }
 
-    /// Takes an entry out of a dead worker's folder.
+    /// Takes an entry out of a dead worker's folder. Once it is here it is ours, whether or not that outlives a power cut:
+    /// then it is in the other folder again.
     pub(super) fn take(&self, from: &Self, name: &str) -> io::Result<()> {
         fs::rename(from.path.join(name), self.path.join(name))?;
-        sync(&self.path)?;
-        sync(&from.path)
+        let _ = sync(&self.path).and_then(|()| sync(&from.path));
+        Ok(())
     }
 
     /// Moves a file that is no entry to where nobody trips over it, and says where that is.
@@ -204,6 +222,24 @@ pub(super) fn id_of(name: &str) -> Option<JobId> {
     let groups: Vec<usize> = id.split('-').map(str::len).collect();
     let digits = id.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit());
     (digits && groups == [8, 4, 4, 4, 12]).then(|| JobId::new(id))
+}
+
+/// Removes folders whose workers died before they had their names; nothing was written down in those.
+fn sweep(state: &Path) -> io::Result<()> {
+    for found in fs::read_dir(state)? {
+        let found = found?;
+        let is_hidden = found
+            .file_name()
+            .to_string_lossy()
+            .starts_with(&format!(".{WORKER}"));
+        // One that is being made has no lock for a moment only.
+        let age = found.metadata().and_then(|about| about.modified()).ok();
+        let age = age.and_then(|modified| modified.elapsed().ok());
+        if is_hidden && age.is_some_and(|age| age > LONGEST_MAKING) {
+            let _ = fs::remove_dir_all(found.path());
+        }
+    }
+    Ok(())
 }
 
 fn workers(state: &Path) -> io::Result<Vec<PathBuf>> {

@@ -13,6 +13,7 @@ mod tests;
 
 pub use entry::Entry;
 pub use record::{Phase, Record};
+pub use takeover::{Judge, Look, Taking};
 
 use super::job::{JobId, Offer};
 use crate::report::event::{Event, Tell};
@@ -89,8 +90,10 @@ struct Inner {
 struct Jobs {
     held: BTreeSet<JobId>,
     left: BTreeMap<JobId, Record>,
-    /// Files of newer versions that were told of.
+    /// Files that are left where they are, and were told of.
     told: BTreeSet<PathBuf>,
+    /// Whether the last write failed.
+    ill: bool,
 }
 
 impl fmt::Debug for State {
@@ -140,6 +143,7 @@ impl State {
         let record = Record {
             job: offer.job.id.clone(),
             action_type: Some(offer.job.action_type.clone()),
+            fleet: offer.job.fleet(),
             context: offer.job.context.clone(),
             nonce: offer.nonce.clone(),
             phase: Phase::Acknowledging,
@@ -165,24 +169,36 @@ impl State {
         written.map(|()| entry)
     }
 
-    /// The jobs that nobody holds: those that dead workers left, now taken over, and those that this process could not
-    /// close. Of two workers that look at the same time only one gets each.
-    pub async fn orphans(&self) -> Vec<Entry> {
-        let left = {
-            let mut jobs = self.0.jobs();
-            let left = std::mem::take(&mut jobs.left);
-            jobs.held.extend(left.keys().cloned());
-            left
-        };
-        let mut orphans: Vec<Entry> = left.into_values().map(|record| self.entry(record)).collect();
+    /// Looks for jobs that nobody holds, those that this process could not close and those that dead workers left, and takes
+    /// those that the judge says. Of two workers that look at the same time only one gets each.
+    pub async fn look(&self, mut judge: Judge) -> Look {
+        let mut look = Look::default();
         // Entries before anything is awaited: whoever drops this look leaves them for the next.
+        for record in self.0.take_left(&mut judge, &mut look.waiting) {
+            look.taken.push(self.entry(record));
+        }
         let state = self.clone();
-        let entries = move |inner: &Inner| -> Vec<Entry> {
-            let records = inner.take_over();
-            records.into_iter().map(|record| state.entry(record)).collect()
+        let over = move |inner: &Inner| {
+            let (records, waiting) = inner.take_over(&mut judge);
+            let entries: Vec<Entry> = records.into_iter().map(|record| state.entry(record)).collect();
+            (entries, waiting)
         };
-        orphans.extend(self.on_disk(entries).await.unwrap_or_default());
-        orphans
+        if let Some((entries, waiting)) = self.on_disk(over).await {
+            look.taken.extend(entries);
+            look.waiting += waiting;
+        }
+        look
+    }
+
+    /// Whether what is to be held can be written down: tried where the last write failed, known otherwise.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn is_well(&self) -> Result<(), JournalError> {
+        if !self.0.jobs().ill {
+            return Ok(());
+        }
+        self.on_disk(Inner::try_write).await.unwrap_or(Ok(()))
     }
 
     /// How many jobs this process has left, and nobody taken up yet.
@@ -216,6 +232,21 @@ impl State {
 }
 
 impl Inner {
+    fn write(&self, record: &Record) -> Result<(), JournalError> {
+        let written = match &self.folder {
+            Some(folder) => folder.write(&name_of(&record.job), &record.to_json()),
+            None => Ok(()),
+        };
+        self.jobs().ill = written.is_err();
+        written
+    }
+
+    fn try_write(&self) -> Result<(), JournalError> {
+        let written = self.folder.as_ref().map_or(Ok(()), Folder::try_write);
+        self.jobs().ill = written.is_err();
+        written
+    }
+
     fn jobs(&self) -> MutexGuard<'_, Jobs> {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -27,6 +27,8 @@ pub struct Record {
     pub job: JobId,
     /// Its action type; none if the entry was damaged.
     pub action_type: Option<ActionTypeId>,
+    /// The fleet that it is for; none if it names none, or if the entry was damaged.
+    pub fleet: Option<String>,
     /// Where it is from.
     pub context: Context,
     /// The nonce that it was offered with.
@@ -55,6 +57,8 @@ struct Written {
     job: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     action_type: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fleet: Option<String>,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pipeline: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -87,6 +91,7 @@ impl Record {
         Self {
             job,
             action_type: None,
+            fleet: None,
             context: Context::default(),
             nonce: String::new(),
             phase: Phase::Working,
@@ -106,6 +111,7 @@ impl Record {
             version: VERSION,
             job: self.job.to_string(),
             action_type: self.action_type.as_ref().map(ToString::to_string),
+            fleet: self.fleet.clone(),
             pipeline: context.pipeline,
             pipeline_arn: context.pipeline_arn,
             execution: context.execution,
@@ -137,6 +143,7 @@ impl Record {
         Ok(Self {
             job: JobId::new(written.job),
             action_type: written.action_type.and_then(|text| text.parse().ok()),
+            fleet: written.fleet,
             context: Context {
                 pipeline: written.pipeline,
                 pipeline_arn: written.pipeline_arn,

@@ -1,7 +1,7 @@
 //! What an entry says, and who gets it.
 
 use super::record::Foreign;
-use super::{Entry, JournalError, Phase, Record, State};
+use super::{Entry, JournalError, Phase, Record, State, Taking};
 use crate::pipeline::job::{ArtifactKeys, Context, Job, JobId, Offer};
 use crate::pipeline::result::{Details, Ending, FailureReport, FailureType, Outcome, Variables};
 use crate::report::event::{Event, Tell};
@@ -54,11 +54,16 @@ fn telling(directory: &Path) -> (State, Arc<Mutex<Vec<String>>>) {
     let told = Arc::new(Mutex::new(Vec::new()));
     let hear = Arc::clone(&told);
     let tell = Tell::new(move |event| {
-        if let Event::Warning(text) = event {
+        if let Event::Warning(text) | Event::Note(text) = event {
             hear.lock().unwrap().push(text);
         }
     });
     (State::open(directory, tell).unwrap(), told)
+}
+
+/// Takes all that there is.
+async fn all_of(state: &State) -> Vec<Entry> {
+    state.look(Box::new(|_| Taking::Now)).await.taken
 }
 
 async fn begin(state: &State, number: u64) -> Entry {
@@ -111,6 +116,7 @@ fn a_record_comes_back_from_its_file() {
         let record = Record {
             job: id(1),
             action_type: Some("Build/Slipway/1".parse().unwrap()),
+            fleet: Some("blue".to_owned()),
             context: offer(1).job.context,
             nonce: "2".to_owned(),
             phase,
@@ -150,11 +156,11 @@ async fn what_a_dead_worker_left_is_taken_up_by_one() {
     left.working().await.unwrap();
     let mut told = begin(&dead, 2).await;
     told.reporting(failed()).await.unwrap();
-    assert!(alive.orphans().await.is_empty(), "its worker lives");
+    assert!(all_of(&alive).await.is_empty(), "its worker lives");
     assert!(alive.is_held_elsewhere(&id(1)).await && !alive.is_held_elsewhere(&id(7)).await);
     drop((left, told));
     drop(dead);
-    let orphans = alive.orphans().await;
+    let orphans = all_of(&alive).await;
     let records: Vec<&Record> = orphans.iter().map(Entry::record).collect();
     assert_eq!(
         records.iter().map(|record| &record.job).collect::<Vec<_>>(),
@@ -170,11 +176,11 @@ async fn what_a_dead_worker_left_is_taken_up_by_one() {
         assert_eq!(record.context, offer(1).job.context);
     }
     let third = open(directory.path());
-    assert!(third.orphans().await.is_empty() && alive.orphans().await.is_empty());
+    assert!(all_of(&third).await.is_empty() && all_of(&alive).await.is_empty());
     // And the next, if that one dies too.
     drop(orphans);
     drop(alive);
-    let orphans = third.orphans().await;
+    let orphans = all_of(&third).await;
     assert_eq!(
         orphans
             .iter()
@@ -185,13 +191,78 @@ async fn what_a_dead_worker_left_is_taken_up_by_one() {
     for orphan in orphans {
         orphan.forget().await;
     }
-    assert!(third.orphans().await.is_empty());
+    assert!(all_of(&third).await.is_empty());
     drop(third);
     assert_eq!(
         fs::read_dir(directory.path()).unwrap().count(),
         0,
         "nothing is left behind"
     );
+}
+
+#[tokio::test]
+async fn what_there_is_no_room_for_is_left_to_whoever_has_some() {
+    let directory = tempfile::tempdir().unwrap();
+    let dead = open(directory.path());
+    for number in 1..=3 {
+        drop(begin(&dead, number).await);
+    }
+    drop(dead);
+    let (busy, told) = telling(directory.path());
+    let mut room = 1;
+    let judge = move |record: &Record| match (&record.job, room) {
+        (job, _) if *job == id(3) => Taking::Never("its fleet is `blue`".to_owned()),
+        (_, 0) => Taking::Later,
+        _ => {
+            room = 0;
+            Taking::Now
+        }
+    };
+    let look = busy.look(Box::new(judge)).await;
+    assert_eq!((look.taken.len(), look.waiting), (1, 2));
+    for _ in 0..2 {
+        let never = |_: &Record| Taking::Never("its fleet is `blue`".to_owned());
+        assert_eq!(busy.look(Box::new(never)).await.waiting, 2);
+    }
+    assert_eq!(told.lock().unwrap().len(), 2, "once for each job: {told:?}");
+    let other = open(directory.path());
+    let jobs: Vec<JobId> = all_of(&other)
+        .await
+        .iter()
+        .map(|entry| entry.record().job.clone())
+        .collect();
+    assert_eq!(jobs, [id(2), id(3)]);
+}
+
+#[tokio::test]
+async fn a_journal_is_ill_from_a_write_that_failed_until_one_succeeds() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = open(directory.path());
+    assert!(state.is_well().await.is_ok());
+    let folder = directory.path().join(&workers(directory.path())[0]);
+    let away = directory.path().join("away");
+    fs::rename(&folder, &away).unwrap();
+    assert!(state.begin(&offer(1), NOW).await.is_err());
+    assert!(matches!(state.is_well().await, Err(JournalError::Write { .. })));
+    fs::rename(&away, &folder).unwrap();
+    assert!(state.is_well().await.is_ok());
+    begin(&state, 1).await.forget().await;
+}
+
+#[tokio::test]
+async fn a_folder_whose_worker_died_before_it_had_a_name_is_swept_when_it_is_old() {
+    let directory = tempfile::tempdir().unwrap();
+    let (old, new) = (
+        directory.path().join(".worker-1"),
+        directory.path().join(".worker-2"),
+    );
+    for folder in [&old, &new] {
+        fs::create_dir(folder).unwrap();
+    }
+    let past = std::time::UNIX_EPOCH + NOW;
+    fs::File::open(&old).unwrap().set_modified(past).unwrap();
+    drop(open(directory.path()));
+    assert_eq!((old.exists(), new.exists()), (false, true));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -209,7 +280,7 @@ async fn of_many_that_look_at_the_same_time_one_gets_each() {
         tokio::spawn(async move {
             let mut got = Vec::new();
             for _ in 0..20 {
-                got.extend(state.orphans().await);
+                got.extend(all_of(&state).await);
             }
             got
         })
@@ -228,18 +299,18 @@ async fn what_this_process_could_not_close_comes_back_without_counting_as_left()
     let directory = tempfile::tempdir().unwrap();
     for state in [open(directory.path()), State::none()] {
         let mut entry = begin(&state, 1).await;
-        assert!(state.orphans().await.is_empty(), "it is held");
+        assert!(all_of(&state).await.is_empty(), "it is held");
         entry.reporting(failed()).await.unwrap();
         drop(entry);
-        let mut orphans = state.orphans().await;
+        let mut orphans = all_of(&state).await;
         let record = orphans.remove(0);
         assert_eq!(
             (record.record().attempts, &record.record().phase),
             (0, &Phase::Reporting(failed()))
         );
-        assert!(orphans.is_empty() && state.orphans().await.is_empty());
+        assert!(orphans.is_empty() && all_of(&state).await.is_empty());
         record.forget().await;
-        assert!(state.orphans().await.is_empty());
+        assert!(all_of(&state).await.is_empty());
     }
 }
 
@@ -252,7 +323,7 @@ async fn a_job_is_held_once_and_an_offer_takes_up_what_was_left() {
     assert!(matches!(again, Err(JournalError::Held(job)) if job == id(1)));
     drop(entry);
     let entry = begin(&state, 1).await;
-    assert!(state.orphans().await.is_empty());
+    assert!(all_of(&state).await.is_empty());
     entry.forget().await;
     begin(&state, 1).await.forget().await;
 }
@@ -268,13 +339,13 @@ async fn what_is_forgotten_is_gone_whoever_waits_for_it() {
         () = entry.forget() => {}
         () = std::future::ready(()) => {}
     }
-    assert!(state.orphans().await.is_empty());
+    assert!(all_of(&state).await.is_empty());
     while matches!(state.begin(&offer(1), NOW).await, Err(JournalError::Held(_))) {
         tokio::task::yield_now().await;
     }
     // That one was dropped at once, and is left; its file is not the one that was removed.
     assert!(file.exists());
-    assert_eq!(state.orphans().await.len(), 1);
+    assert_eq!(all_of(&state).await.len(), 1);
 }
 
 #[tokio::test]
@@ -284,9 +355,9 @@ async fn a_job_that_was_offered_again_is_not_taken_from_the_dead_as_well() {
     drop(begin(&dead, 1).await);
     let ours = begin(&alive, 1).await;
     drop(dead);
-    assert!(alive.orphans().await.is_empty());
+    assert!(all_of(&alive).await.is_empty());
     ours.forget().await;
-    assert!(alive.orphans().await.is_empty());
+    assert!(all_of(&alive).await.is_empty());
 }
 
 #[tokio::test]
@@ -300,7 +371,7 @@ async fn a_damaged_entry_is_set_aside_and_its_job_is_known_by_the_files_name() {
     fs::write(file.with_file_name(".half-x.json"), "{").unwrap();
     drop(dead);
     let (alive, told) = telling(directory.path());
-    let orphans = alive.orphans().await;
+    let orphans = all_of(&alive).await;
     let record = orphans[0].record();
     assert_eq!(
         (orphans.len(), &record.job, &record.phase),
@@ -341,7 +412,7 @@ async fn an_entry_of_a_newer_slipway_is_left_to_it_and_told_once() {
     drop(dead);
     let (alive, told) = telling(directory.path());
     for _ in 0..3 {
-        assert!(alive.orphans().await.is_empty());
+        assert!(all_of(&alive).await.is_empty());
     }
     assert!(file.exists());
     let told = told.lock().unwrap().clone();
@@ -360,7 +431,7 @@ async fn no_entry_no_acknowledgement() {
     assert!(held.working().await.is_err());
     drop(held);
     // What is held is known in memory still; what never was is not.
-    let orphans = state.orphans().await;
+    let orphans = all_of(&state).await;
     assert_eq!(
         orphans
             .iter()
@@ -412,7 +483,7 @@ async fn an_id_that_is_no_uuid_gets_a_file_inside_the_folder() {
         let file = entry_in(directory.path());
         assert!(file.parent().unwrap().join("lock").exists(), "{odd}");
         drop(entry);
-        let orphan = state.orphans().await.remove(0);
+        let orphan = all_of(&state).await.remove(0);
         assert_eq!(orphan.record().job.as_str(), odd);
         orphan.forget().await;
     }
@@ -426,7 +497,7 @@ async fn what_is_dropped_is_left_until_it_is_taken_up_and_forgotten() {
     assert_eq!(state.left(), 0, "it is held");
     drop(entry);
     assert_eq!(state.left(), 1);
-    let mut orphans = state.orphans().await;
+    let mut orphans = all_of(&state).await;
     assert_eq!((orphans.len(), state.left()), (1, 0));
     orphans.remove(0).forget().await;
     assert_eq!(state.left(), 0);
