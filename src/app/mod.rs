@@ -5,7 +5,7 @@
 
 mod action_type;
 mod explain;
-mod logs;
+pub mod logs;
 mod panics;
 mod signals;
 mod usage;

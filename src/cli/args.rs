@@ -434,6 +434,9 @@ pub struct WorkerArgs {
     /// How long builds may go on after the first signal [default: 10m].
     #[arg(long, value_name = "TIME", help_heading = "Stops and losses")]
     pub grace: Option<String>,
+    /// How long a build may take, from its job to its artifact; one that hangs is reported failed [default: 1h].
+    #[arg(long, value_name = "TIME", help_heading = "Stops and losses")]
+    pub build_timeout: Option<String>,
     /// When somebody abandons an execution: leave ECS as it is, or roll the deployment back [default: leave].
     #[arg(long, value_parser = ["leave", "rollback"], help_heading = "Stops and losses")]
     pub on_abandon: Option<String>,

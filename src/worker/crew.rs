@@ -123,6 +123,13 @@ impl JobStop {
         }
     }
 
+    /// Ends the job now: it did not reach a safe point in its time.
+    pub(super) fn end_now(&self) {
+        while self.view.asked().0 < Urgency::Now {
+            self.switch.raise(Kind::Terminated);
+        }
+    }
+
     /// Hands the signal of a category on, for as long as somebody polls it.
     pub(super) async fn follow(&self, category: &Shutdown) {
         let why = category.reached(Urgency::WindDown).await;

@@ -14,6 +14,19 @@ use std::sync::Arc;
 /// The least length of a value that is hidden.
 const LEAST: usize = 4;
 
+/// The least length of a line of a value that is hidden by itself: a shorter one (`}`, `true`) stands in too many texts.
+const LEAST_LINE: usize = 8;
+
+/// The lines of a value of several.
+fn lines(value: &Secret<String>) -> Vec<Secret<String>> {
+    let value = value.expose();
+    let lines = value.lines().map(str::trim);
+    lines
+        .filter(|line| line.len() >= LEAST_LINE && *line != value)
+        .map(|line| Secret::new(line.to_owned()))
+        .collect()
+}
+
 /// Values that no text of a job may show, the longest first; a cheap handle.
 #[derive(Debug, Clone, Default)]
 pub struct Hide {
@@ -52,6 +65,9 @@ impl Hide {
                 let texts = members.values().filter_map(Value::as_str);
                 values.extend(texts.map(|text| Secret::new(text.to_owned())));
             }
+            // What a build step prints comes line by line.
+            let lines: Vec<Secret<String>> = values.iter().flat_map(lines).collect();
+            values.extend(lines);
         }
         // A shorter one stands by chance in too many texts.
         values.retain(|value| value.expose().len() >= LEAST);
@@ -162,9 +178,12 @@ impl Hide {
 
 #[cfg(test)]
 mod tests {
-    use super::Hide;
+    use super::{Hide, SECRETS};
     use crate::failure::{Failure, Kind};
+    use crate::pipeline::job::{Context, Job, JobId};
     use crate::report::event::{Event, Tell};
+    use crate::secret::Secret;
+    use std::collections::BTreeMap;
     use std::sync::{Arc, Mutex};
 
     #[test]
@@ -185,6 +204,34 @@ mod tests {
                 (short, Some(short))
             );
         }
+    }
+
+    #[test]
+    fn a_value_of_several_lines_is_hidden_line_by_line() {
+        let job = Job {
+            id: JobId::new("1"),
+            action_type: "Build/Slipway/1".parse().unwrap(),
+            account: String::new(),
+            context: Context::default(),
+            configuration: BTreeMap::from([(
+                SECRETS.to_owned(),
+                Secret::new(r#"{"CFG":"user=x\nfirst-canary-line\n  second-canary-line\n}"}"#.to_owned()),
+            )]),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            continuation: None,
+            key: None,
+        };
+        let hide = Hide::of(&job);
+        for line in [
+            "first-canary-line",
+            "  second-canary-line",
+            "echo first-canary-line!",
+        ] {
+            let shown = hide.text(line);
+            assert!(!shown.contains("canary") && shown.contains("[secret]"), "{shown}");
+        }
+        assert_eq!(hide.text("}"), "}");
     }
 
     #[test]

@@ -19,6 +19,10 @@ use crate::stage::Tools;
 use futures_util::FutureExt as _;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a job that nobody wants any more may take to reach a safe point.
+const LONGEST_CLEAN_UP: Duration = Duration::from_secs(300);
 
 /// How the work of a job ended.
 #[derive(Debug)]
@@ -124,6 +128,9 @@ pub(super) async fn work(crew: &Crew, claimed: ClaimedJob, slot: Slot) {
         }));
         let mut work = work.catch_unwind();
         let mut abandoned = false;
+        let mut overdue = false;
+        // When the job was asked to end though the worker goes on.
+        let mut asked: Option<Duration> = None;
         let ended = loop {
             tokio::select! {
                 biased;
@@ -131,13 +138,22 @@ pub(super) async fn work(crew: &Crew, claimed: ClaimedJob, slot: Slot) {
                 () = cut(crew.clock(), &stop) => break Ended::failed(cut_off()),
                 () = abandon::noticed(crew, &job.context), if !abandoned => {
                     abandoned = true;
+                    asked = Some(crew.clock().now());
                     tell.tell(Event::Warning("the pipeline's execution was abandoned: nobody waits for this job".to_owned()));
                     stop.wind_down();
+                }
+                () = crew.clock().reaches(began + crew.settings.build_timeout), if is_limited(category, overdue) => {
+                    overdue = true;
+                    asked = Some(crew.clock().now());
+                    stop.wind_down();
+                }
+                () = crew.clock().reaches(asked.unwrap_or_default() + LONGEST_CLEAN_UP), if is_overstayed(asked, &stop) => {
+                    stop.end_now();
                 }
                 () = stop.follow(crew.stops.of(category)) => {}
             }
         };
-        (ended, abandoned)
+        (in_time(ended, overdue, crew.settings.build_timeout), abandoned)
     };
     let took = crew.clock().now().saturating_sub(began);
     let (result, closed, under_way) = match ended {
@@ -232,6 +248,37 @@ const fn unwanted(closed: &Closed) -> Option<&'static str> {
         Closed::Unreported => Some(
             "the result could not be reported yet; it is kept, and reported as soon as CodePipeline answers",
         ),
+    }
+}
+
+/// Whether a job has its time limit still before it. A deploy has its own, which ends in a verdict.
+const fn is_limited(category: Category, overdue: bool) -> bool {
+    matches!(category, Category::Build) && !overdue
+}
+
+/// Whether a job that was asked to end may go on for some time only.
+fn is_overstayed(asked: Option<Duration>, stop: &JobStop) -> bool {
+    asked.is_some() && stop.view.asked().0 < Urgency::Now
+}
+
+/// What a build that was ended because of its time limit failed of.
+fn in_time(ended: Ended, overdue: bool, limit: Duration) -> Ended {
+    match ended {
+        Ended::Failed {
+            failure,
+            whose,
+            external,
+        } if overdue && matches!(failure.kind, Kind::Terminated | Kind::Interrupted) => Ended::Failed {
+            failure: Failure::new(
+                Kind::Build,
+                format!("the build did not end within {}", crate::report::human::duration(limit)),
+            )
+            .left("no artifact was stored, and what served goes on serving; images may have been pushed")
+            .hint("look for a step that waits at the end of the build's output, or give builds more time with the worker's `--build-timeout`"),
+            whose,
+            external,
+        },
+        other => other,
     }
 }
 

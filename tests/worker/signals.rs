@@ -97,3 +97,25 @@ async fn a_deploy_is_handed_back_at_once_and_another_worker_goes_on() {
     assert_eq!(outcome.execution.status, ExecutionStatus::Succeeded);
     assert_eq!(bench.count("ecs", "UpdateService"), 1);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_build_that_hangs_is_reported_failed_and_leaves_its_slot() {
+    let plan = Plan {
+        builds: 1,
+        build_timeout: 600,
+        ..Plan::default()
+    };
+    let (bench, _worker, hung) = building(86_400, &plan).await;
+    let outcome = bench.outcome(&hung, 3600).await;
+    assert_eq!(outcome.broken(), Vec::<String>::new());
+    let message = outcome.message("Build");
+    assert!(
+        message.contains("the build did not end within 10m00s"),
+        "{message}"
+    );
+    assert!(message.contains("--build-timeout"), "{message}");
+    bench.engine.build_takes(Duration::ZERO);
+    let next = bench.release("shop");
+    let outcome = bench.outcome(&next, 3600).await;
+    assert_eq!(outcome.execution.status, ExecutionStatus::Succeeded);
+}

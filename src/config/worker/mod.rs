@@ -37,6 +37,8 @@ pub struct WorkerSettings {
     pub stretch: Duration,
     /// How long builds may go on after the first signal.
     pub grace: Duration,
+    /// How long a build may take.
+    pub build_timeout: Duration,
     /// What is done about ECS when somebody abandons an action.
     pub on_abandon: OnAbandon,
     /// What becomes of builds whose worker died.

@@ -102,6 +102,13 @@ pub(super) const GRACE: WorkerOption = option(
     "10m",
     "how long a worker's builds may go on after the first signal",
 );
+/// The longest build.
+pub(super) const BUILD_TIMEOUT: WorkerOption = option(
+    "--build-timeout",
+    "SLIPWAY_BUILD_TIMEOUT",
+    "1h",
+    "how long a worker's build may take, from its job to its artifact",
+);
 /// What an abandoned execution leaves.
 pub(super) const ON_ABANDON: WorkerOption = option(
     "--on-abandon",
@@ -156,6 +163,7 @@ pub const OPTIONS: &[WorkerOption] = &[
     ARTIFACT_CREDENTIALS,
     STRETCH,
     GRACE,
+    BUILD_TIMEOUT,
     ON_ABANDON,
     LOST_BUILDS,
     POLL_BUSY,

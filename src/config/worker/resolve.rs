@@ -1,8 +1,8 @@
 //! Flags over variables over defaults; every value is looked at, and every problem told.
 
 use super::options::{
-    ACTION_TYPE, ARTIFACT_CREDENTIALS, BUILDS, FLEET, GRACE, HEALTH_LISTEN, JOBS, LOST_BUILDS, ON_ABANDON,
-    POLL_BUSY, POLL_IDLE, STATE_DIR, STRETCH, WAKE_QUEUE, WORK_DIR, WorkerOption,
+    ACTION_TYPE, ARTIFACT_CREDENTIALS, BUILD_TIMEOUT, BUILDS, FLEET, GRACE, HEALTH_LISTEN, JOBS, LOST_BUILDS,
+    ON_ABANDON, POLL_BUSY, POLL_IDLE, STATE_DIR, STRETCH, WAKE_QUEUE, WORK_DIR, WorkerOption,
 };
 use super::{ArtifactCredentials, LostBuilds, OnAbandon, WorkerSettings};
 use crate::config::elements;
@@ -69,6 +69,7 @@ pub fn resolve(environment: &Environment, flags: &[Given]) -> Result<ResolvedWor
     );
     let stretch = reader.one(STRETCH, elements::duration);
     let grace = reader.one(GRACE, elements::duration);
+    let build_timeout = reader.one(BUILD_TIMEOUT, elements::duration);
     let health = reader.optional(HEALTH_LISTEN, address);
     let wake_queue = reader.optional(WAKE_QUEUE, queue);
     let mut problems = reader.problems;
@@ -77,12 +78,12 @@ pub fn resolve(environment: &Environment, flags: &[Given]) -> Result<ResolvedWor
     let all = (
         (deploys, builds, state_dir, work_dir),
         choices,
-        (stretch, grace, busy, idle),
+        (stretch, grace, build_timeout, busy, idle),
     );
     let (
         (Some(deploys), Some(builds), Some(state_dir), Some(work_dir)),
         (Some(artifact_credentials), Some(on_abandon), Some(lost_builds)),
-        (Some(stretch), Some(grace), Some(busy), Some(idle)),
+        (Some(stretch), Some(grace), Some(build_timeout), Some(busy), Some(idle)),
         true,
     ) = (all.0, all.1, all.2, problems.is_empty())
     else {
@@ -99,6 +100,7 @@ pub fn resolve(environment: &Environment, flags: &[Given]) -> Result<ResolvedWor
         artifact_credentials,
         stretch,
         grace,
+        build_timeout,
         on_abandon,
         lost_builds,
         pace: Limits { busy, idle },
@@ -346,6 +348,7 @@ mod tests {
         assert_eq!(worker.state_dir, Path::new("/var/lib/slipway"));
         assert_eq!(worker.work_dir, Path::new("/tmp/slipway"));
         assert_eq!((worker.stretch.as_secs(), worker.grace.as_secs()), (60, 600));
+        assert_eq!(worker.build_timeout.as_secs(), 3600);
         assert_eq!(
             (worker.pace.busy, worker.pace.idle),
             (Duration::from_secs(1), Duration::from_secs(20))

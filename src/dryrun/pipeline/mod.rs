@@ -229,6 +229,7 @@ fn worker_settings(folder: &std::path::Path, clock: &Clock) -> WorkerSettings {
         artifact_credentials: ArtifactCredentials::Job,
         stretch,
         grace: Duration::from_secs(10),
+        build_timeout: Duration::from_secs(3600),
         on_abandon: OnAbandon::Leave,
         lost_builds: LostBuilds::Fail,
         pace: Limits { busy: idle / 2, idle },

@@ -5,6 +5,7 @@ use super::told::Told;
 use super::{Bench, FLEET, place};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
+use slipway::app::logs;
 use slipway::aws::{AwsOnDemand, AwsSettings, StaticKeys};
 use slipway::clock::{Clock, Lapse};
 use slipway::config::worker::{ArtifactCredentials, LostBuilds, OnAbandon, WorkerSettings};
@@ -34,6 +35,8 @@ pub struct Plan {
     pub builds: usize,
     pub stretch: u64,
     pub grace: u64,
+    /// How long a build may take, in seconds.
+    pub build_timeout: u64,
     pub roll_back_abandoned: bool,
     pub retry_lost_builds: bool,
     pub poll_idle: u64,
@@ -51,6 +54,7 @@ impl Default for Plan {
             builds: 2,
             stretch: 60,
             grace: 600,
+            build_timeout: 3600,
             roll_back_abandoned: false,
             retry_lost_builds: true,
             poll_idle: 6,
@@ -87,6 +91,7 @@ impl Place {
             artifact_credentials: ArtifactCredentials::Job,
             stretch: Duration::from_secs(plan.stretch),
             grace: Duration::from_secs(plan.grace),
+            build_timeout: Duration::from_secs(plan.build_timeout),
             on_abandon: if plan.roll_back_abandoned {
                 OnAbandon::Rollback
             } else {
@@ -252,6 +257,7 @@ pub async fn be(described: &str) {
         lasting: true,
         ..Manner::default()
     };
+    logs::start(&manner);
     let reporter = Reporter::new(manner, Clock::Lapse(Lapse { speed: place.speed }));
     let (tools, switch) = place.tools(reporter.tell());
     let mut signals = signal(SignalKind::terminate()).unwrap();
