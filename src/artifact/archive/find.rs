@@ -2,7 +2,7 @@
 
 use super::error::ArchiveError;
 use super::recognise::{START, Shape, is_clone_reference, recognise};
-use super::zip::{Central, Directory, Inflater, ZipFault, open_data};
+use super::zip::{Central, Directory, Inflater, Room, ZipFault};
 use crate::artifact::imagedefinitions::{FILE_NAME, MAX_BYTES};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -39,16 +39,17 @@ fn read_start(mut file: &File, most: usize) -> io::Result<Vec<u8>> {
 }
 
 fn read_entry(artifact: &File) -> Result<Vec<u8>, ArchiveError> {
-    let directory = Directory::open(artifact, u64::MAX).map_err(refuse)?;
+    let mut room = Room::default();
+    let directory = Directory::open(artifact, u64::MAX, &mut room).map_err(refuse)?;
     let until = directory.begins();
-    let entry = find_entry(directory)?;
+    let entry = find_entry(&directory, &mut room)?;
     if entry.mode.is_some_and(is_link) {
         return Err(ArchiveError::NotAFile {
             found: "a symbolic link",
         });
     }
     let mut inflater = Inflater::default();
-    let mut data = open_data(artifact, &entry, until, &mut inflater).map_err(refuse)?;
+    let mut data = directory.data(&entry, until, &mut inflater).map_err(refuse)?;
     if entry.size > MAX_BYTES as u64 {
         return Err(ArchiveError::TooLong { bytes: entry.size });
     }
@@ -78,9 +79,9 @@ fn refuse(fault: ZipFault) -> ArchiveError {
 }
 
 /// The one entry that is called exactly so; nothing is ever written under an entry's name.
-fn find_entry(directory: Directory<'_>) -> Result<Central, ArchiveError> {
+fn find_entry(directory: &Directory<'_>, room: &mut Room) -> Result<Central, ArchiveError> {
     let (mut found, mut like): (Option<Central>, Option<String>) = (None, None);
-    for entry in directory {
+    for entry in directory.entries(room) {
         let entry = entry.map_err(refuse)?;
         if entry.name == FILE_NAME.as_bytes() {
             if found.is_some() {

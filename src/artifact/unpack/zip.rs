@@ -4,7 +4,7 @@ use super::error::UnpackError;
 use super::limits::{Limits, Tally};
 use super::names::{Kind, LONGEST, Name, Names, shown};
 use super::{Filling, Target};
-use crate::artifact::archive::zip::{Central, Directory, Inflater, ZipFault, open_data};
+use crate::artifact::archive::zip::{Central, Directory, Inflater, Room, ZipFault};
 use std::fs::File;
 
 /// How much is moved at once.
@@ -20,14 +20,15 @@ struct Tools {
 }
 
 pub(super) fn unpack(archive: &File, limits: &Limits, target: &mut Target) -> Result<(), UnpackError> {
-    let places = survey(archive, limits, &target.tally)?;
-    let directory = Directory::open(archive, limits.entries).map_err(refuse_zip)?;
+    let mut room = Room::default();
+    let directory = Directory::open(archive, limits.entries, &mut room).map_err(refuse_zip)?;
+    let places = survey(&directory, &mut room, limits, &target.tally)?;
     let mut tools = Tools {
         buffer: vec![0; CHUNK],
         inflater: Inflater::default(),
     };
     let end = directory.begins();
-    for entry in directory {
+    for entry in directory.entries(&mut room) {
         let entry = entry.map_err(refuse_zip)?;
         let first = places.partition_point(|&place| place < entry.offset);
         let next = places.partition_point(|&place| place <= entry.offset);
@@ -36,18 +37,22 @@ pub(super) fn unpack(archive: &File, limits: &Limits, target: &mut Target) -> Re
             return Err(UnpackError::Overlap { entry });
         }
         let until = places.get(next).copied().unwrap_or(end);
-        unpack_entry(archive, &entry, until, target, &mut tools)?;
+        unpack_entry(&directory, &entry, until, target, &mut tools)?;
     }
     Ok(())
 }
 
 /// Judges all that the directory says, and gives the places where entries begin, in order.
-fn survey(archive: &File, limits: &Limits, tally: &Tally) -> Result<Vec<u64>, UnpackError> {
-    let directory = Directory::open(archive, limits.entries).map_err(refuse_zip)?;
+fn survey(
+    directory: &Directory<'_>,
+    room: &mut Room,
+    limits: &Limits,
+    tally: &Tally,
+) -> Result<Vec<u64>, UnpackError> {
     let end = directory.begins();
     let (mut names, mut count, mut bytes) = (Names::default(), Tally::new(*limits, u64::MAX), 0_u64);
     let mut places = Vec::new();
-    for entry in directory {
+    for entry in directory.entries(room) {
         let entry = entry.map_err(refuse_zip)?;
         let shown = || shown(&entry.name);
         if let Some(name) = Name::read(&entry.name)? {
@@ -92,7 +97,7 @@ fn kind_of(entry: &Central) -> Result<Kind, UnpackError> {
 }
 
 fn unpack_entry(
-    archive: &File,
+    directory: &Directory<'_>,
     entry: &Central,
     until: u64,
     target: &mut Target,
@@ -101,7 +106,9 @@ fn unpack_entry(
     let kind = kind_of(entry)?;
     let name = Name::read(&entry.name)?;
     let refuse = |fault| refuse_entry(&entry.name, fault);
-    let mut data = open_data(archive, entry, until, &mut tools.inflater).map_err(refuse)?;
+    let mut data = directory
+        .data(entry, until, &mut tools.inflater)
+        .map_err(refuse)?;
     let mut filling: Option<Filling> = None;
     let mut text = Vec::new();
     match (&name, kind) {

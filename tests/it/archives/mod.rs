@@ -441,7 +441,12 @@ fn hostile_zips() -> Vec<(&'static str, Vec<u8>, &'static str, &'static str)> {
         }])
     };
     let good = zip(&[file("a", b"hello")]);
-    let Parts64 { late, many } = wide_zips();
+    let Parts64 {
+        late,
+        many,
+        two,
+        short,
+    } = wide_zips();
     vec![
         (
             "encrypted",
@@ -658,6 +663,18 @@ fn hostile_zips() -> Vec<(&'static str, Vec<u8>, &'static str, &'static str)> {
         ),
         ("one of several", several(), "BadZip", "one of several parts"),
         (
+            "an entry of another part",
+            patched(&good, b"PK\x01\x02", 34, 1),
+            "BadZip",
+            "one of several parts",
+        ),
+        (
+            "a signature after the entries",
+            signed(),
+            "BadZip",
+            "has more than it says",
+        ),
+        (
             "two sizes of 64 bits",
             zip(&[Entry {
                 extra: [wide_extra(&[5]), wide_extra(&[5])].concat(),
@@ -688,12 +705,26 @@ fn hostile_zips() -> Vec<(&'static str, Vec<u8>, &'static str, &'static str)> {
             "BadZip",
             "its directory is cut off",
         ),
+        (
+            "two ends that disagree",
+            two,
+            "BadZip",
+            "its two ends contradict each other",
+        ),
+        (
+            "an end that is too short",
+            short,
+            "BadZip",
+            "its end of 64 bits is not where",
+        ),
     ]
 }
 
 struct Parts64 {
     late: Vec<u8>,
     many: Vec<u8>,
+    two: Vec<u8>,
+    short: Vec<u8>,
 }
 
 fn wide_zips() -> Parts64 {
@@ -701,10 +732,29 @@ fn wide_zips() -> Parts64 {
     let mut late = zip64(&entries, 1);
     let at = late.windows(4).position(|bytes| bytes == b"PK\x06\x07").unwrap();
     late[at + 8] ^= 1;
+    let good = zip64(&entries, 1);
     Parts64 {
         late,
         many: zip64(&entries, 2),
+        two: patched(&patched(&good, b"PK\x05\x06", 10, 2), b"PK\x05\x06", 11, 0),
+        short: patched(&good, b"PK\x06\x06", 4, 43),
     }
+}
+
+/// With another byte some way after a mark.
+fn patched(zip: &[u8], mark: &[u8], at: usize, byte: u8) -> Vec<u8> {
+    let mut zip = zip.to_vec();
+    let begins = zip.windows(4).rposition(|bytes| bytes == mark).unwrap();
+    zip[begins + at] = byte;
+    zip
+}
+
+/// A directory that ends in the signature of APPNOTE 4.3.13.
+fn signed() -> Vec<u8> {
+    let mut parts = parts(&[file("a", b"hello")]);
+    parts.directory.extend(b"PK\x05\x05\0\0");
+    let end = end(1, length(&parts.directory), length(&parts.bytes), b"");
+    [parts.bytes, parts.directory, end].concat()
 }
 
 /// An entry that lies in the data of another one.

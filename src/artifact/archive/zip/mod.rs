@@ -1,12 +1,19 @@
-//! The records of a zip, as APPNOTE 6.3.10 has them.
+//! Zips, as APPNOTE 6.3.10 has them. rawzip reads their records; where two readers of a zip could see different
+//! things, it is refused here.
 //!
-//! `records` reads and writes single ones from and to bytes, `directory` walks through those of a file, and `writer` makes
-//! a zip. Where two readers of a zip could see different things, it is refused.
+//! `end` says which end counts, `directory` walks through the entries, `records` judges one, `data` reads what is in it, and
+//! `writer` makes a zip.
 
+mod data;
 mod directory;
+mod end;
+mod fault;
+mod marks;
 mod records;
 mod writer;
 
-pub use directory::{Data, Directory, Inflater, ZipFault, open_data};
-pub use records::{Central, MethodOf};
+pub use data::{Data, Inflater};
+pub use directory::{Directory, Room};
+pub use fault::ZipFault;
+pub use records::Central;
 pub use writer::{WriteFault, Writer, ZipEntry};

@@ -1,7 +1,7 @@
 //! Writing a zip as a stream, with the same bytes for the same entries on every machine: one fixed time, one maker, the
 //! same amounts read and compressed at once.
 
-use super::records::{
+use super::marks::{
     CENTRAL, DEFLATED, DESCRIBED, DESCRIPTOR, END, END64, LOCAL, LOCATOR, SATURATED_16, SATURATED_32, STORED,
     UTF8, ZIP64_EXTRA,
 };
