@@ -252,5 +252,34 @@ fn what_is_packed_is_unpacked_as_it_was() {
         ["long", "d/noise", "\u{fc}", "empty"].map(mode),
         [0o755, 0o600, 0o644, 0o640]
     );
-    assert_eq!(zips::crc(&zip), 0x4050_ee37, "the bytes of every machine");
+    assert_eq!(zips::crc(&zip), 0x238d_eccb, "the bytes of every machine");
+}
+
+#[test]
+fn every_name_is_packed_as_it_is() {
+    let mut names = [
+        "a:b",
+        "a/./b",
+        "a\\b",
+        "b~",
+        "\u{fc}",
+        "\u{fc}/../c",
+        "\u{fc}:1",
+        "\u{fc}\\1",
+        "\u{fc}~",
+    ];
+    names.sort_unstable();
+    let entries = names.map(|name| Packed {
+        name: name.to_owned(),
+        content: Content::Bytes(name.into()),
+        mode: 0o644,
+    });
+    let bytes = pack_into(entries.to_vec(), Vec::new()).unwrap();
+    let mut zip = zip::ZipArchive::new(std::io::Cursor::new(bytes)).unwrap();
+    for (at, name) in names.iter().enumerate() {
+        let mut entry = zip.by_index(at).unwrap();
+        let mut content = String::new();
+        std::io::Read::read_to_string(&mut entry, &mut content).unwrap();
+        assert_eq!((entry.name().unwrap().as_ref(), content.as_str()), (*name, *name));
+    }
 }

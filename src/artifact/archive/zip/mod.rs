@@ -1,4 +1,4 @@
-//! Zips, as APPNOTE 6.3.10 has them. rawzip reads their records; where two readers of a zip could see different
+//! Zips, as APPNOTE 6.3.10 has them. rawzip reads and writes their records; where two readers of a zip could see different
 //! things, it is refused here.
 //!
 //! `end` says which end counts, `directory` walks through the entries, `records` judges one, `data` reads what is in it, and
@@ -8,7 +8,6 @@ mod data;
 mod directory;
 mod end;
 mod fault;
-mod marks;
 mod records;
 mod writer;
 
