@@ -1,4 +1,8 @@
 //! Unpacking a tar archive (v7, ustar, GNU and PAX), also one compressed by gzip, as a stream.
+//!
+//! The tar crate reads single headers; its `Entries` cannot be used. Raw ones are as long as their headers say, also where
+//! PAX says otherwise. The others hold names of GNU and records of PAX in memory however long they are, believe the first of
+//! two, ignore a size that is no number, and take an archive that is cut off between two entries for one that has ended.
 
 mod records;
 

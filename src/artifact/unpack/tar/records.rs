@@ -1,6 +1,8 @@
 //! The records of a tar archive, from bytes.
 
 use crate::artifact::archive::sums;
+use std::borrow::Cow;
+use tar::EntryType;
 
 /// Headers are as long as this, and data is filled up to a multiple of it.
 pub const BLOCK: usize = 512;
@@ -34,25 +36,29 @@ pub enum TypeOf {
 }
 
 impl TypeOf {
-    const fn of(flag: u8) -> Self {
-        match flag {
-            // `7` is a file whose blocks lay side by side on some disk.
-            0 | b'0' | b'7' => Self::File,
-            b'1' => Self::HardLink,
-            b'2' => Self::Link,
-            b'3' => Self::Device("a character device"),
-            b'4' => Self::Device("a block device"),
-            b'5' => Self::Folder,
-            b'6' => Self::Device("a FIFO"),
-            b'L' => Self::LongName,
-            b'K' => Self::LongLink,
-            b'x' | b'X' => Self::Records,
-            b'g' => Self::GlobalRecords,
-            b'S' => Self::Unknown("a sparse file"),
-            b'M' => Self::Unknown("a part of a file"),
-            b'V' => Self::Unknown("the name of a volume"),
-            b'D' => Self::Unknown("a folder of an incremental backup"),
-            _ => Self::Unknown("of a type of file"),
+    fn of(entry: EntryType) -> Self {
+        match entry {
+            // Those of the latter lay side by side on some disk.
+            EntryType::Regular | EntryType::Continuous => Self::File,
+            EntryType::Link => Self::HardLink,
+            EntryType::Symlink => Self::Link,
+            EntryType::Char => Self::Device("a character device"),
+            EntryType::Block => Self::Device("a block device"),
+            EntryType::Directory => Self::Folder,
+            EntryType::Fifo => Self::Device("a FIFO"),
+            EntryType::GNULongName => Self::LongName,
+            EntryType::GNULongLink => Self::LongLink,
+            EntryType::XHeader => Self::Records,
+            EntryType::XGlobalHeader => Self::GlobalRecords,
+            EntryType::GNUSparse => Self::Unknown("a sparse file"),
+            other => match other.as_byte() {
+                // PAX records, as Solaris calls them.
+                b'X' => Self::Records,
+                b'M' => Self::Unknown("a part of a file"),
+                b'V' => Self::Unknown("the name of a volume"),
+                b'D' => Self::Unknown("a folder of an incremental backup"),
+                _ => Self::Unknown("of a type of file"),
+            },
         }
     }
 }
@@ -78,34 +84,29 @@ impl Header {
     /// # Errors
     /// What is wrong with it.
     pub fn read(block: &[u8; BLOCK]) -> Result<Self, &'static str> {
-        let sum = number(&block[148..156]).and_then(|sum| i64::try_from(sum).ok());
+        let mut header = tar::Header::new_old();
+        header.as_mut_bytes().copy_from_slice(block);
+        let sum = number(&header.as_old().cksum).and_then(|sum| i64::try_from(sum).ok());
         if !sum.is_some_and(|sum| sums(block).contains(&sum)) {
             return Err("the checksum of a header is wrong");
         }
-        let mut name = until_nul(&block[..100]).to_vec();
-        // GNU's own format has other things in the place of the prefix.
-        if block[257..263] == *b"ustar\0" {
-            let prefix = until_nul(&block[345..500]);
-            if !prefix.is_empty() {
-                name = [prefix, b"/", &name].concat();
-            }
+        // The start of a long name counts for every other reader, whatever the version after the mark.
+        if header.as_bytes()[257..263] == *b"ustar\0" {
+            header.as_mut_bytes()[263..265].copy_from_slice(b"00");
         }
-        let mode = number(&block[100..108]).ok_or("the mode of an entry is no number")?;
+        let mode = number(&header.as_old().mode).ok_or("the mode of an entry is no number")?;
         Ok(Self {
-            name,
-            link: until_nul(&block[157..257]).to_vec(),
-            of: TypeOf::of(block[156]),
+            name: header.path_bytes().into_owned(),
+            link: header.link_name_bytes().map(Cow::into_owned).unwrap_or_default(),
+            of: TypeOf::of(header.entry_type()),
             mode: u32::try_from(mode & 0o7777).unwrap_or_default(),
-            bytes: number(&block[124..136]).ok_or("the size of an entry is no number")?,
+            bytes: number(&header.as_old().size).ok_or("the size of an entry is no number")?,
         })
     }
 }
 
-fn until_nul(bytes: &[u8]) -> &[u8] {
-    bytes.split(|&byte| byte == 0).next().unwrap_or_default()
-}
-
-/// A number: octal digits with blanks or NULs around, or big-endian bytes after one with its highest bit set (GNU).
+/// A number: octal digits with blanks or NULs around, or big-endian bytes after one with its highest bit set (GNU). The
+/// tar crate drops what is above 64 bits, takes a sign, and takes no blanks for zero.
 fn number(field: &[u8]) -> Option<u64> {
     if let [0x80, rest @ ..] = field {
         let (zeros, low) = rest.split_at(rest.len().saturating_sub(8));
@@ -133,7 +134,8 @@ pub struct Records {
 }
 
 impl Records {
-    /// Reads records: `LENGTH KEY=VALUE` and a line's end each, which the length counts too.
+    /// Reads records: `LENGTH KEY=VALUE` and a line's end each, which the length counts too. The tar crate looks for the
+    /// line's end instead, which a value may have as well.
     ///
     /// # Errors
     /// What is wrong with them.
