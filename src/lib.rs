@@ -14,7 +14,7 @@
 //! | layer | modules | may use |
 //! | --- | --- | --- |
 //! | vocabulary | `name`, `secret`, `failure`, `report::event` | each other |
-//! | decisions | `config::{settings, written, keys, document, elements, substitution, resolve, worker}`, `image::{ignore, context, transcript}`, `ecs::{task_definition, observation, answers, rollout, oneoff, diagnosis, capture, mark, quota, resume}`, `artifact::{imagedefinitions, outputs}`, `pipeline::{action_type, job, pace, result, token}` | vocabulary |
+//! | decisions | `config::{settings, written, keys, document, elements, substitution, resolve, worker}`, `image::{ignore, context, source, transcript}`, `ecs::{task_definition, observation, answers, rollout, oneoff, diagnosis, capture, mark, quota, resume}`, `artifact::{imagedefinitions, outputs}`, `pipeline::{action_type, job, pace, result, token}` | vocabulary |
 //! | rim | `clock`, `shutdown`, `config::{layers, checkout}`, `aws`, `image::{files, endpoint, session, daemon}`, `registry`, `ecs::{service, recorder}`, `artifact::{archive, store, transfer, unpack, write}`, `pipeline::{claim, client, credentials, journal, registration, wake}` | vocabulary, decisions, rim |
 //! | stories | `stage`, `worker` | vocabulary, decisions, rim |
 //! | shell | `main`, `cli`, `app`, `dryrun`, `report::{human, json, bars, reporter}`, `sandbox` | everything, but for the reporters (vocabulary, `clock`) and `sandbox` (vocabulary, `clock`, `shutdown`) |

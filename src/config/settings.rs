@@ -2,7 +2,7 @@
 
 use crate::name::{ClusterName, ContainerName, ImageRef, Repository, ServiceName, Tag, TaskName};
 use crate::secret::Secret;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -46,6 +46,8 @@ pub struct ImageSettings {
     pub platform: Option<String>,
     /// Build arguments.
     pub args: BTreeMap<String, String>,
+    /// The names of those arguments whose values are secrets.
+    pub secret_args: BTreeSet<String>,
     /// Labels, in addition to the `org.opencontainers.image.*` that slipway sets; one written here wins.
     pub labels: BTreeMap<String, String>,
     /// BuildKit secrets.

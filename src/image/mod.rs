@@ -1,6 +1,6 @@
 //! Building and pushing an image with a Docker Engine.
 //!
-//! `ignore`, `context` and `transcript` decide; `files`, `endpoint`, `session` and `daemon` do.
+//! `ignore`, `context`, `source` and `transcript` decide; `files`, `endpoint`, `session` and `daemon` do.
 
 pub mod context;
 pub mod daemon;
@@ -8,4 +8,5 @@ pub mod endpoint;
 pub mod files;
 pub mod ignore;
 pub mod session;
+pub mod source;
 pub mod transcript;

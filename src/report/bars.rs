@@ -141,6 +141,7 @@ impl Board {
             | Event::Warning(_)
             | Event::ContextSent { .. }
             | Event::Pushed { .. }
+            | Event::Reused { .. }
             | Event::Wrote { .. }
             | Event::ImageChange { .. }
             | Event::Registered { .. }

@@ -77,6 +77,15 @@ pub enum Event {
         /// The tags it has in the repository.
         tags: Vec<String>,
     },
+    /// A tag stands for an image that was built from this very source and pushed earlier: it is taken as it is.
+    Reused {
+        /// The image's table name.
+        image: String,
+        /// The tag.
+        tag: String,
+        /// `repository@digest`.
+        reference: ImageRef,
+    },
     /// A file (or S3 object) was written.
     Wrote {
         /// What it is: `imagedefinitions.json`.

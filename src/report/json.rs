@@ -57,6 +57,14 @@ pub fn event(event: &Event, elapsed: Duration) -> Value {
             "pushed",
             json!({ "image": image, "reference": reference.to_string(), "tags": tags }),
         ),
+        Event::Reused {
+            image,
+            tag,
+            reference,
+        } => (
+            "reused",
+            json!({ "image": image, "tag": tag, "reference": reference.to_string() }),
+        ),
         Event::Wrote { what, place } => ("wrote", json!({ "what": what, "place": place })),
         Event::ImageChange {
             service,

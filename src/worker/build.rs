@@ -1,5 +1,6 @@
 //! The build of a job: its images built and pushed, and its output artifact stored where the next action looks for it.
 
+use super::hide::Hide;
 use super::inputs::SOURCE;
 use super::job::{Bench, Ended, Role};
 use super::{fetch, properties::Properties};
@@ -46,8 +47,13 @@ async fn try_build(bench: &Bench<'_>) -> Result<Ended, Ended> {
     for warning in &settled.warnings {
         bench.tools.tell.tell(Event::Warning(warning.clone()));
     }
+    let mut images = settled.settings.images.clone();
+    let secrets = Hide::of(job);
+    for image in &mut images {
+        image.secret_args.extend(secrets.names_of(&image.args));
+    }
     let plan = BuildPlan {
-        images: settled.settings.images.clone(),
+        images,
         outputs: settled.settings.outputs.clone(),
     };
     let built = Box::pin(build_stage(&bench.tools, &plan))

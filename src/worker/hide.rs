@@ -8,6 +8,7 @@ use crate::secret::Secret;
 use crate::secret::redact::mask;
 use crate::stage::deploy::masked;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -80,6 +81,20 @@ impl Hide {
     #[must_use]
     pub fn values(&self) -> &[Secret<String>] {
         &self.values
+    }
+
+    /// The names of those settings (build arguments) that hold one of them.
+    pub fn names_of<'a>(
+        &'a self,
+        settings: &'a BTreeMap<String, String>,
+    ) -> impl Iterator<Item = String> + 'a {
+        let holds = |text: &str| {
+            self.values
+                .iter()
+                .any(|value| text.contains(value.expose().as_str()))
+        };
+        let holding = settings.iter().filter(move |(_, text)| holds(text));
+        holding.map(|(name, _)| name.clone())
     }
 
     /// A text without them, and without what looks like a credential.
@@ -156,6 +171,7 @@ impl Hide {
             | Event::ContextSent { .. }
             | Event::LayerProgress { .. }
             | Event::Pushed { .. }
+            | Event::Reused { .. }
             | Event::ImageChange { .. }
             | Event::Registered { .. }
             | Event::TaskStarted { .. }
@@ -232,6 +248,14 @@ mod tests {
             assert!(!shown.contains("canary") && shown.contains("[secret]"), "{shown}");
         }
         assert_eq!(hide.text("}"), "}");
+    }
+
+    #[test]
+    fn settings_that_hold_a_secret_are_known_by_it() {
+        let hide = Hide::new(vec!["canary-1234".to_owned().into()]);
+        let settings = [("A", "x-canary-1234"), ("B", "canary"), ("CANARY-1234", "b")];
+        let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(hide.names_of(&settings.into()).collect::<Vec<_>>(), ["A"]);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use slipway::image::endpoint::EngineEnv;
 use slipway::name::ImageRef;
 use slipway::report::event::{Event, StepState, Tell};
 use slipway::secret::Secret;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
@@ -126,6 +126,7 @@ pub fn request(root: &Path, builder: Builder, names: &[&str]) -> BuildRequest {
             target: None,
             platform: None,
             args: BTreeMap::new(),
+            secret_args: BTreeSet::new(),
             labels: BTreeMap::new(),
             secrets: Vec::new(),
             tags: Vec::new(),

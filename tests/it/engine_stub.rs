@@ -15,7 +15,7 @@ use slipway::name::ImageRef;
 use slipway::report::event::{Event, StepState, Tell};
 use slipway::secret::Secret;
 use slipway::shutdown::Shutdown;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -108,6 +108,7 @@ fn request(folder: &Path, builder: Builder) -> BuildRequest {
             target: None,
             platform: None,
             args: BTreeMap::new(),
+            secret_args: BTreeSet::new(),
             labels: BTreeMap::new(),
             secrets: Vec::new(),
             tags: Vec::new(),
@@ -147,12 +148,14 @@ async fn an_engine_without_buildkit_builds_with_its_classic_builder() {
         ..REFUSED
     };
     let (built, told) = built(answers.clone(), Builder::Auto).await;
+    let built = built.unwrap();
     let image = BuiltImage {
         id: "sha256:1".to_owned(),
+        source: built.source.clone(),
         platform: "linux/arm64/v8".to_owned(),
         size: 7,
     };
-    assert_eq!(built.unwrap(), image);
+    assert_eq!(built, image);
     assert!(
         told.iter().any(|event| matches!(event, Event::Note(_))),
         "{told:?}"

@@ -84,14 +84,16 @@ async fn a_build_that_is_done_again_finds_the_tag_that_cannot_move_if_it_makes_t
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_that_makes_another_image_says_that_the_tag_is_taken() {
+async fn one_that_makes_another_image_of_the_same_source_takes_the_one_that_is_there() {
     let bench = Bench::with_pipeline(&Setup::default()).await;
     bench.engine.be_forgetful();
     let (outcome, log) = die_after_push(&bench).await;
     assert_eq!(outcome.broken(), Vec::<String>::new(), "{log}");
-    assert_eq!(outcome.execution.status, ExecutionStatus::Failed, "{log}");
-    let message = outcome.message("Build");
-    assert!(message.contains("another image"), "{message}");
+    assert_eq!(outcome.execution.status, ExecutionStatus::Succeeded, "{log}");
+    assert!(log.contains("was built from this very source earlier"), "{log}");
+    let requests = bench.engine.requests();
+    let pushes = requests.iter().filter(|line| line.ends_with("/push"));
+    assert_eq!(pushes.count(), 1, "{requests:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,6 +6,7 @@
     reason = "a run says how many cases it played, and what broke a rule"
 )]
 
+mod again;
 mod bench;
 mod canaries;
 mod child;

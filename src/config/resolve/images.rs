@@ -7,7 +7,8 @@ use crate::config::settings::{BuildSecret, Builder, ImageSettings};
 use crate::config::written::{Node, Origin, Table, Value};
 use crate::name::{ContainerName, NameError};
 use crate::secret::Secret;
-use std::collections::BTreeMap;
+use crate::secret::redact::secret_names;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Every image to build; there must be one.
 pub fn images(reader: &mut Reader<'_>) -> Vec<ImageSettings> {
@@ -43,6 +44,7 @@ fn image(reader: &mut Reader<'_>, name: &str, origin: &Origin) -> Option<ImageSe
     let containers = containers(reader, &section, name, origin);
     let mut labels = known_labels(reader);
     labels.extend(reader.map(&section, "labels"));
+    let args = reader.map(&section, "args");
     Some(ImageSettings {
         name: name.to_owned(),
         context,
@@ -50,7 +52,8 @@ fn image(reader: &mut Reader<'_>, name: &str, origin: &Origin) -> Option<ImageSe
         containers,
         target: reader.text(&section, "target").map(|target| target.value),
         platform: reader.parsed(&section, "platform", elements::platform),
-        args: reader.map(&section, "args"),
+        secret_args: secret_args(reader, &section, &args),
+        args,
         labels,
         secrets: secrets(reader, &section),
         tags: reader.names_of(&section, "tags"),
@@ -62,6 +65,26 @@ fn image(reader: &mut Reader<'_>, name: &str, origin: &Origin) -> Option<ImageSe
         create_repository: reader.boolean(&section, "create-repository"),
         repository: repository?,
     })
+}
+
+/// The arguments whose values are secrets, by their own names or by those of the variables that they are written with.
+fn secret_args(reader: &Reader<'_>, section: &str, args: &BTreeMap<String, String>) -> BTreeSet<String> {
+    let mut secret = secret_names(args);
+    let Some(Value::Table(written)) = reader.node(section, "args").map(|node| &node.value) else {
+        return secret;
+    };
+    for (name, node) in written {
+        let Value::Text(text) = &node.value else { continue };
+        let variables = text.split("${env:").skip(1).filter_map(|rest| {
+            let (variable, _) = rest.split_once('}')?;
+            let value = reader.variables.environment.value(variable)?;
+            Some((variable.to_owned(), value.to_owned()))
+        });
+        if !secret_names(&variables.collect()).is_empty() {
+            secret.insert(name.clone());
+        }
+    }
+    secret
 }
 
 /// The containers of an image: those that are written, or one by the image's own name.

@@ -308,6 +308,16 @@ fn nothing_to_do_says_what_to_write() {
 }
 
 #[test]
+fn arguments_are_secret_by_their_names_and_by_those_of_their_variables() {
+    let file = "[image.web]\nrepository = \"shop/web\"\n\
+                args = { VERSION = \"${env:VERSION}\", NPM = \"x ${env:NPM_TOKEN}\", DB_PASSWORD = \"hunter22\" }\n";
+    let environment = [("VERSION", "1.2.3-hello"), ("NPM_TOKEN", "canary-1")];
+    let settings = settings(&layers(file, &environment, &[]), BUILD);
+    let secret: Vec<&String> = settings.images[0].secret_args.iter().collect();
+    assert_eq!(secret, ["DB_PASSWORD", "NPM"]);
+}
+
+#[test]
 fn a_deploy_reads_no_secret_and_a_build_needs_no_cluster() {
     let deploy = settings(&layers(SHOP, &CODEBUILD[..2], &[]), DEPLOY);
     assert_eq!((deploy.images.len(), deploy.services.len()), (0, 1));

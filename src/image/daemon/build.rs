@@ -6,8 +6,9 @@ use crate::config::settings::Builder;
 use crate::image::endpoint::registry_auth;
 use crate::image::files::{CHUNKS, Context, ContextError, Sent, survey};
 use crate::image::session::{Offer, Session, SessionError};
+use crate::image::source::{self, LABEL};
 use crate::image::transcript::{BuildMessage, BuildTranscript, dockerfile::base_images};
-use crate::name::ImageRef;
+use crate::name::{Digest, ImageRef};
 use crate::report::event::{Event, Tell};
 use crate::secret::redact::secret_arguments;
 use crate::shutdown::{Shutdown, Urgency};
@@ -49,7 +50,11 @@ impl Engine {
     }
 
     async fn build_to_end(&self, request: &BuildRequest, tell: &Tell) -> Result<BuiltImage, EngineError> {
-        let context = look(request).await?;
+        let (context, source) = look(request).await?;
+        let mut request = request.clone();
+        // What it says of itself must be true, so no setting wins over it.
+        request.labels.insert(LABEL.to_owned(), source.to_string());
+        let request = &request;
         let id = match request.image.builder {
             Builder::Classic => self.build_classic(request, &context, tell, true).await?,
             Builder::BuildKit => match self.build_with_buildkit(request, &context, tell).await {
@@ -67,7 +72,7 @@ impl Engine {
         for name in request.names.iter().skip(1) {
             self.tag(&id, name).await?;
         }
-        self.inspect(id).await
+        self.inspect(id, source).await
     }
 
     async fn build_with_buildkit(
@@ -237,7 +242,7 @@ impl Engine {
             })
     }
 
-    async fn inspect(&self, id: String) -> Result<BuiltImage, EngineError> {
+    async fn inspect(&self, id: String, source: Digest) -> Result<BuiltImage, EngineError> {
         let seen = self
             .docker
             .inspect_image(&id)
@@ -254,6 +259,7 @@ impl Engine {
             .collect();
         Ok(BuiltImage {
             id,
+            source,
             platform: parts.join("/"),
             size: seen
                 .size
@@ -263,11 +269,20 @@ impl Engine {
     }
 }
 
-/// Surveys the context on a thread that may block.
-async fn look(request: &BuildRequest) -> Result<Context, EngineError> {
-    let (context, dockerfile) = (request.image.context.clone(), request.image.dockerfile.clone());
-    match tokio::task::spawn_blocking(move || survey(&context, &dockerfile)).await {
-        Ok(surveyed) => surveyed.map_err(EngineError::Context),
+/// Surveys the context on a thread that may block; gives the digest of all that the image is built from, too.
+async fn look(request: &BuildRequest) -> Result<(Context, Digest), EngineError> {
+    let (place, dockerfile) = (request.image.context.clone(), request.image.dockerfile.clone());
+    let surveyed = tokio::task::spawn_blocking(move || {
+        let mut context = survey(&place, &dockerfile)?;
+        let digest = context.fingerprint()?;
+        Ok((context, digest))
+    });
+    match surveyed.await {
+        Ok(Ok((context, digest))) => Ok((
+            context,
+            source::of_build(&digest, &request.image, &request.labels),
+        )),
+        Ok(Err(error)) => Err(EngineError::Context(error)),
         // The thread is only lost when the runtime ends, and then nobody waits for this answer.
         Err(_) => Err(EngineError::Context(ContextError::Cut)),
     }

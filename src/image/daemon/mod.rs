@@ -12,7 +12,7 @@ pub use error::EngineError;
 
 use super::endpoint::{EngineEnv, TOKEN_USER, locate};
 use crate::config::settings::ImageSettings;
-use crate::name::ImageRef;
+use crate::name::{Digest, ImageRef};
 use crate::secret::Secret;
 use base64::Engine as _;
 use bollard::{API_DEFAULT_VERSION, BollardRequest, ClientVersion, Docker};
@@ -53,7 +53,7 @@ pub struct RegistryAuth {
 pub struct BuildRequest {
     /// The image's settings: context, Dockerfile, arguments, target, platform, secrets, cache, builder.
     pub image: ImageSettings,
-    /// All labels, the OCI annotations included.
+    /// All labels, the OCI annotations included; the one of [`crate::image::source`] is added to them.
     pub labels: BTreeMap<String, String>,
     /// Names to give the result: `registry/repository:tag`.
     pub names: Vec<ImageRef>,
@@ -67,6 +67,8 @@ pub struct BuildRequest {
 pub struct BuiltImage {
     /// The Engine's image id: the config's digest, or the index's on the containerd store.
     pub id: String,
+    /// The digest of what it was built from, as its label says: [`crate::image::source`].
+    pub source: Digest,
     /// `os/architecture[/variant]` of the result.
     pub platform: String,
     /// Its size on disk, in bytes.

@@ -2,15 +2,19 @@
 //!
 //! Blocking code, meant for a blocking thread; what is sent and in which order is decided by `context`.
 
+mod content;
+
+use self::content::Exact;
 use super::context::{
     ContextPlan, Device, DockerfilePlace, Entry, EntryKind, Found, FoundKind, IGNORE_FILE, matchable, plan,
     with_builder_files,
 };
 use super::ignore::{IgnoreError, IgnoreRules};
+use super::source::Sum;
 use bytes::{Bytes, BytesMut};
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
@@ -26,6 +30,8 @@ pub const CHUNKS: usize = 16;
 pub struct Context {
     root: PathBuf,
     plan: ContextPlan,
+    /// What the files held when [`Context::fingerprint`] read them, entry by entry; empty before.
+    sums: Vec<Option<Sum>>,
     /// The Dockerfile's path in the stream, for the builder.
     pub dockerfile_name: String,
     /// The Dockerfile's text, for finding a failed step's line.
@@ -101,6 +107,9 @@ pub enum ContextError {
     /// A file became shorter while it was sent.
     #[error("`{}` became shorter while it was read", .0.display())]
     Shrank(PathBuf),
+    /// A file changed between the two times that it was read.
+    #[error("`{}` changed while the context was read", .0.display())]
+    Changed(PathBuf),
     /// Nobody takes the stream any more: the Engine closed it, or the build was stopped.
     #[error("the Engine stopped reading the context")]
     Cut,
@@ -134,6 +143,7 @@ pub fn survey(context: &Path, dockerfile: &Path) -> Result<Context, ContextError
     Ok(Context {
         root,
         plan,
+        sums: Vec::new(),
         dockerfile_name,
         dockerfile_text: text,
     })
@@ -252,8 +262,9 @@ impl Context {
             chunks,
             bytes: 0,
         });
-        for entry in &self.plan.entries {
-            self.append(&mut tar, entry)?;
+        for (at, entry) in self.plan.entries.iter().enumerate() {
+            let sum = self.sums.get(at).and_then(Option::as_ref);
+            self.append(&mut tar, entry, sum)?;
         }
         let mut chunks = tar.into_inner().map_err(|_| ContextError::Cut)?;
         chunks.flush().map_err(|_| ContextError::Cut)?;
@@ -263,25 +274,24 @@ impl Context {
         })
     }
 
-    fn append(&self, tar: &mut tar::Builder<Chunks>, entry: &Entry) -> Result<(), ContextError> {
+    fn append(
+        &self,
+        tar: &mut tar::Builder<Chunks>,
+        entry: &Entry,
+        sum: Option<&Sum>,
+    ) -> Result<(), ContextError> {
         let (mut header, mut path) = (header(entry), entry.path.clone());
         let cut = |_: io::Error| ContextError::Cut;
         match &entry.kind {
             EntryKind::File(size) => {
-                let mut content = Exact {
-                    file: open(&self.root, entry)?,
-                    left: *size,
-                    failed: None,
-                };
+                let mut content = Exact::new(open(&self.root, entry)?, *size, sum.is_some());
                 let sent = tar.append_data(&mut header, OsStr::from_bytes(&path), &mut content);
                 let name = || self.root.join(OsStr::from_bytes(&entry.path));
-                match (sent, content.failed) {
-                    (Ok(()), _) => Ok(()),
-                    (Err(_), Some(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                        Err(ContextError::Shrank(name()))
-                    }
-                    (Err(_), Some(source)) => Err(ContextError::ReadEntry { path: name(), source }),
-                    (Err(_), None) => Err(ContextError::Cut),
+                match sent {
+                    Ok(()) if sum.is_none_or(|sum| content.sum() == *sum) => Ok(()),
+                    // The image would say of itself that it was built from what it was not built from.
+                    Ok(()) => Err(ContextError::Changed(name())),
+                    Err(_) => Err(content.error(name).unwrap_or(ContextError::Cut)),
                 }
             }
             EntryKind::Content(content) => tar
@@ -324,38 +334,6 @@ fn header(entry: &Entry) -> tar::Header {
         gnu.set_device_minor(device.minor);
     }
     header
-}
-
-/// Reads exactly as many bytes as the header says, and remembers why it could not.
-struct Exact {
-    file: File,
-    left: u64,
-    failed: Option<io::Error>,
-}
-
-impl Read for Exact {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let room = usize::try_from(self.left).map_or(buffer.len(), |left| left.min(buffer.len()));
-        if room == 0 {
-            return Ok(0);
-        }
-        let read = match self.file.read(&mut buffer[..room]) {
-            Ok(0) => Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
-            other => other,
-        };
-        match read {
-            Ok(count) => {
-                self.left -= count as u64;
-                Ok(count)
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
-            Err(error) => {
-                let told = io::Error::from(error.kind());
-                self.failed = Some(error);
-                Err(told)
-            }
-        }
-    }
 }
 
 /// A writer whose chunks go into the channel; it blocks while the channel is full.

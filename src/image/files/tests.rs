@@ -236,6 +236,47 @@ fn a_file_that_shrinks_ends_the_stream_and_one_that_grows_does_not() {
 }
 
 #[test]
+fn a_file_that_changes_after_its_fingerprint_ends_the_stream() {
+    let root = folder(&[("Dockerfile", "FROM scratch\n"), ("log", "0123456789")]);
+    let mut context = look(root.path()).unwrap();
+    let fingerprint = context.fingerprint().unwrap();
+    fs::write(root.path().join("log"), "0123456789 and more").unwrap();
+    assert_eq!(received(&context).1[1].2, "0123456789");
+    fs::write(root.path().join("log"), "9876543210").unwrap();
+    let (sender, mut receiver) = mpsc::channel(64);
+    let error = context.stream(&sender).unwrap_err();
+    assert!(
+        matches!(&error, ContextError::Changed(path) if path.ends_with("log")),
+        "{error:?}"
+    );
+    assert!(receiver.try_recv().unwrap().is_err(), "nothing is sent whole");
+    assert_ne!(context.fingerprint().unwrap(), fingerprint);
+    fs::write(root.path().join("log"), "0").unwrap();
+    let error = context.fingerprint().unwrap_err();
+    assert!(
+        matches!(&error, ContextError::Shrank(path) if path.ends_with("log")),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn the_same_files_have_the_same_fingerprint_in_another_folder_at_another_time() {
+    let files = [("Dockerfile", "FROM scratch\n"), ("src/main.c", "int main;")];
+    let (one, other) = (folder(&files), folder(&files));
+    let fingerprint = |root: &Path| look(root).unwrap().fingerprint().unwrap();
+    let earlier = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1);
+    let file = fs::File::options()
+        .write(true)
+        .open(other.path().join("src/main.c"))
+        .unwrap();
+    file.set_modified(earlier).unwrap();
+    let same = fingerprint(one.path());
+    assert_eq!(fingerprint(other.path()), same);
+    fs::set_permissions(other.path().join("src/main.c"), fs::Permissions::from_mode(0o600)).unwrap();
+    assert_ne!(fingerprint(other.path()), same);
+}
+
+#[test]
 fn no_more_is_read_than_the_channel_has_room_for() {
     let root = folder(&[("Dockerfile", "FROM scratch\n")]);
     let big = fs::File::create(root.path().join("big")).unwrap();

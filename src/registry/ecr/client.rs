@@ -28,7 +28,7 @@ const MEDIA_TYPES: [&str; 4] = [
 /// ECR in one region, with the token that it gave.
 #[derive(Clone)]
 pub struct Ecr {
-    client: Client,
+    pub(super) client: Client,
     clock: Clock,
     token: Arc<Mutex<Option<Token>>>,
 }
@@ -92,6 +92,8 @@ pub struct HeldImage {
     pub digest: Digest,
     /// The manifest's text.
     pub manifest: String,
+    /// Its media type, which its text need not say.
+    pub media_type: Option<String>,
 }
 
 impl Ecr {
@@ -308,7 +310,12 @@ impl Ecr {
                 });
             };
             let manifest = image.image_manifest().unwrap_or_default().to_owned();
-            return Ok(Ok(Some(HeldImage { digest, manifest })));
+            let media_type = image.image_manifest_media_type().map(str::to_owned);
+            return Ok(Ok(Some(HeldImage {
+                digest,
+                manifest,
+                media_type,
+            })));
         }
         match answer
             .failures()
@@ -393,6 +400,6 @@ fn is_missing(error: &CallError, wanted: &str) -> bool {
     matches!(&error.sorted, Sorted::Missing { code } if code == wanted)
 }
 
-fn is_refused(error: &CallError, wanted: &str) -> bool {
+pub(super) fn is_refused(error: &CallError, wanted: &str) -> bool {
     matches!(&error.sorted, Sorted::Refused { code, .. } if code == wanted)
 }

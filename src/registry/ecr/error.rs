@@ -1,7 +1,8 @@
 //! What a call to ECR can end with.
 
+use super::download::DownloadError;
 use super::token::TokenError;
-use crate::aws::sort::CallError;
+use crate::aws::sort::{CallError, Sorted};
 use crate::name::{Digest, NameError, Repository, Tag};
 
 /// Why ECR did not do what was asked.
@@ -68,6 +69,39 @@ pub enum EcrError {
         #[source]
         source: Box<CallError>,
     },
+    /// ECR did not say where an image's config is.
+    #[error("find the config `{digest}` of `{repository}`")]
+    FindConfig {
+        /// The repository.
+        repository: Repository,
+        /// The config's digest.
+        digest: Digest,
+        /// The call.
+        #[source]
+        source: Box<CallError>,
+    },
+    /// An image's config could not be downloaded.
+    #[error("download the config `{digest}` of `{repository}`")]
+    ReadConfig {
+        /// The repository.
+        repository: Repository,
+        /// The config's digest.
+        digest: Digest,
+        /// What went wrong.
+        #[source]
+        source: DownloadError,
+    },
+    /// A tag could not be given to an image that is there.
+    #[error("tag an image of `{repository}` as `{tag}`")]
+    PutTag {
+        /// The repository.
+        repository: Repository,
+        /// The tag.
+        tag: Tag,
+        /// The call.
+        #[source]
+        source: Box<CallError>,
+    },
     /// ECR answered for an image with a failure other than that it does not exist.
     #[error("ECR cannot give `{image}` of `{repository}`: {code}")]
     ImageFailure {
@@ -100,6 +134,13 @@ pub enum EcrError {
 }
 
 impl EcrError {
+    /// Whether ECR refused to move a tag.
+    #[must_use]
+    pub fn is_immutable_tag(&self) -> bool {
+        let sorted = self.call().map(|call| &call.sorted);
+        matches!(sorted, Some(Sorted::Refused { code, .. }) if code == "ImageTagAlreadyExistsException")
+    }
+
     /// The call that failed, if it was one.
     #[must_use]
     pub fn call(&self) -> Option<&CallError> {
@@ -109,10 +150,13 @@ impl EcrError {
             | Self::CreateRepository { source, .. }
             | Self::ReadTag { source, .. }
             | Self::ReadManifest { source, .. }
+            | Self::FindConfig { source, .. }
+            | Self::PutTag { source, .. }
             | Self::Confirm { source, .. } => Some(source),
             Self::Token(_)
             | Self::NoRepository { .. }
             | Self::Address { .. }
+            | Self::ReadConfig { .. }
             | Self::ImageFailure { .. }
             | Self::NoDigest { .. } => None,
         }

@@ -1,9 +1,10 @@
 //! The adapter against a responder on loopback that answers as the test says and remembers what it was asked.
 
-use super::{Ecr, EcrError, EcrRepository, IfMissing, TagMutability};
+use super::{Ecr, EcrError, EcrRepository, HeldImage, IfMissing, TagMutability};
 use crate::aws::sort::Sorted;
 use crate::aws::{Aws, AwsSettings, StaticKeys};
 use crate::clock::{Clock, VirtualClock};
+use crate::failure::chain;
 use crate::name::{Digest, Repository};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -250,6 +251,85 @@ async fn a_tag_gives_its_digest_and_manifest_or_nothing() {
         4,
         "an index must be answered as an index"
     );
+}
+
+#[tokio::test]
+async fn an_image_that_is_held_gets_another_tag_unless_that_is_another_image() {
+    let script = vec![
+        ("PutImage", 200, json!({ "image": {} })),
+        refusal("PutImage", "ImageAlreadyExistsException"),
+        refusal("PutImage", "ImageTagAlreadyExistsException"),
+        refusal("PutImage", "AccessDeniedException"),
+    ];
+    let (ecr, _, asked) = ecr(script).await;
+    let held = HeldImage {
+        digest: Digest::of(b"{}"),
+        manifest: "{}".to_owned(),
+        media_type: Some("application/vnd.oci.image.manifest.v1+json".to_owned()),
+    };
+    let (repository, tag) = (repository(), "v1".parse().unwrap());
+    for expected in [None, None, Some(true), Some(false)] {
+        let put = ecr.put_tag(&repository, &tag, &held).await;
+        assert_eq!(put.err().map(|error| error.is_immutable_tag()), expected);
+    }
+    let asked = asked.lock().unwrap()[0].clone();
+    assert_eq!(
+        (
+            &asked["imageManifest"],
+            &asked["imageManifestMediaType"],
+            &asked["imageDigest"]
+        ),
+        (
+            &json!("{}"),
+            &json!("application/vnd.oci.image.manifest.v1+json"),
+            &json!(held.digest.as_str())
+        )
+    );
+}
+
+#[tokio::test]
+async fn a_config_is_what_its_address_gives_if_that_has_its_digest() {
+    let router = axum::Router::new()
+        .route("/config", axum::routing::get(|| async { "{}" }))
+        .route(
+            "/large",
+            axum::routing::get(|| async { " ".repeat(5 * 1024 * 1024) }),
+        );
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let host = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let at = |path: &str| {
+        let url = format!("http://{host}{path}?X-Amz-Signature=canary");
+        ("GetDownloadUrlForLayer", 200, json!({ "downloadUrl": url }))
+    };
+    let (ecr, ..) = ecr(vec![
+        at("/config"),
+        at("/config"),
+        at("/gone"),
+        at("/large"),
+        (
+            "GetDownloadUrlForLayer",
+            200,
+            json!({ "downloadUrl": "canary nowhere" }),
+        ),
+        ("GetDownloadUrlForLayer", 200, json!({})),
+        refusal("GetDownloadUrlForLayer", "LayersNotFoundException"),
+    ])
+    .await;
+    let (repository, digest) = (repository(), Digest::of(b"{}"));
+    assert_eq!(ecr.config_of(&repository, &digest).await.unwrap(), b"{}");
+    for (of, says) in [
+        (b"other".as_slice(), "what came has another digest"),
+        (b"{}", "the answer is HTTP 404"),
+        (b"{}", "it is larger than 4 MiB"),
+        (b"{}", "the address that ECR gives is no URL"),
+        (b"{}", "the answer has no downloadUrl"),
+        (b"{}", "LayersNotFoundException"),
+    ] {
+        let error = ecr.config_of(&repository, &Digest::of(of)).await.unwrap_err();
+        let told = chain(&error);
+        assert!(told.contains(says) && !told.contains("canary"), "{says}: {told}");
+    }
 }
 
 #[tokio::test]

@@ -81,6 +81,14 @@ pub fn line(event: &Event, style: Style) -> Option<String> {
             };
             format!("{image}: pushed {}{tags}", short::ids(&reference.to_string()))
         }
+        Event::Reused {
+            image,
+            tag,
+            reference,
+        } => format!(
+            "{image}: tag {tag} was built from this very source earlier; {} is reused",
+            short::ids(&reference.to_string())
+        ),
         Event::Wrote { what, place } if what == place || place.ends_with(what.as_str()) => {
             format!("wrote {place}")
         }
@@ -315,6 +323,15 @@ mod tests {
                     tags: vec!["a".to_owned(), "b".to_owned()],
                 },
                 "web: pushed localhost:5000/web@sha256:e3b0c44298fc (tags: a, b)".to_owned(),
+            ),
+            (
+                Event::Reused {
+                    image: web(),
+                    tag: "a".to_owned(),
+                    reference: reference.clone(),
+                },
+                "web: tag a was built from this very source earlier; localhost:5000/web@sha256:e3b0c44298fc is reused"
+                    .to_owned(),
             ),
             (
                 Event::Wrote {

@@ -9,7 +9,7 @@ mod shapes;
 mod tests;
 mod values;
 
-pub use values::{environment_values, secret_arguments, unless_public};
+pub use values::{environment_values, secret_arguments, secret_names, unless_public};
 
 use super::Secret;
 use std::ops::Range;

@@ -2,7 +2,7 @@
 
 use crate::secret::Secret;
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Parts of names whose values are secrets, whatever they look like.
 const SECRET_NAMES: [&str; 6] = ["SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIAL", "PWD"];
@@ -27,6 +27,13 @@ const LEAST_LINE: usize = 16;
 pub fn secret_arguments(arguments: &BTreeMap<String, String>) -> Vec<Secret<String>> {
     let secret = arguments.iter().filter(|(name, value)| is_secret(name, value));
     longest_first(secret.map(|(_, value)| value.clone()).collect())
+}
+
+/// The names of those settings (build arguments) whose values are secrets by their names.
+#[must_use]
+pub fn secret_names(arguments: &BTreeMap<String, String>) -> BTreeSet<String> {
+    let secret = arguments.iter().filter(|(name, value)| is_secret(name, value));
+    secret.map(|(name, _)| name.clone()).collect()
 }
 
 /// The values of environment variables that no text may show, the longest first: those that are secrets by their names

@@ -129,7 +129,7 @@ pub(super) mod tests {
     use crate::config::settings::{Builder, ImageSettings, Outputs, RepositoryTarget};
     use crate::failure::Kind;
     use crate::stage::build::BuildPlan;
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
     use std::fs;
     use std::path::Path;
 
@@ -144,6 +144,7 @@ pub(super) mod tests {
             target: None,
             platform: None,
             args: BTreeMap::new(),
+            secret_args: BTreeSet::new(),
             labels: BTreeMap::new(),
             secrets: Vec::new(),
             tags: Vec::new(),

@@ -10,7 +10,7 @@ use crate::image::daemon::EngineError;
 use crate::image::endpoint::EndpointError;
 use crate::image::files::ContextError;
 use crate::image::transcript::{BuildFailure, BuildFault, PushFailure, PushFault};
-use crate::name::{Digest, ImageRef, Tag};
+use crate::name::{Digest, ImageRef};
 use crate::registry::ecr::EcrError;
 
 /// What is left when a build fails or is stopped.
@@ -31,20 +31,6 @@ pub(super) fn left_pushed(done: &[ImageRecord]) -> String {
 /// We were asked to stop.
 pub(super) fn stopped(signal: Kind) -> Failure {
     Failure::new(signal, "the build was stopped")
-}
-
-/// The tag stands for another image and cannot be moved.
-pub(super) fn tag_taken(repository: &ImageRef, tag: &Tag, held: Option<&Digest>) -> Failure {
-    let what = format!("tag `{tag}` of `{repository}` is immutable and is another image already");
-    let failure = Failure::new(Kind::Registry, what).hint(
-        "give each build a tag of its own, such as the commit with the build's number, or leave `tags` out",
-    );
-    match held {
-        Some(held) => failure.cause(format!(
-            "it stands for `{held}`, which this build did not reproduce"
-        )),
-        None => failure,
-    }
 }
 
 /// The registry has another digest than the push gave.
@@ -125,12 +111,17 @@ pub(super) fn of_ecr(error: EcrError) -> Failure {
         | EcrError::CreateRepository { source, .. }
         | EcrError::ReadTag { source, .. }
         | EcrError::ReadManifest { source, .. }
+        | EcrError::FindConfig { source, .. }
+        | EcrError::PutTag { source, .. }
         | EcrError::Confirm { source, .. } => {
             let mut failure = source.into_failure(format!("cannot {what}"));
             if failure.kind == Kind::Refused {
                 failure.kind = Kind::Registry;
             }
             failure
+        }
+        EcrError::ReadConfig { source, .. } => {
+            Failure::new(Kind::Registry, format!("cannot {what}")).because(source)
         }
         EcrError::Token(source) => Failure::new(Kind::Registry, format!("cannot {what}")).because(source),
         EcrError::Address { source, .. } => Failure::new(Kind::Registry, what).because(source),
@@ -212,7 +203,7 @@ fn context_hint(error: &ContextError) -> &'static str {
         ContextError::ReadIgnoreFile { .. } => "make it a file that can be read, or remove it",
         ContextError::BadIgnoreFile { .. } => "correct that line; `\\` before a `[` takes its meaning away",
         ContextError::ReadEntry { .. } => "make it readable, or leave it out with `.dockerignore`",
-        ContextError::Shrank(_) => {
+        ContextError::Shrank(_) | ContextError::Changed(_) => {
             "leave files that are being written out with `.dockerignore`, and run again"
         }
         ContextError::Cut => "look at the Engine's log, and run again",

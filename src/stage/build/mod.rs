@@ -1,13 +1,16 @@
 //! The build stage: images built, pushed, confirmed, and imagedefinitions.json written last.
 //!
 //! `check` finds what is wrong before anything is done, `destination` is where an image goes, `together` runs images
-//! side by side, `push` pushes and confirms one, `write` writes the outputs, `labels` and `failures` decide words.
+//! side by side, `push` pushes and confirms one, `place` one tag of it, `earlier` knows one again that an earlier run pushed, `write` writes the outputs, `labels`, `failures` and `taken` decide words.
 
 mod check;
 mod destination;
+mod earlier;
 mod failures;
 mod labels;
+mod place;
 mod push;
+mod taken;
 mod together;
 mod write;
 
@@ -168,7 +171,8 @@ async fn push_one(
 ) -> Result<ImageRecord, Failure> {
     let image = ready.destination.image;
     let began = begin(tools, Phase::Push, image);
-    let pushed = push::push_image(tools, engine, ready.destination, &ready.built, &shutdown).await?;
+    let push::Placed { image: pushed, id } =
+        push::push_image(tools, engine, ready.destination, &ready.built, &shutdown).await?;
     tools.tell.tell(Event::Pushed {
         image: image.name.clone(),
         reference: pushed.reference.clone(),
@@ -178,7 +182,7 @@ async fn push_one(
     Ok(ImageRecord {
         pushed,
         containers: image.containers.clone(),
-        id: ready.built.id,
+        id,
         platform: ready.built.platform,
         size: ready.built.size,
         started: ready.started,

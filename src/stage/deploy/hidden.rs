@@ -97,6 +97,7 @@ impl Hidden {
             | Event::BuildLine { .. }
             | Event::LayerProgress { .. }
             | Event::Pushed { .. }
+            | Event::Reused { .. }
             | Event::Wrote { .. }
             | Event::ImageChange { .. }
             | Event::Registered { .. }

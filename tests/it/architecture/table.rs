@@ -201,6 +201,7 @@ pub const RULES: &[Rule] = &[
     rule("ecs::task_definition", Layer::Decisions),
     rule("image::context", Layer::Decisions),
     rule("image::ignore", Layer::Decisions),
+    rule("image::source", Layer::Decisions),
     rule("image::transcript", Layer::Decisions),
     rule("pipeline::action_type", Layer::Decisions),
     rule("pipeline::job", Layer::Decisions),
