@@ -262,6 +262,7 @@ impl CallError {
         match self.sorted {
             Sorted::Denied => Nature::Denied {
                 action: self.action.to_owned(),
+                role: None,
             },
             Sorted::ExpiredCredentials | Sorted::NoCredentials => Nature::Credentials,
             Sorted::Missing { .. } => Nature::Missing,

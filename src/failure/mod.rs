@@ -143,6 +143,8 @@ pub enum Nature {
     Denied {
         /// The IAM action: `ecs:UpdateService`.
         action: String,
+        /// The ARN of the role that may not, where it was assumed for this; the run's own if absent.
+        role: Option<String>,
     },
     /// AWS does not take the credentials, or does not any more.
     Credentials,

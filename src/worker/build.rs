@@ -2,7 +2,7 @@
 
 use super::hide::Hide;
 use super::inputs::SOURCE;
-use super::job::{Bench, Ended, Role};
+use super::job::{Bench, Ended};
 use super::{fetch, properties::Properties};
 use crate::artifact::archive::{Content, Entry};
 use crate::artifact::imagedefinitions::FILE_NAME;
@@ -90,7 +90,7 @@ async fn try_build(bench: &Bench<'_>) -> Result<Ended, Ended> {
             .await
             .map_err(|failure| Ended::Failed {
                 failure: failure.left(pushed(&built)),
-                whose: Role::Pipeline,
+                whose: fetch::owner(bench),
                 external: None,
             })?;
         bench.tools.tell.tell(Event::Wrote {

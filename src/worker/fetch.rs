@@ -54,7 +54,7 @@ pub(super) async fn inputs(bench: &Bench<'_>, folder: &Path) -> Result<Inputs, E
 }
 
 /// Whose keys artifacts are read and written with.
-fn owner(bench: &Bench<'_>) -> Role {
+pub(super) fn owner(bench: &Bench<'_>) -> Role {
     match bench.crew.settings.artifact_credentials {
         ArtifactCredentials::Job => Role::Pipeline,
         ArtifactCredentials::Worker => Role::Worker,

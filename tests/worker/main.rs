@@ -10,6 +10,7 @@ mod again;
 mod bench;
 mod canaries;
 mod child;
+mod denied;
 #[path = "../shared/engine/mod.rs"]
 mod engine;
 mod fleet;

@@ -233,6 +233,12 @@ impl StoreError {
                 Some(region) => format!("use a bucket of the pipeline's region, or set AWS_REGION={region}"),
                 None => "use a bucket of the pipeline's region, or set AWS_REGION to the bucket's".to_owned(),
             }],
+            Self::Call { act, source, .. } if *act == "read" && source.sorted == Sorted::Denied => {
+                let either = "either the object is not there, or the role may not read it or decrypt it with its key: \
+                              without `s3:ListBucket` S3 says `access denied` of a missing object too";
+                let hints = call_hints(source);
+                std::iter::once(either.to_owned()).chain(hints).collect()
+            }
             Self::Call { source, .. } => call_hints(source),
             Self::NotAsWritten { .. } | Self::Replaced { .. } => {
                 vec!["somebody else may write the same key: run again".to_owned()]

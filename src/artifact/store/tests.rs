@@ -182,6 +182,12 @@ async fn each_refusal_of_s3_says_what_to_do() {
             "kms:Decrypt",
         ),
         (
+            refusal(403, "AccessDenied"),
+            Kind::Input,
+            "cannot read `s3://artifacts/pipe/Build/x1`",
+            "either the object is not there, or the role may not read it",
+        ),
+        (
             refusal(400, "ExpiredToken"),
             Kind::Input,
             "cannot read `s3://artifacts/pipe/Build/x1`",

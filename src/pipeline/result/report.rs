@@ -36,13 +36,14 @@ const BETWEEN: &str = "; ";
 const LEAST_OF_A_FIELD: usize = 550;
 
 impl FailureReport {
-    /// What CodePipeline is told of a failure. `secrets` are values that no text may show, such as those of a job's
+    /// What CodePipeline is told of a failure; `whose` is the role that asked, where the failure itself names none.
+    /// `secrets` are values that no text may show, such as those of a job's
     /// secret properties.
     #[must_use]
     pub fn of(failure: &Failure, whose: Whose<'_>, secrets: &[Secret<String>]) -> Self {
         let mut fields: Vec<(&str, String)> = vec![("error", failure.what.clone())];
         fields.extend(failure.root_cause().map(|cause| ("cause", cause)));
-        fields.extend(blame(&failure.nature, whose).map(|blame| ("role", blame)));
+        fields.extend(blame(failure, whose).map(|blame| ("role", blame)));
         if !failure.evidence.is_empty() {
             fields.push((EVIDENCE, failure.evidence.join("\n")));
         }
@@ -91,15 +92,25 @@ fn joined(texts: &[(&str, String)]) -> String {
 }
 
 /// Who was refused.
-fn blame(nature: &Nature, whose: Whose<'_>) -> Option<String> {
-    match nature {
-        Nature::Denied { action } => Some(match whose {
-            Whose::Pipeline => format!(
-                "{whose} may not do `{action}`: its policy, the bucket's and the KMS key's decide, and not the worker's \
-                 role"
-            ),
-            Whose::Worker | Whose::Assumed(_) => format!("{whose} may not do `{action}`"),
-        }),
+fn blame(failure: &Failure, whose: Whose<'_>) -> Option<String> {
+    match &failure.nature {
+        Nature::Denied { action, role } => {
+            let whose = role.as_deref().map_or(whose, Whose::Assumed);
+            // Whoever may not list a bucket is told the same of an object that is not there.
+            let may_not = if action == "s3:GetObject" && failure.kind == Kind::Input {
+                format!(
+                    "either the object is not there, or {whose} may not do `{action}`, or `kms:Decrypt` with its key"
+                )
+            } else {
+                format!("{whose} may not do `{action}`")
+            };
+            Some(match whose {
+                Whose::Pipeline => format!(
+                    "{may_not}: its policy, the bucket's and the KMS key's decide, and not the worker's role"
+                ),
+                Whose::Worker | Whose::Assumed(_) => may_not,
+            })
+        }
         Nature::Credentials => Some(format!("the credentials of {whose} are not accepted")),
         Nature::Plain | Nature::Missing | Nature::FarEnd => None,
     }

@@ -14,6 +14,7 @@ use std::io;
 fn denied() -> Nature {
     Nature::Denied {
         action: "s3:GetObject".to_owned(),
+        role: None,
     }
 }
 
@@ -72,6 +73,22 @@ fn a_denial_names_whose_role_it_was_and_the_action() {
     for (whose, expected) in [
         (
             Whose::Pipeline,
+            "role: either the object is not there, or the pipeline's role may not do `s3:GetObject`, or `kms:Decrypt` with \
+             its key: its policy, the bucket's and the KMS key's decide, and not the worker's role",
+        ),
+        (
+            Whose::Worker,
+            "role: either the object is not there, or the worker's role may not do `s3:GetObject`, or `kms:Decrypt` with \
+             its key",
+        ),
+    ] {
+        let report = FailureReport::of(&failure, whose, &[]);
+        assert!(report.message.ends_with(expected), "{}", report.message);
+    }
+    let refused = Failure::new(Kind::Refused, "cannot verify `s3://b/k`").nature(denied());
+    for (whose, expected) in [
+        (
+            Whose::Pipeline,
             "role: the pipeline's role may not do `s3:GetObject`: its policy",
         ),
         (Whose::Worker, "role: the worker's role may not do `s3:GetObject`"),
@@ -80,8 +97,20 @@ fn a_denial_names_whose_role_it_was_and_the_action() {
             "role: role `arn:aws:iam::111122223333:role/deployer` may not do `s3:GetObject`",
         ),
     ] {
-        let report = FailureReport::of(&failure, whose, &[]);
+        let report = FailureReport::of(&refused, whose, &[]);
         assert!(report.message.contains(expected), "{}", report.message);
+    }
+    let assumed = Failure::new(Kind::Refused, "cannot update the service").nature(Nature::Denied {
+        action: "ecs:UpdateService".to_owned(),
+        role: Some("arn:aws:iam::111122223333:role/deployer".to_owned()),
+    });
+    for whose in [Whose::Worker, Whose::Pipeline] {
+        let message = FailureReport::of(&assumed, whose, &[]).message;
+        assert_eq!(
+            message,
+            "error: cannot update the service; role: role `arn:aws:iam::111122223333:role/deployer` may not do \
+             `ecs:UpdateService`"
+        );
     }
     let expired = failure.nature(Nature::Credentials);
     let report = FailureReport::of(&expired, Whose::Pipeline, &[]);

@@ -274,6 +274,7 @@ fn of_push_failure(what: String, failure: PushFailure) -> Failure {
         // The last of the actions, which nobody else needs.
         PushFault::Denied => Nature::Denied {
             action: "ecr:PutImage".to_owned(),
+            role: None,
         },
         _ => Nature::Plain,
     };
@@ -324,7 +325,7 @@ mod tests {
                 text: "no".to_owned(),
             }),
         });
-        assert!(matches!(denied.nature, Nature::Denied { action } if action == "ecr:PutImage"));
+        assert!(matches!(denied.nature, Nature::Denied { action, .. } if action == "ecr:PutImage"));
         for (fault, kind) in [
             (PushFault::Denied, Kind::Registry),
             (PushFault::Unauthorised, Kind::Registry),

@@ -199,10 +199,12 @@ pub(super) fn as_role(place: &Place) -> String {
     role.map_or_else(String::new, |role| format!(", as role {}", role.arn))
 }
 
-/// Says whose a denial is, where it is not that of the role that slipway runs with.
-pub(super) fn whose(failure: Failure, place: &Place) -> Failure {
-    match (&failure.nature, &place.role) {
-        (Nature::Denied { .. }, Some(role)) => {
+/// Says whose a denial is, where it is not that of the role that slipway runs with. The role itself is assumed with that
+/// one.
+pub(super) fn whose(mut failure: Failure, place: &Place) -> Failure {
+    match (&mut failure.nature, &place.role) {
+        (Nature::Denied { action, role: denied }, Some(role)) if action != "sts:AssumeRole" => {
+            *denied = Some(role.arn.clone());
             let hint = format!(
                 "the role that may not is `{}`, which was assumed; it is not the one that slipway runs with",
                 role.arn

@@ -43,6 +43,8 @@ pub struct Plan {
     /// The state directory, below the bench's folder: workers that share it heal each other.
     pub state: String,
     pub health: Option<u16>,
+    /// Whether artifacts are read and written as the worker, and not with the keys of the job.
+    pub own_keys: bool,
     /// Whether a process logs objects instead of lines.
     pub json: bool,
 }
@@ -60,6 +62,7 @@ impl Default for Plan {
             poll_idle: 6,
             state: "state".to_owned(),
             health: None,
+            own_keys: false,
             json: false,
         }
     }
@@ -88,7 +91,11 @@ impl Place {
             builds: plan.builds,
             state_dir: self.folder.join(&plan.state),
             work_dir: self.folder.join("work"),
-            artifact_credentials: ArtifactCredentials::Job,
+            artifact_credentials: if plan.own_keys {
+                ArtifactCredentials::Worker
+            } else {
+                ArtifactCredentials::Job
+            },
             stretch: Duration::from_secs(plan.stretch),
             grace: Duration::from_secs(plan.grace),
             build_timeout: Duration::from_secs(plan.build_timeout),
