@@ -30,14 +30,17 @@ async fn job() -> (Sandbox, Keys) {
     }
     let object = |key: &str| vec![("artifacts".to_owned(), key.to_owned())];
     let keys = sandbox.world().visit(|world, now| {
-        world.sessions.issue(Session {
-            arn: JOB.to_owned(),
-            scope: Scope::Artifacts {
-                read: object("in"),
-                write: object("out"),
+        world.sessions.issue(
+            now,
+            Session {
+                arn: JOB.to_owned(),
+                scope: Scope::Artifacts {
+                    read: object("in"),
+                    write: object("out"),
+                },
+                ends: now + Duration::from_secs(900),
             },
-            ends: now + Duration::from_secs(900),
-        })
+        )
     });
     (sandbox, keys)
 }

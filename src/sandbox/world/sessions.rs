@@ -53,17 +53,33 @@ pub enum Refusal {
     Stranger,
 }
 
-/// Every session that was given out, by its access key.
+/// How long a session is remembered after its end: whoever still uses its keys then is told so by name.
+const REMEMBERED: Duration = Duration::from_secs(3600);
+
+/// So few sessions are not worth a search for those that ended.
+const FEW: usize = 256;
+
+/// Every session that was given out, by its access key; those that ended long ago are forgotten, but not that they were.
 #[derive(Debug, Default)]
 pub struct Sessions {
     given: BTreeMap<String, Session>,
+    /// How many were given out; their keys are numbered.
+    issued: usize,
+    /// How many there may be before those that ended are searched for.
+    room: usize,
 }
 
 impl Sessions {
     /// Gives out keys for a session.
-    pub fn issue(&mut self, session: Session) -> Keys {
-        let number = self.given.len() + 1;
-        let access_key_id = format!("{PREFIX}{number:09}");
+    pub fn issue(&mut self, now: Duration, session: Session) -> Keys {
+        if self.given.len() >= self.room.max(FEW) {
+            self.given.retain(|_, session| session.ends + REMEMBERED > now);
+            // Twice as many as live are searched once for each that is added, taken all together.
+            self.room = 2 * self.given.len();
+        }
+        self.issued += 1;
+        let number = self.issued;
+        let access_key_id = key_of(number);
         let session_token = token_of(&access_key_id);
         self.given.insert(access_key_id.clone(), session);
         Keys {
@@ -80,7 +96,7 @@ impl Sessions {
         }
     }
 
-    /// The session of an access key, also when it has ended; `None` for keys that nobody gave out.
+    /// The session of an access key, also when it has ended, for a while; `None` for keys that nobody gave out.
     #[must_use]
     pub fn of_key(&self, access_key_id: &str) -> Option<&Session> {
         self.given.get(access_key_id)
@@ -96,14 +112,26 @@ impl Sessions {
         access_key_id: &str,
         token: Option<&str>,
     ) -> Result<Option<&Session>, Refusal> {
+        if !access_key_id.starts_with(PREFIX) {
+            return Ok(None);
+        }
+        if !self.gave_out(access_key_id) || token != Some(token_of(access_key_id).as_str()) {
+            return Err(Refusal::Stranger);
+        }
         match self.given.get(access_key_id) {
-            None if access_key_id.starts_with(PREFIX) => Err(Refusal::Stranger),
-            None => Ok(None),
-            Some(_) if token != Some(token_of(access_key_id).as_str()) => Err(Refusal::Stranger),
             Some(session) if session.ends > now => Ok(Some(session)),
-            Some(_) => Err(Refusal::Expired),
+            Some(_) | None => Err(Refusal::Expired),
         }
     }
+
+    fn gave_out(&self, access_key_id: &str) -> bool {
+        let number = access_key_id.strip_prefix(PREFIX).map(str::parse::<usize>);
+        matches!(number, Some(Ok(number)) if (1..=self.issued).contains(&number) && key_of(number) == access_key_id)
+    }
+}
+
+fn key_of(number: usize) -> String {
+    format!("{PREFIX}{number:09}")
 }
 
 /// The session token that belongs to an access key of the sandbox's.
@@ -147,7 +175,7 @@ impl Scope {
 
 #[cfg(test)]
 mod tests {
-    use super::{Refusal, Scope, Session, Sessions};
+    use super::{FEW, Refusal, Scope, Session, Sessions};
     use std::time::Duration;
 
     fn session(scope: Scope) -> Session {
@@ -162,8 +190,8 @@ mod tests {
     fn a_session_is_open_until_it_ends_and_only_with_its_own_token() {
         let mut sessions = Sessions::default();
         let session = session(Scope::Role);
-        let keys = sessions.issue(session.clone());
-        let other = sessions.issue(session.clone());
+        let keys = sessions.issue(Duration::ZERO, session.clone());
+        let other = sessions.issue(Duration::ZERO, session.clone());
         let admit = |seconds, key: &str, token| {
             let admitted = sessions.admit(Duration::from_secs(seconds), key, token);
             admitted.map(Option::<&Session>::cloned)
@@ -175,6 +203,8 @@ mod tests {
             (0, key, None, Err(Refusal::Stranger)),
             (0, key, Some(other.session_token.as_str()), Err(Refusal::Stranger)),
             (0, "ASIASANDBOX000000077", Some(token), Err(Refusal::Stranger)),
+            (0, "ASIASANDBOX1", Some(token), Err(Refusal::Stranger)),
+            (0, "ASIASANDBOX", Some(token), Err(Refusal::Stranger)),
             (0, "sandbox", None, Ok(None)),
             (0, "ASIAIOSFODNN7EXAMPLE", Some("theirs"), Ok(None)),
         ] {
@@ -182,6 +212,40 @@ mod tests {
         }
         assert_eq!(sessions.of_key(key), Some(&session));
         assert_eq!(sessions.of_key("sandbox"), None);
+    }
+
+    #[test]
+    fn sessions_that_ended_long_ago_take_no_room_and_are_still_said_to_have_ended() {
+        let mut sessions = Sessions::default();
+        let at = |poll: u64| Duration::from_secs(30 * poll);
+        let (mut all, mut most) = (Vec::new(), 0);
+        for poll in 0..10_000 {
+            let now = at(poll);
+            let session = Session {
+                ends: now + Duration::from_secs(900),
+                ..session(Scope::Role)
+            };
+            all.push(sessions.issue(now, session));
+            most = most.max(sessions.given.len());
+        }
+        // An hour and a quarter of polls, twice.
+        assert!(most <= 2 * FEW.max(150), "{most}");
+        let last = at(9_999);
+        let mut open = 0;
+        for (number, keys) in all.iter().enumerate() {
+            let (key, token) = (keys.access_key_id.as_str(), Some(keys.session_token.as_str()));
+            match sessions.admit(last, key, token) {
+                Ok(Some(_)) => open += 1,
+                Ok(None) => panic!("{key} is nobody's"),
+                Err(refusal) => assert_eq!(refusal, Refusal::Expired, "{key}"),
+            }
+            assert_eq!(sessions.admit(last, key, None), Err(Refusal::Stranger), "{key}");
+            let is_fresh = 9_999 - number < 150;
+            assert!(!is_fresh || sessions.of_key(key).is_some(), "{key} ended lately");
+        }
+        assert_eq!(open, 30);
+        let keys: std::collections::BTreeSet<&String> = all.iter().map(|keys| &keys.access_key_id).collect();
+        assert_eq!(keys.len(), all.len());
     }
 
     #[test]

@@ -203,14 +203,17 @@ impl CodePipeline {
         // Whoever needs no artifact gets no keys.
         if !(run.inputs.is_empty() && run.outputs.is_empty()) {
             let role = declared.role.rsplit('/').next().unwrap_or_default();
-            let keys = sessions.issue(Session {
-                arn: format!("arn:aws:sts::{ACCOUNT}:assumed-role/{role}/{}", job.id),
-                scope: Scope::Artifacts {
-                    read: objects(&run.inputs),
-                    write: objects(&run.outputs),
+            let keys = sessions.issue(
+                now,
+                Session {
+                    arn: format!("arn:aws:sts::{ACCOUNT}:assumed-role/{role}/{}", job.id),
+                    scope: Scope::Artifacts {
+                        read: objects(&run.inputs),
+                        write: objects(&run.outputs),
+                    },
+                    ends: now + Duration::from_secs(self.quirks.credentials_seconds.into()),
                 },
-                ends: now + Duration::from_secs(self.quirks.credentials_seconds.into()),
-            });
+            );
             data["artifactCredentials"] = json!({
                 "accessKeyId": keys.access_key_id,
                 "secretAccessKey": keys.secret_access_key,

@@ -92,11 +92,14 @@ impl Sts {
             "arn:aws:sts::{}:assumed-role/{role_name}/{session}",
             asked.role.account
         );
-        let keys = sessions.issue(Session {
-            arn: arn.clone(),
-            scope: Scope::Role,
-            ends,
-        });
+        let keys = sessions.issue(
+            now,
+            Session {
+                arn: arn.clone(),
+                scope: Scope::Role,
+                ends,
+            },
+        );
         Ok(answer(&arn, session, &keys, ends))
     }
 }
