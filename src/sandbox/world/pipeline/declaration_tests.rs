@@ -1,6 +1,6 @@
 //! Pipelines: what may be declared, and how a declaration is shown.
 
-use super::tests::{Bench, action, pipeline, source};
+use super::tests::{Bench, action, action_type, pipeline, source};
 use serde_json::{Value, json};
 
 fn create(pipeline: &Value) -> Result<Value, String> {
@@ -153,6 +153,14 @@ fn what_is_no_pipeline_is_refused() {
             changed("/stages/1/onFailure", json!({ "result": "ROLLBACK" })),
             invalid,
             "does not imitate `onFailure`",
+        ),
+        (
+            changed(
+                "/stages/0/actions/0/configuration/PollForSourceChanges",
+                json!("true"),
+            ),
+            invalid,
+            "does not imitate `PollForSourceChanges`",
         ),
         (
             changed("/triggers", json!([])),
@@ -337,4 +345,33 @@ fn a_pipeline_has_a_name_of_its_own_until_it_is_deleted() {
         );
     }
     bench.good("CreatePipeline", &again);
+}
+
+#[test]
+fn only_a_source_of_aws_cannot_be_told_to_look_for_changes() {
+    let mut pipeline = pipeline("SUPERSEDED");
+    let configuration = pipeline
+        .pointer_mut("/stages/0/actions/0/configuration")
+        .and_then(Value::as_object_mut);
+    configuration.unwrap().remove("PollForSourceChanges");
+    create(&pipeline).unwrap();
+
+    let mut own = action_type("Source", 1);
+    own["inputArtifactDetails"] = json!({ "minimumCount": 0, "maximumCount": 0 });
+    own["configurationProperties"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({ "name": "PollForSourceChanges", "required": false, "key": false, "secret": false }));
+    let mut bench = Bench::bare();
+    bench.register();
+    bench.good("CreateCustomActionType", &own);
+    let fetch = &mut pipeline["stages"][0]["actions"][0];
+    fetch["actionTypeId"] =
+        json!({ "category": "Source", "owner": "Custom", "provider": "Slipway", "version": "1" });
+    fetch["configuration"] = json!({ "Fleet": "blue", "PollForSourceChanges": "true" });
+    let shown = bench.good("CreatePipeline", &json!({ "pipeline": pipeline }));
+    assert_eq!(
+        shown["pipeline"]["stages"][0]["actions"][0]["configuration"]["PollForSourceChanges"],
+        "true"
+    );
 }

@@ -202,8 +202,19 @@ fn check_place_of_sources(at: usize, stage: &Stage) -> Result<(), ApiError> {
     }
 }
 
+/// The property that makes CodePipeline look for changes of a source by itself.
+const POLLS: &str = "PollForSourceChanges";
+
 fn check_configuration(action: &Action, of: &ActionType) -> Result<(), ApiError> {
     let name = &action.name;
+    // Of a custom type it is a property like any other: only its workers know what it means.
+    let polls = action.configuration.get(POLLS).filter(|value| *value != "false");
+    if of.id.owner == "AWS" && polls.is_some() {
+        return Err(validation(format!(
+            "the sandbox does not imitate `{POLLS}` of action '{name}': it may be left out or `false`, and \
+             StartPipelineExecution starts the pipeline"
+        )));
+    }
     for property in &of.properties {
         let value = action.configuration.get(&property.name);
         let key = &property.name;
