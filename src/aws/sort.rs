@@ -260,10 +260,7 @@ impl CallError {
     #[must_use]
     pub fn nature(&self) -> Nature {
         match self.sorted {
-            Sorted::Denied => Nature::Denied {
-                action: self.action.to_owned(),
-                role: None,
-            },
+            Sorted::Denied => Nature::denied(self.action),
             Sorted::ExpiredCredentials | Sorted::NoCredentials => Nature::Credentials,
             Sorted::Missing { .. } => Nature::Missing,
             Sorted::Transient

@@ -140,18 +140,32 @@ pub enum Nature {
     #[default]
     Plain,
     /// A role may not do this.
-    Denied {
-        /// The IAM action: `ecs:UpdateService`.
-        action: String,
-        /// The ARN of the role that may not, where it was assumed for this; the run's own if absent.
-        role: Option<String>,
-    },
+    Denied(Box<Denial>),
     /// AWS does not take the credentials, or does not any more.
     Credentials,
     /// What was named does not exist.
     Missing,
     /// The far end is down, throttles, or gave no answer of its own.
     FarEnd,
+}
+
+/// What may not be done, and by whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denial {
+    /// The IAM action: `ecs:UpdateService`.
+    pub action: String,
+    /// The ARN of the role that may not, where it was assumed for this; the run's own if absent.
+    pub role: Option<String>,
+}
+
+impl Nature {
+    /// The run's own role may not do this.
+    pub fn denied(action: impl Into<String>) -> Self {
+        Self::Denied(Box::new(Denial {
+            action: action.into(),
+            role: None,
+        }))
+    }
 }
 
 /// A failure on its way to the user.

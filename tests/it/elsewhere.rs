@@ -96,7 +96,7 @@ async fn a_role_that_cannot_be_assumed_is_named_and_nothing_is_changed() {
         let text = Bench::rendered(&failure);
         assert_eq!(failure.kind, Kind::Refused, "{text}");
         assert!(
-            matches!(&failure.nature, Nature::Denied { action, role: None } if action == "sts:AssumeRole"),
+            matches!(&failure.nature, Nature::Denied(denial) if denial.action == "sts:AssumeRole" && denial.role.is_none()),
             "{text}"
         );
         assert!(

@@ -3,7 +3,7 @@
 use super::fit::{fit, fit_log, one_line};
 use super::{FailureReport, FailureType, LONGEST_MESSAGE};
 use crate::failure::room::share;
-use crate::failure::{Failure, Kind, Nature};
+use crate::failure::{Denial, Failure, Kind, Nature};
 use crate::secret::Secret;
 use crate::secret::redact::mask;
 use std::fmt;
@@ -94,7 +94,8 @@ fn joined(texts: &[(&str, String)]) -> String {
 /// Who was refused.
 fn blame(failure: &Failure, whose: Whose<'_>) -> Option<String> {
     match &failure.nature {
-        Nature::Denied { action, role } => {
+        Nature::Denied(denial) => {
+            let Denial { action, role } = &**denial;
             let whose = role.as_deref().map_or(whose, Whose::Assumed);
             // Whoever may not list a bucket is told the same of an object that is not there.
             let may_not = if action == "s3:GetObject" && failure.kind == Kind::Input {
@@ -119,7 +120,7 @@ fn blame(failure: &Failure, whose: Whose<'_>) -> Option<String> {
 /// Whom the failure sends to look.
 fn kind(failure: &Failure) -> FailureType {
     match (&failure.nature, failure.kind) {
-        (Nature::Denied { .. } | Nature::Credentials, _) => FailureType::PermissionError,
+        (Nature::Denied(_) | Nature::Credentials, _) => FailureType::PermissionError,
         (Nature::Missing, Kind::Input) => FailureType::RevisionUnavailable,
         // A worker that is stopped says nothing of the work.
         (Nature::FarEnd, _) | (_, Kind::FarEnd | Kind::Interrupted | Kind::Terminated) => {

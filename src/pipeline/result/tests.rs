@@ -5,17 +5,14 @@ use super::{
     Details, Ending, FailureReport, FailureType, LONGEST_EXTERNAL, LONGEST_MESSAGE, LONGEST_SUMMARY,
     LONGEST_TOKEN, MOST_VARIABLES, Outcome, Variables, Whose,
 };
-use crate::failure::{Failure, Kind, Nature};
+use crate::failure::{Denial, Failure, Kind, Nature};
 use crate::secret::Secret;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::io;
 
 fn denied() -> Nature {
-    Nature::Denied {
-        action: "s3:GetObject".to_owned(),
-        role: None,
-    }
+    Nature::denied("s3:GetObject")
 }
 
 fn told(failure: &Failure) -> FailureReport {
@@ -100,10 +97,11 @@ fn a_denial_names_whose_role_it_was_and_the_action() {
         let report = FailureReport::of(&refused, whose, &[]);
         assert!(report.message.contains(expected), "{}", report.message);
     }
-    let assumed = Failure::new(Kind::Refused, "cannot update the service").nature(Nature::Denied {
-        action: "ecs:UpdateService".to_owned(),
-        role: Some("arn:aws:iam::111122223333:role/deployer".to_owned()),
-    });
+    let assumed =
+        Failure::new(Kind::Refused, "cannot update the service").nature(Nature::Denied(Box::new(Denial {
+            action: "ecs:UpdateService".to_owned(),
+            role: Some("arn:aws:iam::111122223333:role/deployer".to_owned()),
+        })));
     for whose in [Whose::Worker, Whose::Pipeline] {
         let message = FailureReport::of(&assumed, whose, &[]).message;
         assert_eq!(

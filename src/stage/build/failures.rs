@@ -272,10 +272,7 @@ fn of_push_failure(what: String, failure: PushFailure) -> Failure {
     };
     let nature = match failure.fault {
         // The last of the actions, which nobody else needs.
-        PushFault::Denied => Nature::Denied {
-            action: "ecr:PutImage".to_owned(),
-            role: None,
-        },
+        PushFault::Denied => Nature::denied("ecr:PutImage"),
         _ => Nature::Plain,
     };
     let mut told = Failure::new(kind, what).nature(nature).because(failure);
@@ -325,7 +322,7 @@ mod tests {
                 text: "no".to_owned(),
             }),
         });
-        assert!(matches!(denied.nature, Nature::Denied { action, .. } if action == "ecr:PutImage"));
+        assert!(matches!(denied.nature, Nature::Denied(denial) if denial.action == "ecr:PutImage"));
         for (fault, kind) in [
             (PushFault::Denied, Kind::Registry),
             (PushFault::Unauthorised, Kind::Registry),

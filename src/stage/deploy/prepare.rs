@@ -203,8 +203,8 @@ pub(super) fn as_role(place: &Place) -> String {
 /// one.
 pub(super) fn whose(mut failure: Failure, place: &Place) -> Failure {
     match (&mut failure.nature, &place.role) {
-        (Nature::Denied { action, role: denied }, Some(role)) if action != "sts:AssumeRole" => {
-            *denied = Some(role.arn.clone());
+        (Nature::Denied(denial), Some(role)) if denial.action != "sts:AssumeRole" => {
+            denial.role = Some(role.arn.clone());
             let hint = format!(
                 "the role that may not is `{}`, which was assumed; it is not the one that slipway runs with",
                 role.arn

@@ -126,7 +126,7 @@ fn in_doubt(doubt: &Doubt, service: &ServiceName) -> Failure {
     );
     match doubt {
         Doubt::Denied { action } => failure
-            .nature(Nature::Denied { action: action.clone(), role: None })
+            .nature(Nature::denied(action))
             .cause(format!("`{action}` is denied"))
             .hint(format!("allow `{action}` in the role's policy, and look at the service before you act")),
         Doubt::NoCredentials => failure
