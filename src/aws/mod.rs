@@ -6,6 +6,7 @@ mod elsewhere;
 mod head;
 pub mod limits;
 pub mod patience;
+pub(crate) mod renew;
 pub mod sort;
 
 use crate::clock::Clock;
@@ -19,10 +20,12 @@ use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_smithy_runtime_api::client::identity::SharedIdentityCache;
 use aws_types::service_config::ServiceConfigKey;
 use elsewhere::Assumed;
 use limits::Limits;
 use patience::{AskAgain, Listener, Patience, Silence};
+use renew::{Fresh, Renew};
 use sort::{CallError, Sorted};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -202,13 +205,15 @@ impl Aws {
             let assumed = Assumed::new(sts, role.clone(), session)
                 .await
                 .map_err(|error| elsewhere::not_assumed(error, role))?;
-            let cache = IdentityCache::lazy()
-                .load_timeout(elsewhere::PATIENCE)
-                .buffer_time(elsewhere::RENEWED_BEFORE)
-                .build();
+            let cache = Fresh::new(|| {
+                IdentityCache::lazy()
+                    .load_timeout(elsewhere::PATIENCE)
+                    .buffer_time(elsewhere::RENEWED_BEFORE)
+                    .build()
+            });
             builder = builder
                 .credentials_provider(SharedCredentialsProvider::new(assumed))
-                .identity_cache(cache);
+                .identity_cache(SharedIdentityCache::new(cache));
         }
         Self::of_config(
             builder.build(),
@@ -232,10 +237,15 @@ impl Aws {
         // Set on each client: an `AWS_ENDPOINT_URL_ECS` of the environment or the profile would win over the one that
         // is set for all, and a dry run would talk to it.
         macro_rules! client {
-            ($sdk:ident) => {{
+            ($sdk:ident) => {
+                client!($sdk, Renew::new())
+            };
+            ($sdk:ident, $renew:expr) => {{
                 let mut builder = $sdk::config::Builder::from(&config)
                     .interceptor(patience.clone())
-                    .retry_classifier(AskAgain);
+                    .interceptor($renew)
+                    .retry_classifier(AskAgain)
+                    .retry_classifier($renew);
                 if endpoint.is_some() {
                     builder.set_endpoint_url(endpoint.clone());
                 }
@@ -243,7 +253,7 @@ impl Aws {
             }};
         }
         // A bucket as a host name does not resolve below a loopback address.
-        let s3 = client!(aws_sdk_s3).force_path_style(endpoint.is_some());
+        let s3 = client!(aws_sdk_s3, Renew::s3()).force_path_style(endpoint.is_some());
         Ok(Self {
             ecs: aws_sdk_ecs::Client::from_conf(client!(aws_sdk_ecs).build()),
             ecr: aws_sdk_ecr::Client::from_conf(client!(aws_sdk_ecr).build()),
@@ -434,6 +444,7 @@ async fn load(settings: AwsSettings) -> SdkConfig {
     }
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .retry_config(retries)
+        .identity_cache(Fresh::new(|| IdentityCache::lazy().build()))
         // Of calls whose operation is not known; the others have their own.
         .timeout_config(patience::timeouts(""));
     if let Ok(name) = AppName::new(concat!("slipway/", env!("CARGO_PKG_VERSION"))) {

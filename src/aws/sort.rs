@@ -23,6 +23,8 @@ pub enum Sorted {
     ExpiredCredentials,
     /// There are no credentials, or AWS does not know them.
     NoCredentials,
+    /// What gives the credentials failed to give them; nothing was sent.
+    CredentialsFailed,
     /// The thing that was named does not exist; the code says which: `ClusterNotFoundException`.
     Missing {
         /// The error code.
@@ -82,7 +84,7 @@ pub fn sort(symptom: Symptom<'_>) -> Sorted {
         } => (code.unwrap_or_default(), message, status),
         Symptom::NoAnswer => return Sorted::Unreachable,
         Symptom::NoCredentials => return Sorted::NoCredentials,
-        Symptom::CredentialsFailed => return Sorted::ExpiredCredentials,
+        Symptom::CredentialsFailed => return Sorted::CredentialsFailed,
         Symptom::NotBuilt => {
             return Sorted::Refused {
                 code: "RequestNotBuilt".to_owned(),
@@ -160,6 +162,7 @@ impl Sorted {
             | Self::Denied
             | Self::ExpiredCredentials
             | Self::NoCredentials
+            | Self::CredentialsFailed
             | Self::Missing { .. }
             | Self::Refused { .. } => false,
         }
@@ -261,7 +264,9 @@ impl CallError {
     pub fn nature(&self) -> Nature {
         match self.sorted {
             Sorted::Denied => Nature::denied(self.action),
-            Sorted::ExpiredCredentials | Sorted::NoCredentials => Nature::Credentials,
+            Sorted::ExpiredCredentials | Sorted::NoCredentials | Sorted::CredentialsFailed => {
+                Nature::Credentials
+            }
             Sorted::Missing { .. } => Nature::Missing,
             Sorted::Transient
             | Sorted::Throttled
@@ -283,6 +288,9 @@ impl CallError {
             Sorted::NoCredentials => {
                 "AWS does not accept these credentials: check which profile or role is used, the region, and the clock"
             }
+            Sorted::CredentialsFailed => {
+                "what gives the AWS credentials failed, which may pass: run again; else check the profile or role that is used"
+            }
             Sorted::Throttled => "other tools share the account's request rate: run again in a minute",
             Sorted::Transient => "AWS had a passing problem: run again",
             Sorted::Unreachable => "check the network, the region, and any VPC endpoint or proxy",
@@ -298,9 +306,11 @@ impl CallError {
     #[must_use]
     pub const fn kind(&self) -> Kind {
         match self.sorted {
-            Sorted::Transient | Sorted::Throttled | Sorted::Unreachable | Sorted::Foreign { .. } => {
-                Kind::FarEnd
-            }
+            Sorted::Transient
+            | Sorted::Throttled
+            | Sorted::Unreachable
+            | Sorted::CredentialsFailed
+            | Sorted::Foreign { .. } => Kind::FarEnd,
             Sorted::Garbled => Kind::Unclear,
             Sorted::NoCredentials => Kind::Usage,
             Sorted::Denied | Sorted::ExpiredCredentials | Sorted::Missing { .. } | Sorted::Refused { .. } => {
@@ -431,6 +441,6 @@ mod tests {
     fn no_answer_is_told_from_no_credentials() {
         assert_eq!(sort(Symptom::NoAnswer), Sorted::Unreachable);
         assert_eq!(sort(Symptom::NoCredentials), Sorted::NoCredentials);
-        assert_eq!(sort(Symptom::CredentialsFailed), Sorted::ExpiredCredentials);
+        assert_eq!(sort(Symptom::CredentialsFailed), Sorted::CredentialsFailed);
     }
 }

@@ -5,15 +5,17 @@
 
 use super::client::{Pipeline, PipelineError};
 use super::job::{ArtifactKeys, JobId};
-use crate::aws::Aws;
+use crate::aws::{Aws, renew};
 use crate::clock::Clock;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, future};
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::IdentityCache;
-use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
-use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
+use aws_smithy_runtime_api::client::identity::{
+    IdentityFuture, ResolveCachedIdentity, ResolveIdentity as _, SharedIdentityResolver,
+};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::config_bag::ConfigBag;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -172,63 +174,24 @@ pub fn s3(aws: &Aws, credentials: &JobCredentials) -> Client {
     let config = aws.s3.config().to_builder();
     let config = config
         .credentials_provider(credentials.clone())
-        // The SDK's own cache would keep keys that say no end for longer than they are good.
-        .identity_cache(IdentityCache::no_cache())
-        .retry_classifier(Renew(credentials.clone()));
+        .identity_cache(JobKeys(credentials.clone()));
     Client::from_conf(config.build())
 }
 
-/// Repeats a call whose keys had expired, with others.
+/// Keeps no keys: the SDK's own cache would keep those that say no end for longer than they are good.
 #[derive(Debug)]
-struct Renew(JobCredentials);
+struct JobKeys(JobCredentials);
 
-impl ClassifyRetry for Renew {
-    fn classify_retry(&self, call: &InterceptorContext) -> RetryAction {
-        let failed = call.output_or_error().is_some_and(|outcome| outcome.is_err());
-        let response = call.response().filter(|_| failed);
-        let expired = response.is_some_and(|response| {
-            let body = response.body().bytes().unwrap_or_default();
-            is_expired(response.status().as_u16(), body)
-        });
-        if !expired {
-            return RetryAction::NoActionIndicated;
+impl ResolveCachedIdentity for JobKeys {
+    fn resolve_cached_identity<'a>(
+        &'a self,
+        resolver: SharedIdentityResolver,
+        components: &'a RuntimeComponents,
+        call: &'a ConfigBag,
+    ) -> IdentityFuture<'a> {
+        if renew::are_stale(call) {
+            self.0.forget();
         }
-        self.0.forget();
-        RetryAction::transient_error()
-    }
-
-    fn name(&self) -> &'static str {
-        "Renew"
-    }
-}
-
-/// Whether S3 says that the keys have expired. An answer to HEAD has the status and no words; of 400 it means nothing
-/// else that new keys could not be tried for.
-fn is_expired(status: u16, body: &[u8]) -> bool {
-    const CODES: [&[u8]; 2] = [b"<Code>ExpiredToken</Code>", b"<Code>TokenRefreshRequired</Code>"];
-    let says = |code: &[u8]| body.windows(code.len()).any(|part| part == code);
-    status == 400 && (body.is_empty() || CODES.iter().any(|code| says(code)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_expired;
-
-    #[test]
-    fn expired_keys_are_told_from_other_refusals() {
-        let said =
-            |code: &str| format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code></Error>").into_bytes();
-        for (status, body, expected) in [
-            (400, said("ExpiredToken"), true),
-            (400, said("TokenRefreshRequired"), true),
-            (400, Vec::new(), true),
-            (400, said("InvalidRequest"), false),
-            (403, said("AccessDenied"), false),
-            (403, Vec::new(), false),
-            (404, Vec::new(), false),
-            (200, said("ExpiredToken"), false),
-        ] {
-            assert_eq!(is_expired(status, &body), expected, "{status} {body:?}");
-        }
+        IdentityFuture::new(async move { resolver.resolve_identity(components, call).await })
     }
 }

@@ -124,6 +124,47 @@ async fn a_denial_says_whose_role_it_was() {
     );
 }
 
+/// What ended too early is no reason to fail: there are new keys for the asking.
+#[tokio::test]
+async fn a_call_whose_keys_have_expired_is_made_once_more_also_one_that_is_not_repeated_otherwise() {
+    for operation in [
+        "DescribeServices",
+        "RegisterTaskDefinition",
+        "UpdateService",
+        "ListTasks",
+    ] {
+        // The services of the bench were registered before.
+        let first = if operation == "RegisterTaskDefinition" { 3 } else { 1 };
+        let expired = |times: u32| {
+            format!(
+                "{STRICT}[[fault]]\nservice = \"ecs\"\noperation = \"{operation}\"\nfrom = {first}\nto = {}\naction = \
+                 \"expired-token\"\n",
+                first + times - 1
+            )
+        };
+        let asked = |bench: &Bench, from: usize| {
+            let asked = requests(bench, from);
+            asked.iter().filter(|(asked, ..)| asked == operation).count()
+        };
+        let (bench, mut plan) = self::bench(&expired(1), role(Some("shop-1"))).await;
+        plan.services.truncate(1);
+        let from = bench.journal().len();
+        bench
+            .deploy(&plan)
+            .await
+            .unwrap_or_else(|failure| panic!("{operation}: {}", Bench::rendered(&failure)));
+        if operation == "UpdateService" || operation == "RegisterTaskDefinition" {
+            assert_eq!(asked(&bench, from), 2, "{operation}");
+            let (bench, mut plan) = self::bench(&expired(6), role(Some("shop-1"))).await;
+            plan.services.truncate(1);
+            let from = bench.journal().len();
+            let failure = bench.deploy(&plan).await.unwrap_err();
+            assert_eq!(failure.nature, Nature::Credentials, "{operation}");
+            assert_eq!(asked(&bench, from), 2, "{operation}");
+        }
+    }
+}
+
 fn on_demand(bench: &Bench) -> AwsOnDemand {
     AwsOnDemand::new(AwsSettings {
         region: Some("eu-west-1".to_owned()),

@@ -9,8 +9,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use slipway::config::settings::OnFirstFailure;
 use slipway::ecs::resume::{LONGEST, Print, Resume};
-use slipway::failure::{Failure, Kind};
+use slipway::failure::{Failure, Kind, Nature};
 use slipway::report::event::{Event, Tell};
+use slipway::sandbox::scenario::faults::Faults;
 use slipway::stage::deploy::{self, DeployPlan, Deployed};
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
@@ -129,11 +130,13 @@ async fn a_deadline_can_be_taken_up_with_the_whole_time_again() {
 
 #[tokio::test]
 async fn lost_credentials_can_be_taken_up_with_new_ones() {
-    let ended = "[[fault]]\nservice = \"ecs\"\noperation = \"DescribeServices\"\nfrom = 6\nto = 6\naction = \"expired-token\"\n";
+    let ended = "[[fault]]\nservice = \"ecs\"\noperation = \"DescribeServices\"\nfrom = 6\naction = \"expired-token\"\n";
     let bench = Bench::with_services(ended, &[("shop", Setup::default())]).await;
     let plan = bench.version_two();
     let failure = bench.deploy(&plan).await.unwrap_err();
     assert_eq!(failure.kind, Kind::Unclear, "{}", Bench::rendered(&failure));
+    assert_eq!(failure.nature, Nature::Credentials);
+    bench.sandbox.set_faults(Faults::default());
     assert_eq!(
         resumed(&bench, &plan, &failure).await.unwrap()[0].revision,
         "shop:2"

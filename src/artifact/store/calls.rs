@@ -55,6 +55,7 @@ where
         | Sorted::Denied
         | Sorted::ExpiredCredentials
         | Sorted::NoCredentials
+        | Sorted::CredentialsFailed
         | Sorted::Garbled
         | Sorted::Foreign { .. }
         | Sorted::Unreachable => StoreError::Call { act, place, source },

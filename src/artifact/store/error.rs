@@ -278,6 +278,7 @@ fn call_hints(call: &CallError) -> Vec<String> {
         | Sorted::Throttled
         | Sorted::ExpiredCredentials
         | Sorted::NoCredentials
+        | Sorted::CredentialsFailed
         | Sorted::Missing { .. }
         | Sorted::Refused { .. }
         | Sorted::Garbled

@@ -109,7 +109,7 @@ fn has_stale_keys(error: &StoreError) -> bool {
         return false;
     };
     match &source.sorted {
-        Sorted::ExpiredCredentials => true,
+        Sorted::ExpiredCredentials | Sorted::CredentialsFailed => true,
         // Of temporary keys that S3 does not know any more; and a HEAD is refused so, without a word, when keys have ended.
         Sorted::Refused { code, .. } => ["InvalidToken", "HTTP 400"].contains(&code.as_str()),
         _ => false,

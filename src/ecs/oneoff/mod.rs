@@ -13,7 +13,7 @@ pub use overrides::{ContainerOverride, Overrides};
 pub use verdict::{Doubt, Loss, Verdict, WaitingOn};
 
 use super::observation::{Blind, BlindReason, Container, StopCode, Task, TaskStatus};
-use super::rollout::Expected;
+use super::rollout::{CREDENTIALS_MAY_FAIL_FOR, Expected};
 use crate::name::ContainerName;
 use std::time::Duration;
 
@@ -66,6 +66,8 @@ pub struct Oneoff {
     running_since: Option<Duration>,
     /// The container was seen to have ended with 0 before any other essential one had ended.
     ended_first: bool,
+    /// Since when every look was refused for its credentials.
+    keyless_since: Option<Duration>,
     last: Option<Task>,
 }
 
@@ -78,6 +80,7 @@ impl Oneoff {
             missing: 0,
             running_since: None,
             ended_first: false,
+            keyless_since: None,
             last: None,
         }
     }
@@ -117,7 +120,13 @@ impl Oneoff {
             Sight::Missing => self.missing(),
             Sight::Unseen(blind) => unseen(blind),
         };
+        if !matches!(verdict, Verdict::Wait(WaitingOn::Credentials { .. })) {
+            self.keyless_since = None;
+        }
         match verdict {
+            Verdict::Wait(WaitingOn::Credentials { .. }) if self.stays_keyless(elapsed) => {
+                Verdict::Lost(Loss::CannotTell(Doubt::NoCredentials))
+            }
             Verdict::Wait(last) if elapsed >= self.policy.timeout => Verdict::Lost(give_up(last)),
             Verdict::Wait(_) | Verdict::Done | Verdict::Lost(_) => verdict,
         }
@@ -142,6 +151,11 @@ impl Oneoff {
         let left = self.policy.timeout.saturating_sub(elapsed);
         // At the deadline one last look is taken.
         pause.min(left.max(Duration::from_millis(1)))
+    }
+
+    fn stays_keyless(&mut self, elapsed: Duration) -> bool {
+        let since = *self.keyless_since.get_or_insert(elapsed);
+        elapsed.saturating_sub(since) >= CREDENTIALS_MAY_FAIL_FOR || elapsed >= self.policy.timeout
     }
 
     fn missing(&mut self) -> Verdict {
@@ -265,7 +279,7 @@ fn unseen(blind: Blind) -> Verdict {
         BlindReason::Denied | BlindReason::Unsupported => {
             Verdict::Lost(Loss::CannotTell(Doubt::Denied { action: blind.action }))
         }
-        BlindReason::NoCredentials => Verdict::Lost(Loss::CannotTell(Doubt::NoCredentials)),
+        BlindReason::NoCredentials => Verdict::Wait(WaitingOn::Credentials { action: blind.action }),
     }
 }
 

@@ -273,7 +273,6 @@ fn what_cannot_be_seen_is_a_doubt() {
     for (why, doubt) in [
         (BlindReason::Denied, Doubt::Denied { action: action() }),
         (BlindReason::Unsupported, Doubt::Denied { action: action() }),
-        (BlindReason::NoCredentials, Doubt::NoCredentials),
     ] {
         assert_eq!(
             judge().judge(MINUTE, blind(why)),
@@ -284,6 +283,28 @@ fn what_cannot_be_seen_is_a_doubt() {
         judge().judge(15 * MINUTE, blind(BlindReason::Transient)),
         Verdict::Lost(Loss::CannotTell(Doubt::Blind { last: sight }))
     );
+}
+
+#[test]
+fn credentials_that_fail_for_a_while_pass_and_end_the_watch_if_they_stay_away() {
+    let action = || "ecs:DescribeTasks".to_owned();
+    let keyless = || {
+        Sight::Unseen(Blind {
+            action: action(),
+            why: BlindReason::NoCredentials,
+        })
+    };
+    let (waits, gone) = (
+        Verdict::Wait(WaitingOn::Credentials { action: action() }),
+        Verdict::Lost(Loss::CannotTell(Doubt::NoCredentials)),
+    );
+    let mut watch = judge();
+    assert_eq!(watch.judge(MINUTE, keyless()), waits);
+    let _ = watch.judge(MINUTE, look(task("RUNNING", None, (None, None))));
+    assert_eq!(watch.judge(2 * MINUTE, keyless()), waits);
+    assert_eq!(watch.judge(3 * MINUTE, keyless()), waits);
+    assert_eq!(watch.judge(4 * MINUTE, keyless()), gone);
+    assert_eq!(judge().judge(15 * MINUTE, keyless()), gone);
 }
 
 #[test]

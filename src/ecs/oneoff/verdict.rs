@@ -34,6 +34,11 @@ pub enum WaitingOn {
         /// The container.
         container: ContainerName,
     },
+    /// AWS accepts the credentials.
+    Credentials {
+        /// The IAM action that was refused without.
+        action: String,
+    },
     /// DescribeTasks does not answer.
     Sight {
         /// The IAM action.
@@ -51,7 +56,11 @@ impl WaitingOn {
     #[must_use]
     pub const fn is_blind(&self) -> bool {
         match self {
-            Self::TaskToAppear | Self::Sight { .. } | Self::KnownStatus { .. } | Self::Digest { .. } => true,
+            Self::TaskToAppear
+            | Self::Credentials { .. }
+            | Self::Sight { .. }
+            | Self::KnownStatus { .. }
+            | Self::Digest { .. } => true,
             Self::TaskToStart { .. } | Self::TaskToEnd | Self::TaskToStop => false,
         }
     }
@@ -65,6 +74,7 @@ impl fmt::Display for WaitingOn {
             Self::TaskToEnd => f.write_str("the task to end (it runs)"),
             Self::TaskToStop => f.write_str("the task to stop (it ends)"),
             Self::Digest { container } => write!(f, "the digest that container {container} ran"),
+            Self::Credentials { action } => write!(f, "credentials that AWS accepts for `{action}`"),
             Self::Sight { action } => write!(f, "`{action}` to answer"),
             Self::KnownStatus { word } => {
                 write!(f, "a status that slipway knows (the task's is `{word}`)")

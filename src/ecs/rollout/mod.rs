@@ -42,6 +42,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use steady::OldTargets;
 
+/// How long looks in a row may be refused for their credentials before it counts as so for good: each of them asks for
+/// fresh ones.
+pub const CREDENTIALS_MAY_FAIL_FOR: Duration = Duration::from_secs(120);
+
 /// How long a task without any health check must run before it counts as healthy; ECS's own rule for
 /// `minimumHealthyPercent`.
 pub const STABLE_FOR: Duration = Duration::from_secs(40);
@@ -165,6 +169,8 @@ struct Memory {
     vanished: u32,
     /// Looks that saw our service deployment stopped, and not why.
     stopped: u32,
+    /// Since when every look was refused for its credentials.
+    keyless_since: Option<Duration>,
     /// Looks in a row that said `MISSING`.
     missing: u32,
     /// Looks in a row that saw our deployment failed and a rollback announced, but not begun.
@@ -215,7 +221,13 @@ impl Rollout {
     /// Judges one look taken `elapsed` after the service was updated.
     pub fn judge(&mut self, elapsed: Duration, seen: &Observation) -> Verdict {
         let verdict = self.judge_look(elapsed, seen);
+        if !matches!(verdict, Verdict::Wait(WaitingOn::Credentials { .. })) {
+            self.memory.keyless_since = None;
+        }
         match verdict {
+            Verdict::Wait(WaitingOn::Credentials { .. }) if self.stays_keyless(elapsed) => {
+                Verdict::Lost(Loss::CannotTell(Doubt::NoCredentials))
+            }
             Verdict::Wait(last) if elapsed >= self.policy.timeout => {
                 Verdict::Lost(self.give_up(elapsed, last))
             }
@@ -259,6 +271,11 @@ impl Rollout {
     #[must_use]
     pub fn deployment(&self) -> &str {
         &self.ours.deployment
+    }
+
+    fn stays_keyless(&mut self, elapsed: Duration) -> bool {
+        let since = *self.memory.keyless_since.get_or_insert(elapsed);
+        elapsed.saturating_sub(since) >= CREDENTIALS_MAY_FAIL_FOR || elapsed >= self.policy.timeout
     }
 
     fn judge_look(&mut self, elapsed: Duration, seen: &Observation) -> Verdict {
@@ -384,7 +401,7 @@ fn unsighted(blind: &Blind) -> Verdict {
         BlindReason::Denied | BlindReason::Unsupported => {
             Verdict::Lost(Loss::CannotTell(Doubt::Denied { action }))
         }
-        BlindReason::NoCredentials => Verdict::Lost(Loss::CannotTell(Doubt::NoCredentials)),
+        BlindReason::NoCredentials => Verdict::Wait(WaitingOn::Credentials { action }),
     }
 }
 

@@ -120,6 +120,11 @@ pub enum WaitingOn {
         /// The value; none where a field is missing.
         value: Option<String>,
     },
+    /// Credentials that AWS accepts.
+    Credentials {
+        /// The IAM action that was refused without.
+        action: String,
+    },
     /// A call to answer again.
     Sight {
         /// The IAM action.
@@ -165,6 +170,7 @@ impl WaitingOn {
             | Self::Digest { .. }
             | Self::RollbackToShow
             | Self::KnownState { .. }
+            | Self::Credentials { .. }
             | Self::Sight { .. } => true,
             Self::TasksToStart { .. }
             | Self::FailingTasks { .. }
@@ -285,6 +291,7 @@ impl fmt::Display for WaitingOn {
                 value: Some(value),
             } if !value.is_empty() => write!(f, "{of} `{value}` to become a known one"),
             Self::KnownState { of, value: _ } => write!(f, "{of}, which ECS does not report"),
+            Self::Credentials { action } => write!(f, "credentials that AWS accepts for `{action}`"),
             Self::Sight { action } => write!(f, "`{action}` to answer"),
         }
     }

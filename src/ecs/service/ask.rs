@@ -222,6 +222,7 @@ fn why(error: &CallError) -> BlindReason {
         Sorted::ExpiredCredentials | Sorted::NoCredentials => BlindReason::NoCredentials,
         Sorted::Transient
         | Sorted::Throttled
+        | Sorted::CredentialsFailed
         | Sorted::Unreachable
         | Sorted::Garbled
         | Sorted::Foreign { .. } => BlindReason::Transient,

@@ -383,6 +383,7 @@ fn code(error: &CallError) -> &str {
         | Sorted::Denied
         | Sorted::ExpiredCredentials
         | Sorted::NoCredentials
+        | Sorted::CredentialsFailed
         | Sorted::Unreachable
         | Sorted::Garbled
         | Sorted::Foreign { .. } => "",

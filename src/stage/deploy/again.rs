@@ -12,7 +12,7 @@ use crate::config::settings::Place;
 use crate::ecs::mark::KEYS;
 use crate::ecs::observation::Service;
 use crate::ecs::resume::UnderWay;
-use crate::ecs::rollout::{Doubt, LOOKS_TO_VANISH, Loss, WaitingOn};
+use crate::ecs::rollout::{CREDENTIALS_MAY_FAIL_FOR, Doubt, LOOKS_TO_VANISH, Loss, WaitingOn};
 use crate::ecs::service::{Described, Ecs, SERVICES_PER_CALL, ServiceError};
 use crate::ecs::task_definition::{Diff, TaskDefinition};
 use crate::failure::{Failure, Kind};
@@ -77,6 +77,7 @@ pub(super) async fn prepare_in_time(
     patience: Patience,
 ) -> Result<Prepared, Unprepared> {
     let mut missing = 0;
+    let mut keyless_since = None;
     loop {
         let error = match attempt(tools, earlier, whole.take()).await {
             Ok(prepared) => return Ok(prepared),
@@ -113,7 +114,16 @@ pub(super) async fn prepare_in_time(
                 goes_on: !gone,
             }
         };
-        match what_of(error) {
+        let meaning = what_of(error);
+        if let Meaning::Passes(WaitingOn::Credentials { .. }) = meaning {
+            let since = *keyless_since.get_or_insert(now);
+            if now.saturating_sub(since) >= CREDENTIALS_MAY_FAIL_FOR || now >= patience.deadline {
+                return Err(lost(Loss::CannotTell(Doubt::NoCredentials)));
+            }
+        } else {
+            keyless_since = None;
+        }
+        match meaning {
             Meaning::Missing => {
                 missing += 1;
                 if missing >= LOOKS_TO_VANISH {
@@ -213,9 +223,12 @@ fn what_of(error: ServiceError) -> Meaning {
         Sorted::Denied | Sorted::Missing { .. } | Sorted::Refused { .. } => {
             Meaning::Stays(Doubt::Denied { action })
         }
-        Sorted::ExpiredCredentials | Sorted::NoCredentials => Meaning::Stays(Doubt::NoCredentials),
+        Sorted::ExpiredCredentials | Sorted::NoCredentials => {
+            Meaning::Passes(WaitingOn::Credentials { action })
+        }
         Sorted::Transient
         | Sorted::Throttled
+        | Sorted::CredentialsFailed
         | Sorted::Unreachable
         | Sorted::Garbled
         | Sorted::Foreign { .. } => Meaning::Passes(WaitingOn::Sight { action }),

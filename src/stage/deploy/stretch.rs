@@ -233,6 +233,7 @@ fn percent(waiting_on: Option<&WaitingOn>) -> u32 {
             | WaitingOn::TasksWanted
             | WaitingOn::RollbackToShow
             | WaitingOn::KnownState { .. }
+            | WaitingOn::Credentials { .. }
             | WaitingOn::Sight { .. },
         ) => 10,
         Some(WaitingOn::TasksListed | WaitingOn::TasksToStay { .. }) => 60,

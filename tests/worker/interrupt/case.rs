@@ -120,11 +120,12 @@ impl Case {
             | Way::Throttled
             | Way::Unavailable
             | Way::LostAnswer
+            | Way::Expired
             | Way::CutBody
             | Way::Slow
             | Way::KilledBefore
             | Way::KilledAfter => true,
-            Way::Outage | Way::Expired => false,
+            Way::Outage => false,
         }
     }
 }

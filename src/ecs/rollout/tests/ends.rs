@@ -257,8 +257,6 @@ fn a_look_that_is_denied_ends_the_watch_and_one_that_fails_does_not() {
         lost(&[blind(BlindReason::Denied)]),
         Loss::CannotTell(Doubt::Denied { .. })
     ));
-    let ended = lost(&[blind(BlindReason::NoCredentials)]);
-    assert_eq!(ended, Loss::CannotTell(Doubt::NoCredentials));
     let down = blind(BlindReason::Transient);
     assert!(matches!(
         waits(&[down.clone(), down.clone()]),
@@ -269,6 +267,36 @@ fn a_look_that_is_denied_ends_the_watch_and_one_that_fails_does_not() {
         rollout.judge(Duration::from_secs(900), &down),
         Verdict::Lost(Loss::CannotTell(Doubt::Blind { .. }))
     ));
+}
+
+/// Credentials are asked for anew with each look.
+#[test]
+fn credentials_that_fail_for_a_while_pass_and_end_the_watch_if_they_stay_away() {
+    let keyless = Observation {
+        service: Presence::Unseen,
+        blind: vec![Blind {
+            action: "ecs:DescribeServices".to_owned(),
+            why: BlindReason::NoCredentials,
+        }],
+        ..look(service(2))
+    };
+    let gone = Verdict::Lost(Loss::CannotTell(Doubt::NoCredentials));
+    let waits = Verdict::Wait(WaitingOn::Credentials {
+        action: "ecs:DescribeServices".to_owned(),
+    });
+    let mut watch = rollout(policy());
+    let mut judge = |at: u64, seen: &Observation| watch.judge(Duration::from_secs(at), seen);
+    assert_eq!(judge(10, &keyless), waits);
+    assert_eq!(judge(129, &keyless), waits);
+    let _ = judge(129, &running(3, 2, "IN_PROGRESS"));
+    assert_eq!(judge(130, &keyless), waits, "they came back between");
+    assert_eq!(judge(249, &keyless), waits);
+    assert_eq!(judge(250, &keyless), gone);
+    assert_eq!(
+        rollout(policy()).judge(Duration::from_secs(900), &keyless),
+        gone,
+        "at the deadline it is still the credentials"
+    );
 }
 
 #[test]
