@@ -177,6 +177,25 @@ async fn a_deployment_that_is_taken_up_has_its_own_deadline() {
     assert!((300..305).contains(&took.as_secs()), "{took:?}");
 }
 
+/// A slow rollout is no failed one: who retries gives it another while.
+#[tokio::test]
+async fn a_retry_that_takes_a_slow_deployment_up_has_a_deadline_of_its_own() {
+    let fate = "[[fate]]\nfamily = \"shop\"\nrevision = 2\nnever-starts = true\n";
+    let bench = Bench::with_service(fate, Setup::default()).await;
+    let mut plan = bench.version_two();
+    plan.deploy.timeout = Duration::from_secs(300);
+    plan.deploy.on_failure = slipway::config::settings::OnFailure::Leave;
+    let failure = whole(&bench, &plan, &mark("a1")).await.unwrap_err();
+    assert_eq!(failure.kind, Kind::Deadline, "{}", Bench::rendered(&failure));
+    bench.let_pass(Duration::from_secs(200)).await;
+    let retried = bench.tools.clock.now();
+    let failure = whole(&bench, &plan, &mark("a2")).await.unwrap_err();
+    assert_eq!(failure.kind, Kind::Deadline, "{}", Bench::rendered(&failure));
+    let took = bench.tools.clock.now() - retried;
+    assert!((300..305).contains(&took.as_secs()), "{took:?}");
+    assert_eq!((bench.revisions().await, deployments(&bench)), (2, 1));
+}
+
 const CRASH: &str =
     "[[fate]]\nfamily = \"shop\"\nrevision = 2\ncrash = { after-seconds = 1, exit-code = 3 }\n";
 

@@ -77,7 +77,9 @@ pub(super) async fn adopt(
             prepared.once_more = true;
             return Ok(());
         }
+        // Another attempt has a timeout of its own: the earlier one's may be over.
         let at = created.get(&primary.id).copied();
+        let at = at.filter(|_| found.is_of(&mark.attempt));
         take_up(tools, prepared, &primary.id, &primary.task_definition, found, at).await;
         return Ok(());
     }
@@ -212,7 +214,7 @@ async fn take_up(
     prepared.diff = Diff::default();
 }
 
-/// When the service was updated: what ECS says, though its clock is not ours. It is never in the future, so that nobody
+/// When the service was updated, or now if that is not to count: what ECS says, though its clock is not ours. It is never in the future, so that nobody
 /// gets more time than was asked for; what it says of the past costs time at worst.
 fn started(now: Duration, created: Option<f64>) -> Duration {
     let created = created.and_then(|at| Duration::try_from_secs_f64(at).ok());
