@@ -4,7 +4,9 @@ use crate::responder::{Answer, Asked, error, ok};
 use serde_json::{Value, json};
 use slipway::aws::sort::{CallError, Sorted};
 use slipway::ecs::diagnosis::LogStream;
+use slipway::ecs::mark::{Mark, Marking};
 use slipway::ecs::observation::{BlindReason, Presence};
+use slipway::ecs::resume::{Before, Print};
 use slipway::ecs::service::{Ecs, ServiceError, Watched};
 use slipway::ecs::task_definition::TaskDefinition;
 
@@ -79,6 +81,57 @@ async fn a_hundred_tasks_are_described_per_call_and_all_pages_are_read() {
             (&input["serviceName"], &input["startedBy"]),
             (&json!("web"), &Value::Null)
         );
+    }
+}
+
+/// Who deletes revisions leaves gaps; a second registration of ours must not come of it.
+#[tokio::test]
+async fn a_marked_revision_is_found_behind_revisions_that_were_deleted() {
+    let marking = Marking {
+        mark: Mark {
+            execution: "e1".to_owned(),
+            place: "shop/Deploy/Services".to_owned(),
+            attempt: "a1".to_owned(),
+        },
+        service: Print::of("prod/web"),
+        before: Before {
+            deployment: Print::of("ecs-svc/1"),
+            revision: Some("web:1".to_owned()),
+            completed: None,
+            done: true,
+            event: Print::of("event"),
+        },
+    };
+    let definition = r#"{"family":"web","containerDefinitions":[{"name":"web"}]}"#;
+    let definition = TaskDefinition::parse(definition.as_bytes()).unwrap();
+    for (ours, found) in [(48, true), (41, true), (39, false)] {
+        let tags: Vec<Value> = marking
+            .tags("web")
+            .iter()
+            .map(|(key, value)| json!({ "key": key, "value": value }))
+            .collect();
+        let (ecs, asked) = respond(move |_, input, _| {
+            let number = match input["taskDefinition"].as_str().unwrap() {
+                "web" => 50,
+                name => name.rsplit(':').next().unwrap().parse().unwrap(),
+            };
+            if number != 50 && number != ours {
+                return error("ClientException", "Unable to describe task definition.");
+            }
+            let tags = if number == ours { tags.clone() } else { Vec::new() };
+            ok(json!({
+                "taskDefinition": {
+                    "family": "web", "revision": number, "status": "ACTIVE",
+                    "taskDefinitionArn": format!("arn:x/web:{number}"), "containerDefinitions": [{"name": "web"}],
+                },
+                "tags": tags,
+            }))
+        })
+        .await;
+        let marked = ecs.find_marked(&definition, &marking).await.unwrap();
+        let arn = marked.map(|marked| marked.arn);
+        assert_eq!(arn, found.then(|| format!("arn:x/web:{ours}")), "{ours}");
+        assert!(asked.all() <= 11, "{}", asked.all());
     }
 }
 

@@ -13,6 +13,9 @@ use serde_json::Value;
 /// twenty a second that an account has.
 const LOOKED_AT: u64 = 5;
 
+/// How many of those may be gone: who deletes revisions leaves gaps between their numbers.
+const STEPPED_OVER: u64 = 10;
+
 /// A revision that is registered.
 #[derive(Debug, Clone)]
 pub struct Registered {
@@ -97,20 +100,30 @@ impl Ecs {
     ) -> Result<Option<MarkedRevision>, ServiceError> {
         let family = definition.family();
         let mut name = family.to_owned();
-        let mut looked_at = 0;
-        while let Some(revision) = self.registered(&name).await? {
-            looked_at += 1;
-            if let Some(found) = marking.find(&revision.definition)
-                && revision.active
-                && marking.is_made_of(&revision.definition, definition)
-            {
-                let arn = revision.arn;
-                return Ok(Some(MarkedRevision { arn, found }));
+        let (mut looked_at, mut gone) = (0, 0);
+        let mut number = None;
+        while looked_at < LOOKED_AT && gone < STEPPED_OVER {
+            let revision = self.registered(&name).await?;
+            if let Some(revision) = revision {
+                looked_at += 1;
+                if let Some(found) = marking.find(&revision.definition)
+                    && revision.active
+                    && marking.is_made_of(&revision.definition, definition)
+                {
+                    let arn = revision.arn;
+                    return Ok(Some(MarkedRevision { arn, found }));
+                }
+                number = Some(revision.number);
+            } else {
+                gone += 1;
             }
-            if revision.number <= 1 || looked_at >= LOOKED_AT {
+            // Without a newest one there is none.
+            let before = number.unwrap_or_default().saturating_sub(1);
+            if before == 0 {
                 return Ok(None);
             }
-            name = format!("{family}:{}", revision.number - 1);
+            name = format!("{family}:{before}");
+            number = Some(before);
         }
         Ok(None)
     }
