@@ -1,8 +1,7 @@
 //! The continuation token of a deploy: all that another worker needs to go on. It holds names, ids and times, and no
 //! secret: whoever may read the job may read it.
 //!
-//! `swj1.HOPS.BEGAN.STEP.CHECK`: the version; how often the action was handed on, and when its first job was claimed, in
-//! seconds since the Unix epoch; `b`, or `w.` and the token of the rollouts under way; the first digits of a SHA-256.
+//! `swj1.BEGAN.STEP.CHECK`: the version; when the action's first job was claimed, in seconds since the Unix epoch; `b`, or `w.` and the token of the rollouts under way; the first digits of a SHA-256.
 
 use super::result::LONGEST_TOKEN;
 use crate::ecs::resume::{Resume, ResumeError};
@@ -19,8 +18,6 @@ const CHECK: usize = 8;
 /// What a job is told by the one before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Continuation {
-    /// How many jobs of the action were handed on, this one's maker included.
-    pub hops: u32,
     /// When the action's first job was claimed, since the Unix epoch, in whole seconds.
     pub began: Duration,
     /// Where to go on.
@@ -64,7 +61,6 @@ impl Continuation {
     #[must_use]
     pub const fn first(claimed: Duration, step: Step) -> Self {
         Self {
-            hops: 1,
             began: Duration::from_secs(claimed.as_secs()),
             step,
         }
@@ -74,7 +70,6 @@ impl Continuation {
     #[must_use]
     pub fn next(&self, step: Step) -> Self {
         Self {
-            hops: self.hops.saturating_add(1),
             began: self.began,
             step,
         }
@@ -96,7 +91,7 @@ impl Continuation {
                 }
             },
         };
-        let said = format!("{VERSION}.{}.{}.{step}", self.hops, self.began.as_secs());
+        let said = format!("{VERSION}.{}.{step}", self.began.as_secs());
         let token = format!("{said}.{}", check(&said));
         if token.len() > LONGEST_TOKEN {
             return Err(TokenError::TooLong { services });
@@ -122,9 +117,8 @@ impl Continuation {
         if check(said) != checked {
             return Err(TokenError::Damaged);
         }
-        let mut parts = said.splitn(4, '.').skip(1);
+        let mut parts = said.splitn(3, '.').skip(1);
         let mut part = || parts.next().ok_or(TokenError::Damaged);
-        let hops = part()?.parse().map_err(|_| TokenError::Damaged)?;
         let began = part()?.parse().map_err(|_| TokenError::Damaged)?;
         let step = match part()? {
             "b" => Step::Begin,
@@ -135,7 +129,6 @@ impl Continuation {
             }
         };
         Ok(Self {
-            hops,
             began: Duration::from_secs(began),
             step,
         })
@@ -188,9 +181,8 @@ mod tests {
         crate::ecs::resume::tests::run(2)
     }
 
-    fn watch(hops: u32) -> Continuation {
+    fn watch() -> Continuation {
         Continuation {
-            hops,
             began: Duration::from_secs(1_767_225_600),
             step: Step::Watch(Box::new(run())),
         }
@@ -200,10 +192,10 @@ mod tests {
     fn what_is_handed_on_comes_back() {
         let begin = Continuation::first(Duration::from_millis(1_767_225_600_400), Step::Begin);
         let token = begin.token().unwrap();
-        assert!(token.starts_with("swj1.1.1767225600.b."), "{token}");
+        assert!(token.starts_with("swj1.1767225600.b."), "{token}");
         assert_eq!(Continuation::read(&token).unwrap(), begin);
         let next = begin.next(Step::Watch(Box::new(run())));
-        assert_eq!((next.hops, next.began), (2, begin.began));
+        assert_eq!(next.began, begin.began);
         let token = next.token().unwrap();
         assert_eq!(Continuation::read(&format!(" {token}\n")).unwrap(), next);
     }
@@ -228,7 +220,7 @@ mod tests {
 
     #[test]
     fn a_token_of_somebody_else_or_of_another_time_is_told_from_a_damaged_one() {
-        let token = watch(3).token().unwrap();
+        let token = watch().token().unwrap();
         let newer = token.replacen("swj1", "swj2", 1);
         let cut = token[..token.len() - 20].to_owned();
         let inner = run().tokens().remove(0);
@@ -241,7 +233,7 @@ mod tests {
             (newer.as_str(), TokenError::OtherVersion("swj2".to_owned())),
             (cut.as_str(), TokenError::Damaged),
             ("swj1.", TokenError::Damaged),
-            ("swj1.1.2.b", TokenError::Damaged),
+            ("swj1.2.b", TokenError::Damaged),
         ] {
             assert_eq!(Continuation::read(token), Err(error.clone()), "{token}");
             let failure = error.into_failure();
@@ -251,11 +243,11 @@ mod tests {
 
     #[test]
     fn a_whole_token_with_a_newer_run_in_it_says_so() {
-        let said = format!("swj1.1.2.w.{}", run().tokens()[0].replacen("sw", "sw9", 1));
+        let said = format!("swj1.2.w.{}", run().tokens()[0].replacen("sw", "sw9", 1));
         let token = format!("{said}.{}", super::check(&said));
         assert!(matches!(Continuation::read(&token), Err(TokenError::Resume(_))));
         for step in ["", "x", "w", "b.b", "w.b"] {
-            let said = format!("swj1.1.2.{step}");
+            let said = format!("swj1.2.{step}");
             let token = format!("{said}.{}", super::check(&said));
             assert!(Continuation::read(&token).is_err(), "{step}");
         }
@@ -269,7 +261,7 @@ mod tests {
 
         #[test]
         fn no_change_of_a_token_goes_unnoticed(at in 0_usize..400, by in 1_u8..25) {
-            let token = watch(7).token().unwrap();
+            let token = watch().token().unwrap();
             let mut bytes = token.clone().into_bytes();
             let at = at % bytes.len();
             bytes[at] = b'a' + (bytes[at] + by) % 26;
@@ -279,8 +271,8 @@ mod tests {
         }
 
         #[test]
-        fn every_begin_comes_back(hops in any::<u32>(), began in any::<u32>()) {
-            let begin = Continuation { hops, began: Duration::from_secs(began.into()), step: Step::Begin };
+        fn every_begin_comes_back(began in any::<u32>()) {
+            let begin = Continuation { began: Duration::from_secs(began.into()), step: Step::Begin };
             let token = begin.token().unwrap();
             prop_assert!(token.len() <= LONGEST_TOKEN);
             prop_assert_eq!(Continuation::read(&token).unwrap(), begin);

@@ -23,6 +23,13 @@ const DEPLOY: Needs = Needs {
 /// next one, so it may be more than builds have.
 const MOST_DEATHS: u32 = 10;
 
+/// How long after its first job an action must have come to its verdict: CodePipeline ends it after 24 hours, and asks
+/// nobody then. What remains is for a way back and for jobs that wait for a worker.
+const LONGEST: Duration = Duration::from_secs(23 * 3600);
+
+/// The least that is left to a deploy that begins late.
+const LEAST: Duration = Duration::from_secs(60);
+
 /// Does one job of a deploy.
 pub(super) async fn deploy(bench: &Bench<'_>) -> Ended {
     let job = bench.claimed.job();
@@ -33,16 +40,21 @@ pub(super) async fn deploy(bench: &Bench<'_>) -> Ended {
     if bench.claimed.record().attempts >= MOST_DEATHS {
         return given_up(earlier.as_ref());
     }
+    let claimed = bench.claimed.record().claimed;
+    let began = earlier.as_ref().map_or(claimed, |earlier| earlier.began);
     let next = |step| match &earlier {
         Some(earlier) => earlier.next(step),
-        None => Continuation::first(bench.claimed.record().claimed, step),
+        None => Continuation::first(claimed, step),
     };
     let stretch = match &earlier {
         Some(Continuation {
             step: Step::Watch(resume),
             ..
-        }) => Box::pin(carry_on(&bench.tools, resume, bench.crew.settings.stretch)).await,
-        Some(_) | None => match begin(bench).await {
+        }) => {
+            let resume = in_time(resume, began);
+            Box::pin(carry_on(&bench.tools, &resume, bench.crew.settings.stretch)).await
+        }
+        Some(_) | None => match begin(bench, began).await {
             Ok(stretch) => stretch,
             Err(ended) => return ended,
         },
@@ -62,7 +74,7 @@ pub(super) async fn deploy(bench: &Bench<'_>) -> Ended {
 
 /// Reads what is to be deployed, and begins it. The first job ends as soon as its services are updated: from then on its
 /// token is all that a worker needs.
-async fn begin(bench: &Bench<'_>) -> Result<Result<Stretch, Failure>, Ended> {
+async fn begin(bench: &Bench<'_>, began: Duration) -> Result<Result<Stretch, Failure>, Ended> {
     let properties = Properties::of(bench.claimed.job()).map_err(Ended::failed)?;
     let folder = fetch::folder(bench).map_err(Ended::failed)?;
     let inputs: Inputs = fetch::inputs(bench, folder.path()).await?;
@@ -70,6 +82,11 @@ async fn begin(bench: &Bench<'_>) -> Result<Result<Stretch, Failure>, Ended> {
     for warning in &settled.warnings {
         bench.tools.tell.tell(Event::Warning(warning.clone()));
     }
+    let mut settled = settled;
+    let tasks = settled.settings.tasks.iter().map(|task| task.timeout).sum();
+    let left = (began + LONGEST).saturating_sub(bench.tools.clock.now());
+    let timeout = &mut settled.settings.deploy.timeout;
+    *timeout = fitting(*timeout, tasks, left).map_err(Ended::failed)?;
     let plan = DeployPlan {
         deploy: settled.settings.deploy,
         services: settled.settings.services,
@@ -77,6 +94,38 @@ async fn begin(bench: &Bench<'_>) -> Result<Result<Stretch, Failure>, Ended> {
     };
     let mark = mark(&bench.claimed.job().context);
     Ok(Box::pin(start(&bench.tools, &plan, Some(&mark), Duration::ZERO)).await)
+}
+
+/// The timeout of a deploy that has so long left for it, after its one-off tasks.
+fn fitting(timeout: Duration, tasks: Duration, left: Duration) -> Result<Duration, Failure> {
+    if timeout.saturating_add(tasks) > LONGEST {
+        let hours = |time: Duration| format!("{:.1} h", time.as_secs_f64() / 3600.0);
+        let with_tasks = if tasks.is_zero() {
+            String::new()
+        } else {
+            format!(", and those of its tasks are {} more", hours(tasks))
+        };
+        return Err(Failure::new(Kind::Usage, "slipway.toml has a problem")
+            .cause(format!("deploy.timeout is {}{with_tasks}", hours(timeout)))
+            .left("nothing was done")
+            .hint(format!(
+                "CodePipeline ends an action after 24 h, and then nobody tells a verdict or brings anything back: give at most {} \
+                 in all",
+                hours(LONGEST)
+            )));
+    }
+    Ok(timeout.min(left.max(LEAST)))
+}
+
+/// Rollouts that are given up while CodePipeline still waits for the verdict.
+fn in_time(resume: &Resume, began: Duration) -> Resume {
+    let mut resume = resume.clone();
+    let started = resume.services.iter().map(|one| one.started).max();
+    let left = (began + LONGEST)
+        .as_secs()
+        .saturating_sub(started.unwrap_or_default());
+    resume.wishes.timeout = resume.wishes.timeout.min(left.max(LEAST.as_secs()));
+    resume
 }
 
 /// Workers died of it again and again.
@@ -199,8 +248,44 @@ fn variables(deployed: &[Deployed]) -> Variables {
 
 #[cfg(test)]
 mod tests {
-    use super::{Ended, given_up, place_of, variables};
+    use super::{Ended, LONGEST, fitting, given_up, in_time, place_of, variables};
+    use crate::ecs::resume::tests::run;
+    use crate::failure::Kind;
     use crate::stage::deploy::Deployed;
+    use std::time::Duration;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn a_timeout_that_codepipeline_does_not_wait_for_is_refused_or_cut() {
+        assert_eq!(fitting(HOUR, HOUR, LONGEST).unwrap(), HOUR);
+        assert_eq!(fitting(22 * HOUR, HOUR, LONGEST).unwrap(), 22 * HOUR);
+        assert_eq!(fitting(22 * HOUR, HOUR, HOUR).unwrap(), HOUR, "it began late");
+        assert_eq!(fitting(HOUR, HOUR, Duration::ZERO).unwrap(), HOUR / 60);
+        for (timeout, tasks) in [
+            (24 * HOUR, Duration::ZERO),
+            (22 * HOUR, 2 * HOUR),
+            (Duration::MAX, HOUR),
+        ] {
+            let failure = fitting(timeout, tasks, LONGEST).unwrap_err();
+            assert_eq!(
+                (failure.kind, failure.left.as_deref()),
+                (Kind::Usage, Some("nothing was done"))
+            );
+        }
+    }
+
+    #[test]
+    fn a_rollout_is_given_up_before_codepipeline_does() {
+        let mut earlier = run(2);
+        let began = earlier.services.iter().map(|one| one.started()).max().unwrap();
+        earlier.wishes.timeout = 22 * 3600;
+        assert_eq!(in_time(&earlier, began), earlier);
+        let cut = in_time(&earlier, began - 5 * HOUR);
+        assert_eq!(cut.wishes.timeout, 18 * 3600);
+        assert_eq!(in_time(&cut, began - 5 * HOUR), cut);
+        assert_eq!(in_time(&earlier, began - 25 * HOUR).wishes.timeout, 60);
+    }
 
     #[test]
     fn a_deploy_that_is_given_up_before_its_services_were_updated_claims_nothing() {
