@@ -11,88 +11,63 @@ use crate::report::event::Event;
 use crate::shutdown::Shutdown;
 use crate::stage::Tools;
 use crate::stage::deploy::call_off;
-use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// How often it is asked whether an action still runs.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(60);
 
-/// How long after a job was handed back its action is looked at: CodePipeline takes about half a minute to queue the next
-/// one, and a worker some time to take it.
-const PATIENCE: Duration = Duration::from_secs(180);
+/// When it is asked first, so that it is asked in every stretch.
+const FIRST_LOOK: Duration = Duration::from_secs(30);
 
-/// Ends when the action of a job that is being worked on was abandoned, if that can be seen.
-pub(super) async fn noticed(crew: &Crew, context: &Context) {
+/// Ends when the action of a job that is being worked on was abandoned or has ended otherwise, if that can be seen.
+pub(super) async fn noticed(crew: &Crew, context: &Context) -> ActionStatus {
     let never = Shutdown::never();
+    let mut pause = FIRST_LOOK;
     loop {
         // Nothing stops this pause but whoever drops it.
-        let _ = crew.clock().pause(BETWEEN_LOOKS, &never).await;
-        if crew.pipeline.action_status(context).await == ActionStatus::Abandoned {
-            return;
+        let _ = crew.clock().pause(pause, &never).await;
+        pause = BETWEEN_LOOKS;
+        match crew.pipeline.action_status(context).await {
+            over @ (ActionStatus::Abandoned | ActionStatus::Ended) => return over,
+            ActionStatus::Running | ActionStatus::Unknown => {}
         }
     }
 }
 
-/// Deploys that were handed back and did not come back yet, by their action execution. Kept only where their fate
-/// matters: where abandoned ones are rolled back.
-#[derive(Debug, Default)]
-pub(super) struct Handed {
-    kept: bool,
-    away: Mutex<BTreeMap<String, Away>>,
-}
-
-#[derive(Debug)]
-struct Away {
-    context: Context,
-    resume: Resume,
-    /// When it is asked after next.
-    look: Duration,
-}
-
-impl Handed {
-    pub(super) fn new(policy: OnAbandon) -> Self {
-        Self {
-            kept: policy == OnAbandon::Rollback,
-            away: Mutex::default(),
+/// What is told of a job whose action is over.
+pub(super) const fn words(status: ActionStatus) -> &'static str {
+    match status {
+        ActionStatus::Abandoned => "the pipeline's execution was abandoned: nobody waits for this job",
+        ActionStatus::Ended | ActionStatus::Running | ActionStatus::Unknown => {
+            "the action has ended, because it took too long or by another worker's result: nobody waits for this job"
         }
     }
+}
 
-    fn away(&self) -> MutexGuard<'_, BTreeMap<String, Away>> {
-        self.away.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A deploy was handed back with rollouts under way.
-    pub(super) fn went(&self, context: &Context, resume: Resume, now: Duration) {
-        if self.kept {
-            let away = Away {
-                context: context.clone(),
-                resume,
-                look: now + PATIENCE,
-            };
-            self.away().insert(context.action_execution.clone(), away);
+/// A deploy was to be handed back with rollouts under way. `noticed` is what its action had come to before, and `over`
+/// whether CodePipeline did not want the job any more: that alone does not say that nobody watches the rollouts, since
+/// another worker may have had the job, too.
+pub(super) async fn went(
+    crew: &Crew,
+    tools: &Tools,
+    context: &Context,
+    (resume, summary): (Resume, String),
+    (noticed, over): (Option<ActionStatus>, bool),
+) {
+    let status = match noticed {
+        Some(status) => status,
+        None if over => crew.pipeline.action_status(context).await,
+        None => ActionStatus::Running,
+    };
+    if status == ActionStatus::Abandoned {
+        called_off(crew, tools, context, &resume).await;
+    } else if status == ActionStatus::Running && !over {
+        let now = crew.clock().now();
+        if let Err(error) = crew.handed.went(context, resume, summary, now) {
+            crew.warn(format!(
+                "a deploy that was handed back could not be noted, so that this worker forgets it when it ends: {error}"
+            ));
         }
-    }
-
-    /// It is here again.
-    pub(super) fn came_back(&self, context: &Context) {
-        self.away().remove(&context.action_execution);
-    }
-
-    fn due(&self, now: Duration) -> Vec<Context> {
-        let mut away = self.away();
-        let due = away.values_mut().filter(|one| one.look <= now);
-        due.map(|one| {
-            one.look = now + BETWEEN_LOOKS;
-            one.context.clone()
-        })
-        .collect()
-    }
-
-    fn take(&self, context: &Context) -> Option<Resume> {
-        self.away()
-            .remove(&context.action_execution)
-            .map(|away| away.resume)
     }
 }
 
@@ -100,12 +75,22 @@ impl Handed {
 pub(super) async fn ask_after(crew: &Crew) {
     let shutdown = &crew.tools.shutdown;
     while crew.clock().pause(BETWEEN_LOOKS, shutdown).await == Pause::Passed {
-        for context in crew.handed.due(crew.clock().now()) {
-            match crew.pipeline.action_status(&context).await {
-                // Another worker may have it.
-                ActionStatus::Running | ActionStatus::Unknown => {}
-                ActionStatus::Ended => drop(crew.handed.take(&context)),
-                ActionStatus::Abandoned => {
+        for context in crew.handed.due(crew.clock().now(), BETWEEN_LOOKS) {
+            // No answer may be one a minute later.
+            let asked = crew.pipeline.action(&context).await;
+            match asked.unwrap_or((ActionStatus::Unknown, None)) {
+                // Whoever handed it back since looks after it.
+                (ActionStatus::Running | ActionStatus::Abandoned, Some(summary))
+                    if !crew.handed.is_as_handed_back(&context, &summary) =>
+                {
+                    crew.handed.leave(&context);
+                }
+                (ActionStatus::Unknown, _) if crew.pipeline.may_not_see_actions() => {
+                    crew.handed.came_back(&context);
+                }
+                (ActionStatus::Running | ActionStatus::Unknown, _) => {}
+                (ActionStatus::Ended, _) => crew.handed.came_back(&context),
+                (ActionStatus::Abandoned, _) => {
                     if let Some(resume) = crew.handed.take(&context) {
                         called_off(crew, &crew.tools, &context, &resume).await;
                     }

@@ -1,6 +1,6 @@
 //! What all jobs of a worker share.
 
-use super::abandon::Handed;
+use super::handed::Handed;
 use super::health::Health;
 use super::metrics::Metrics;
 use super::slots::Slots;

@@ -114,7 +114,7 @@ pub(super) async fn work(crew: &Crew, claimed: ClaimedJob, slot: Slot) {
         tell: hide.tell(tell.clone()),
         ..crew.tools.clone()
     };
-    let (ended, abandoned) = {
+    let (ended, over) = {
         let bench = Bench {
             crew,
             claimed: &claimed,
@@ -127,7 +127,7 @@ pub(super) async fn work(crew: &Crew, claimed: ClaimedJob, slot: Slot) {
             }
         }));
         let mut work = work.catch_unwind();
-        let mut abandoned = false;
+        let mut over = None;
         let mut overdue = false;
         // When the job was asked to end though the worker goes on.
         let mut asked: Option<Duration> = None;
@@ -136,10 +136,10 @@ pub(super) async fn work(crew: &Crew, claimed: ClaimedJob, slot: Slot) {
                 biased;
                 ended = &mut work => break ended.unwrap_or_else(|_| Ended::failed(bug())),
                 () = cut(crew.clock(), &stop) => break Ended::failed(cut_off()),
-                () = abandon::noticed(crew, &job.context), if !abandoned => {
-                    abandoned = true;
+                status = abandon::noticed(crew, &job.context), if over.is_none() => {
+                    over = Some(status);
                     asked = Some(crew.clock().now());
-                    tell.tell(Event::Warning("the pipeline's execution was abandoned: nobody waits for this job".to_owned()));
+                    tell.tell(Event::Warning(abandon::words(status).to_owned()));
                     stop.wind_down();
                 }
                 () = crew.clock().reaches(began + crew.settings.build_timeout), if is_limited(category, overdue) => {
@@ -153,7 +153,7 @@ pub(super) async fn work(crew: &Crew, claimed: ClaimedJob, slot: Slot) {
                 () = stop.follow(crew.stops.of(category)) => {}
             }
         };
-        (in_time(ended, overdue, crew.settings.build_timeout), abandoned)
+        (in_time(ended, overdue, crew.settings.build_timeout), over)
     };
     let took = crew.clock().now().saturating_sub(began);
     let (result, closed, under_way) = match ended {
@@ -180,6 +180,7 @@ pub(super) async fn work(crew: &Crew, claimed: ClaimedJob, slot: Slot) {
                 percent: details.percent,
                 summary: details.summary.clone().unwrap_or_default(),
             };
+            let summary = details.summary.clone().unwrap_or_default();
             let closed = claimed.hand_back(token, details).await;
             if matches!(
                 closed,
@@ -190,7 +191,11 @@ pub(super) async fn work(crew: &Crew, claimed: ClaimedJob, slot: Slot) {
             ) {
                 tell.tell(told);
             }
-            (JobResult::HandedBack, closed, under_way)
+            (
+                JobResult::HandedBack,
+                closed,
+                under_way.map(|resume| (*resume, summary)),
+            )
         }
         Ended::Failed {
             failure,
@@ -222,13 +227,9 @@ pub(super) async fn work(crew: &Crew, claimed: ClaimedJob, slot: Slot) {
     if let Some(text) = unwanted(&closed) {
         tell.tell(Event::Warning(text.to_owned()));
     }
-    if let Some(resume) = under_way {
-        let over = matches!(closed, Closed::Over { why: JobOver::Ended });
-        if over || abandoned {
-            abandon::called_off(crew, &tools, &job.context, &resume).await;
-        } else {
-            crew.handed.went(&job.context, *resume, crew.clock().now());
-        }
+    if let Some(handed) = under_way {
+        let unwanted = matches!(closed, Closed::Over { why: JobOver::Ended });
+        abandon::went(crew, &tools, &job.context, handed, (over, unwanted)).await;
     }
     drop(slot);
 }

@@ -9,6 +9,7 @@ mod confine;
 mod crew;
 mod deploy;
 mod fetch;
+mod handed;
 mod heal;
 pub mod health;
 mod hide;
@@ -31,8 +32,8 @@ use crate::pipeline::wake::WakeQueue;
 use crate::report::event::Event;
 use crate::shutdown::{Shutdown, Urgency};
 use crate::stage::Tools;
-use abandon::Handed;
 use crew::{Crew, Stops};
+use handed::Handed;
 use health::Health;
 use listen::{ListenError, Listening, listen};
 use metrics::Metrics;
@@ -74,7 +75,7 @@ pub async fn run(settings: WorkerSettings, tools: &Tools) -> Result<(), Failure>
     let _listening = served(&settings, tools, &health, &metrics).await?;
     let crew = Arc::new(Crew {
         slots: Slots::new(settings.builds, settings.deploys),
-        handed: Handed::new(settings.on_abandon),
+        handed: Handed::of(settings.on_abandon, &settings.state_dir, tools.clock.now()),
         tools: tools.clone(),
         pipeline,
         desk,

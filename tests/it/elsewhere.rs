@@ -134,7 +134,11 @@ async fn a_call_whose_keys_have_expired_is_made_once_more_also_one_that_is_not_r
         "ListTasks",
     ] {
         // The services of the bench were registered before.
-        let first = if operation == "RegisterTaskDefinition" { 3 } else { 1 };
+        let first = if operation == "RegisterTaskDefinition" {
+            3
+        } else {
+            1
+        };
         let expired = |times: u32| {
             format!(
                 "{STRICT}[[fault]]\nservice = \"ecs\"\noperation = \"{operation}\"\nfrom = {first}\nto = {}\naction = \

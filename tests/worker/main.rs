@@ -8,6 +8,7 @@
 
 mod again;
 mod bench;
+mod called_off;
 mod canaries;
 mod child;
 mod denied;

@@ -38,6 +38,8 @@ pub struct Pipeline {
     tell: Tell,
     /// Whether it was told that the status of actions may not be seen.
     told: Arc<AtomicBool>,
+    /// Whether the last look at an action was denied.
+    denied: Arc<AtomicBool>,
 }
 
 impl fmt::Debug for Pipeline {
@@ -137,6 +139,7 @@ impl Pipeline {
             client: aws.codepipeline.clone(),
             tell,
             told: Arc::default(),
+            denied: Arc::default(),
         }
     }
 
@@ -295,6 +298,14 @@ impl Pipeline {
     /// # Errors
     /// [`PipelineError`] when no answer came that would say so: it may be asked again.
     pub async fn what_became(&self, of: &Context) -> Result<ActionStatus, PipelineError> {
+        Ok(self.action(of).await?.0)
+    }
+
+    /// The same, and the summary that was put last.
+    ///
+    /// # Errors
+    /// As [`Self::what_became`].
+    pub async fn action(&self, of: &Context) -> Result<(ActionStatus, Option<String>), PipelineError> {
         let filter = sdk::ActionExecutionFilter::builder().pipeline_execution_id(&of.execution);
         let call = self.client.list_action_executions();
         let call = call.pipeline_name(&of.pipeline).filter(filter.build());
@@ -308,25 +319,38 @@ impl Pipeline {
                         return Err(Act::Status(of.action.clone()).failed(error));
                     }
                     self.unseen(&error);
-                    return Ok(ActionStatus::Unknown);
+                    break;
                 }
                 None => break,
             };
+            self.denied.store(false, Ordering::Relaxed);
             let found = page
                 .action_execution_details()
                 .iter()
                 .find(|action| action.action_execution_id() == Some(of.action_execution.as_str()));
             if let Some(found) = found {
-                return Ok(found.status().map_or(ActionStatus::Unknown, read::action_status));
+                let status = found.status().map_or(ActionStatus::Unknown, read::action_status);
+                let result = found.output().and_then(|output| output.execution_result());
+                let summary = result.and_then(|result| result.external_execution_summary());
+                return Ok((status, summary.map(str::to_owned)));
             }
         }
-        Ok(ActionStatus::Unknown)
+        Ok((ActionStatus::Unknown, None))
+    }
+
+    /// Whether the status of actions may not be seen, by the last look.
+    #[must_use]
+    pub fn may_not_see_actions(&self) -> bool {
+        self.denied.load(Ordering::Relaxed)
     }
 
     fn unseen(&self, error: &CallError) {
-        if error.sorted == Sorted::Denied && !self.told.swap(true, Ordering::Relaxed) {
+        let denied = error.sorted == Sorted::Denied;
+        self.denied.store(denied, Ordering::Relaxed);
+        if denied && !self.told.swap(true, Ordering::Relaxed) {
             self.tell.tell(Event::Warning(format!(
-                "whether an action was abandoned is not to be seen: allow `{LIST}` in the worker's role, or leave it"
+                "whether an action was abandoned is not to be seen, and nothing is rolled back for it: allow `{LIST}` in the \
+                 worker's role, or leave it"
             )));
         }
     }

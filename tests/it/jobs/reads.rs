@@ -309,14 +309,16 @@ async fn the_status_of_an_action_is_found_on_whichever_page() {
                 ("action-1", json!(null))
             };
             ok(json!({
-                "actionExecutionDetails": [{ "actionExecutionId": id, "status": word }], "nextToken": next,
+                "actionExecutionDetails": [{ "actionExecutionId": id, "status": word,
+                    "output": { "executionResult": { "externalExecutionSummary": "web: 10 s so far" } } }],
+                "nextToken": next,
             }))
         })
         .await;
         let bench = Bench::of(aws, asked, State::none(), Clock::System);
         assert_eq!(
-            bench.desk.client.action_status(&context()).await,
-            expected,
+            bench.desk.client.action(&context()).await,
+            (expected, Some("web: 10 s so far".to_owned())),
             "{word}"
         );
         let asked = bench.body("ListActionExecutions", 0);

@@ -270,6 +270,7 @@ impl Bench {
             .into_iter()
             .flatten()
             .flatten();
+        let workers = workers.filter(|entry| entry.file_name().to_string_lossy().starts_with("worker-"));
         let files =
             workers.flat_map(|worker| std::fs::read_dir(worker.path()).into_iter().flatten().flatten());
         let entries = files.filter(|file| file.path().extension().is_some_and(|it| it == "json"));
