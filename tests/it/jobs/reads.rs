@@ -317,7 +317,7 @@ async fn the_status_of_an_action_is_found_on_whichever_page() {
         .await;
         let bench = Bench::of(aws, asked, State::none(), Clock::System);
         assert_eq!(
-            bench.desk.client.action(&context()).await,
+            bench.desk.client.action(&context()).await.unwrap(),
             (expected, Some("web: 10 s so far".to_owned())),
             "{word}"
         );
