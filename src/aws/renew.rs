@@ -19,7 +19,7 @@ use aws_smithy_runtime_api::http::Response;
 use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 use aws_smithy_types::retry::RetryConfig;
 use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -163,7 +163,7 @@ struct Held {
     /// Counts the caches.
     renewal: u64,
     /// What was given last.
-    last: HashMap<IdentityCachePartition, Identity>,
+    last: BTreeMap<IdentityCachePartition, Identity>,
 }
 
 impl Fresh {
@@ -171,7 +171,7 @@ impl Fresh {
         let held = Held {
             cache: make(),
             renewal: 0,
-            last: HashMap::new(),
+            last: BTreeMap::new(),
         };
         Self {
             make,
@@ -243,6 +243,7 @@ impl ResolveCachedIdentity for Fresh {
 mod tests {
     use super::{Fresh, Renew, is_expired};
     use crate::aws::sort::{CallError, Sorted};
+    use crate::clock::Clock;
     use aws_config::identity::IdentityCache;
     use aws_config::retry::RetryConfig;
     use aws_config::{BehaviorVersion, Region};
@@ -254,7 +255,7 @@ mod tests {
     use futures_util::future::join_all;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
-    use std::time::{Duration, SystemTime};
+    use std::time::{Duration, UNIX_EPOCH};
 
     const HOUR: Duration = Duration::from_secs(3600);
 
@@ -320,7 +321,7 @@ mod tests {
         where
             Self: 'a,
         {
-            let end = SystemTime::now() + HOUR / 2;
+            let end = UNIX_EPOCH + Clock::System.now() + HOUR / 2;
             future::ProvideCredentials::ready(match self.0.fetch_add(1, Ordering::AcqRel) {
                 0 => Ok(Credentials::new("id", "key", None, Some(end), "test")),
                 _ => Err(CredentialsError::provider_error("throttled")),

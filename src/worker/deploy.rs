@@ -249,6 +249,7 @@ fn variables(deployed: &[Deployed]) -> Variables {
 #[cfg(test)]
 mod tests {
     use super::{Ended, LONGEST, fitting, given_up, in_time, place_of, variables};
+    use crate::ecs::resume::UnderWay;
     use crate::ecs::resume::tests::run;
     use crate::failure::Kind;
     use crate::stage::deploy::Deployed;
@@ -278,7 +279,7 @@ mod tests {
     #[test]
     fn a_rollout_is_given_up_before_codepipeline_does() {
         let mut earlier = run(2);
-        let began = earlier.services.iter().map(|one| one.started()).max().unwrap();
+        let began = earlier.services.iter().map(UnderWay::started).max().unwrap();
         earlier.wishes.timeout = 22 * 3600;
         assert_eq!(in_time(&earlier, began), earlier);
         let cut = in_time(&earlier, began - 5 * HOUR);
