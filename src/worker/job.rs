@@ -272,7 +272,7 @@ fn in_time(ended: Ended, overdue: bool, limit: Duration) -> Ended {
         } if overdue && matches!(failure.kind, Kind::Terminated | Kind::Interrupted) => Ended::Failed {
             failure: Failure::new(
                 Kind::Build,
-                format!("the build did not end within {}", crate::report::human::duration(limit)),
+                format!("the build did not end within {} s", limit.as_secs()),
             )
             .left("no artifact was stored, and what served goes on serving; images may have been pushed")
             .hint("look for a step that waits at the end of the build's output, or give builds more time with the worker's `--build-timeout`"),
