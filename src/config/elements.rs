@@ -6,6 +6,9 @@ use super::settings::{Builder, OnFailure, OnFirstFailure, RepositoryTarget, Unti
 use crate::name::{ImageRef, Repository};
 use std::time::Duration;
 
+/// A longer duration is a mistake, and times that are reckoned with it would not be.
+const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
+
 /// A duration: `15m`, `90s`, `1h30m`; units in falling order, each once.
 ///
 /// # Errors
@@ -35,6 +38,9 @@ pub fn duration(text: &str) -> Result<Duration, String> {
             .and_then(|more| seconds.checked_add(more))
             .ok_or_else(expected)?;
         rest = unit_chars.as_str();
+    }
+    if seconds > LONGEST.as_secs() {
+        return Err(format!("expected a duration of a year at most, found `{text}`"));
     }
     if seconds == 0 {
         return Err(expected());

@@ -1,7 +1,8 @@
 //! The continuation token of a deploy: all that another worker needs to go on. It holds names, ids and times, and no
 //! secret: whoever may read the job may read it.
 //!
-//! `swj1.BEGAN.STEP.CHECK`: the version; when the action's first job was claimed, in seconds since the Unix epoch; `b`, or `w.` and the token of the rollouts under way; the first digits of a SHA-256.
+//! `swj1.BEGAN.STEP.CHECK`: the version; when the action's first job was claimed, in seconds since the Unix epoch; `b`, or
+//! `w.` and the token of the rollouts under way; the first digits of a SHA-256.
 
 use super::result::LONGEST_TOKEN;
 use crate::ecs::resume::{Resume, ResumeError};
@@ -57,7 +58,7 @@ pub enum TokenError {
 }
 
 impl Continuation {
-    /// The first hop of an action whose job was claimed at `claimed`.
+    /// The continuation after the first job of an action, which was claimed at `claimed`.
     #[must_use]
     pub const fn first(claimed: Duration, step: Step) -> Self {
         Self {
@@ -66,7 +67,7 @@ impl Continuation {
         }
     }
 
-    /// One hop further.
+    /// The continuation after one more job.
     #[must_use]
     pub fn next(&self, step: Step) -> Self {
         Self {

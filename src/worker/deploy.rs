@@ -83,7 +83,8 @@ async fn begin(bench: &Bench<'_>, began: Duration) -> Result<Result<Stretch, Fai
         bench.tools.tell.tell(Event::Warning(warning.clone()));
     }
     let mut settled = settled;
-    let tasks = settled.settings.tasks.iter().map(|task| task.timeout).sum();
+    let tasks = settled.settings.tasks.iter().map(|task| task.timeout);
+    let tasks = tasks.fold(Duration::ZERO, Duration::saturating_add);
     let left = (began + LONGEST).saturating_sub(bench.tools.clock.now());
     let timeout = &mut settled.settings.deploy.timeout;
     *timeout = fitting(*timeout, tasks, left).map_err(Ended::failed)?;

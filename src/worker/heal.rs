@@ -25,7 +25,7 @@ const BETWEEN_TRIES: Duration = Duration::from_secs(5);
 /// Looks for jobs that nobody holds any more: at once, and then again and again until a stop is asked for.
 pub(super) async fn heal(crew: Arc<Crew>, jobs: UnboundedSender<Work>) {
     let shutdown = &crew.tools.shutdown;
-    let mut account = Account::NotAsked;
+    let mut account = Account::Unknown;
     loop {
         let left = tokio::select! {
             left = take_over(&crew, &jobs, &mut account) => left,
@@ -67,8 +67,9 @@ async fn take_over(crew: &Arc<Crew>, jobs: &UnboundedSender<Work>, account: &mut
     if !left.in_doubt {
         return left;
     }
+    // Nobody says: what is in doubt stays where it is until somebody does.
     let Some(known) = account_of(aws).await else {
-        return look(crew, jobs, home(&Account::Unknown)).await;
+        return left;
     };
     *account = Account::Is(known);
     look(crew, jobs, home(account)).await
@@ -130,6 +131,9 @@ async fn settle(crew: Arc<Crew>, entry: Entry, slot: Option<Slot>) {
         (Adopted::Reported(Closed::Unreported), _) => {
             crew.note(format!("{of}: its result cannot be reported yet"));
         }
+        (Adopted::TooOld, _) => crew.warn(format!(
+            "{of}: the worker that had it is gone, and nobody says whether its action has ended; it is reported failed"
+        )),
         (Adopted::NotOurs(reason), _) => {
             crew.note(format!("{of}: nothing is to be done: {}", reason.words()));
         }
@@ -154,10 +158,8 @@ struct Home {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Account {
     /// It is asked for only where it matters.
-    NotAsked,
-    Is(String),
-    /// Nobody says.
     Unknown,
+    Is(String),
 }
 
 /// What a worker takes over: jobs of its account and region, of types and fleets that it serves, as many as it has room for.
@@ -198,7 +200,7 @@ impl Reach {
     /// Whether a job may be of another account: the worker's own is not known yet.
     fn doubts(&self, record: &Record) -> bool {
         let arn = record.context.pipeline_arn.parse::<Arn>();
-        self.home.account == Account::NotAsked
+        self.home.account == Account::Unknown
             && arn.is_ok_and(|arn| arn.region() == self.home.region && !arn.account().is_empty())
     }
 
@@ -355,11 +357,11 @@ mod tests {
     #[test]
     fn the_account_is_asked_for_before_anything_of_the_region_is_taken() {
         let mut reach = reach(1, 1);
-        reach.home.account = Account::NotAsked;
+        reach.home.account = Account::Unknown;
         let record = record("Deploy/Slipway/1");
         assert!(reach.doubts(&record));
         assert_eq!(reach.judge(&record), Taking::Later);
-        reach.home.account = Account::Unknown;
+        reach.home.account = Account::Is("111122223333".to_owned());
         assert!(!reach.doubts(&record));
         assert_eq!(reach.judge(&record), Taking::Now);
     }

@@ -78,7 +78,7 @@ fn kind_of(entry: &Central) -> Result<Kind, UnpackError> {
     let is_folder = entry.name.ends_with(b"/");
     let device = |found| Err(UnpackError::Device { entry: name(), found });
     match entry.mode.unwrap_or_default() & TYPE {
-        0o040_000 if is_folder => Ok(Kind::Folder),
+        0o040_000 if is_folder && entry.size == 0 => Ok(Kind::Folder),
         0o040_000 => Err(UnpackError::FileAndFolder { entry: name() }),
         0o120_000 if is_folder => Err(UnpackError::FileAndFolder { entry: name() }),
         0o120_000 => Ok(Kind::Link),

@@ -80,11 +80,11 @@ pub(super) async fn close(desk: Desk, mut entry: Entry, ending: Ending, mut doub
         attempts += 1;
         let error = match answer {
             Ok(Put::Accepted) => {
-                entry.forget().await;
+                desk.forget(entry).await;
                 return Closed::Accepted;
             }
             Ok(Put::Over(why)) => {
-                entry.forget().await;
+                desk.forget(entry).await;
                 let why = if doubt { JobOver::Unclear } else { why };
                 return Closed::Over { why };
             }

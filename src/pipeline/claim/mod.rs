@@ -13,7 +13,7 @@ pub use reporters::Reporters;
 pub use take::{Adopted, Certainty, Claim, NotOurs, adopt, claim};
 
 use super::client::Pipeline;
-use super::journal::{JournalError, State};
+use super::journal::{Entry, JournalError, State};
 use crate::clock::Clock;
 use crate::failure::chain;
 use crate::report::event::{Event, Tell};
@@ -82,18 +82,31 @@ const LONGEST_WRITE: Duration = Duration::from_secs(30);
 impl Desk {
     /// Waits until something is written down, but not for a disk that hangs, and no more once the worker is to end now.
     async fn written(&self, written: impl Future<Output = Result<(), JournalError>>) {
-        let end = self.clock.now() + LONGEST_WRITE;
         tokio::select! {
             biased;
-            written = written => {
-                if let Err(error) = written {
+            written = self.on_disk(written) => {
+                if let Some(Err(error)) = written {
                     self.warn(chain(&error));
                 }
             }
+            _ = self.shutdown.reached(Urgency::Now) => {}
+        }
+    }
+
+    /// Waits until an entry's file is gone, but not for a disk that hangs.
+    async fn forget(&self, entry: Entry) {
+        let _ = self.on_disk(entry.forget()).await;
+    }
+
+    async fn on_disk<T>(&self, act: impl Future<Output = T>) -> Option<T> {
+        let end = self.clock.now() + LONGEST_WRITE;
+        tokio::select! {
+            biased;
+            done = act => Some(done),
             () = self.clock.reaches(end) => {
                 self.warn("the journal: the disk does not answer; what goes on is not written down".to_owned());
+                None
             }
-            _ = self.shutdown.reached(Urgency::Now) => {}
         }
     }
 

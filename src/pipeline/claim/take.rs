@@ -10,7 +10,7 @@ use crate::pipeline::journal::{Entry, JournalError, Phase, Record};
 use crate::pipeline::result::{Ending, FailureReport, FailureType};
 use std::time::Duration;
 
-/// How long an action of CodePipeline runs at most: what was claimed before that is over, whatever it was.
+/// How long an action of CodePipeline runs at most. A job that was claimed before that may be over, if nobody says.
 const LONGEST_ACTION: Duration = Duration::from_secs(24 * 3600);
 
 /// Whether a claimed job is surely nobody else's.
@@ -65,6 +65,8 @@ pub enum Adopted {
     Ours(Box<ClaimedJob>),
     /// Its result was known and has been put, now or as [`Closed`] says.
     Reported(Closed),
+    /// It is too old to be done, and nobody says whether it is over: it has been reported failed.
+    TooOld,
     /// There is nothing left to do.
     NotOurs(NotOurs),
     /// CodePipeline does not say what became of it. The journal keeps it for the next look.
@@ -96,7 +98,7 @@ pub async fn claim(desk: &Desk, offer: Offer) -> Claim {
             Claim::NotOurs(not)
         }
         Err(not) => {
-            entry.forget().await;
+            desk.forget(entry).await;
             Claim::NotOurs(not)
         }
     }
@@ -112,8 +114,10 @@ pub async fn adopt(desk: &Desk, entry: Entry) -> Adopted {
     let job = entry.record().job.clone();
     let (details, keys) = match desk.client.details(&job).await {
         Ok(Some(found)) => found,
+        // Of a damaged entry nobody knows whose it is: another account's job is not known here either. Nothing could be done
+        // for it, and the file was set aside.
         Ok(None) => {
-            entry.forget().await;
+            desk.forget(entry).await;
             return Adopted::NotOurs(NotOurs::Gone);
         }
         Err(error) => return Adopted::NotYet(error),
@@ -128,8 +132,10 @@ pub async fn adopt(desk: &Desk, entry: Entry) -> Adopted {
         Prospect::Over => Err(NotOurs::ActionOver(status)),
         Prospect::TooOld => {
             let reported = close(desk.clone(), entry, Ending::Failure(too_old()), true);
-            let reported = desk.reporters.run(reported).await;
-            return Adopted::Reported(reported.unwrap_or(Closed::Unreported));
+            return match desk.reporters.run(reported).await {
+                Ok(Closed::Accepted | Closed::Over { .. }) => Adopted::TooOld,
+                Ok(Closed::Unreported) | Err(_) => Adopted::Reported(Closed::Unreported),
+            };
         }
         // Whoever wrote it down may have acknowledged it, and may have died before the answer.
         Prospect::Open if entry.record().phase == Phase::Acknowledging => {
@@ -144,7 +150,7 @@ pub async fn adopt(desk: &Desk, entry: Entry) -> Adopted {
     };
     match certainty {
         Ok(Certainty::Maybe) if desk.state.is_held_elsewhere(&entry.record().job).await => {
-            entry.forget().await;
+            desk.forget(entry).await;
             Adopted::NotOurs(NotOurs::Taken)
         }
         Ok(certainty) => Adopted::Ours(ours(desk, offer, credentials, certainty, entry).await),
@@ -153,7 +159,7 @@ pub async fn adopt(desk: &Desk, entry: Entry) -> Adopted {
             Adopted::NotYet(error)
         }
         Err(not) => {
-            entry.forget().await;
+            desk.forget(entry).await;
             Adopted::NotOurs(not)
         }
     }

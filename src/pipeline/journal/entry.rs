@@ -6,7 +6,7 @@ use super::{Inner, JournalError, State};
 use crate::pipeline::result::Ending;
 use std::fmt;
 use std::io::ErrorKind;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The entry of a job that this process holds. Dropped without having been forgotten, it is left for the next look.
 #[must_use]
@@ -14,6 +14,18 @@ pub struct Entry {
     state: State,
     record: Record,
     is_over: bool,
+    /// How often it was written.
+    writes: u64,
+    file: Arc<Mutex<File>>,
+}
+
+/// What became of an entry's file. Whoever waits for a write may give up, and the write goes on: it must neither come after
+/// a later one nor bring a file back.
+#[derive(Debug, Default)]
+struct File {
+    /// The number of the last write that was begun.
+    last: u64,
+    is_removed: bool,
 }
 
 impl fmt::Debug for Entry {
@@ -23,11 +35,13 @@ impl fmt::Debug for Entry {
 }
 
 impl Entry {
-    pub(super) const fn new(state: State, record: Record) -> Self {
+    pub(super) fn new(state: State, record: Record) -> Self {
         Self {
             state,
             record,
             is_over: false,
+            writes: 0,
+            file: Arc::default(),
         }
     }
 
@@ -64,10 +78,17 @@ impl Entry {
     /// What is known is kept in memory even if the disk does not take it.
     pub(super) async fn write(&mut self, record: Record) -> Result<(), JournalError> {
         self.record = record.clone();
-        self.state
-            .on_disk(move |inner: &Inner| inner.write(&record))
-            .await
-            .unwrap_or(Ok(()))
+        self.writes += 1;
+        let (number, file) = (self.writes, Arc::clone(&self.file));
+        let write = move |inner: &Inner| {
+            let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+            if file.is_removed || number < file.last {
+                return Ok(());
+            }
+            file.last = number;
+            inner.write(&record)
+        };
+        self.state.on_disk(write).await.unwrap_or(Ok(()))
     }
 
     /// The job is over, or never was ours: nothing is left to do. Its file goes even if the future is dropped.
@@ -75,7 +96,10 @@ impl Entry {
         self.is_over = true;
         let inner = Arc::clone(&self.state.0);
         let job = self.record.job.clone();
+        let file = Arc::clone(&self.file);
         let remove = move || {
+            let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+            file.is_removed = true;
             let name = name_of(&job);
             let removed = inner
                 .folder

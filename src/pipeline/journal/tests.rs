@@ -250,6 +250,25 @@ async fn a_journal_is_ill_from_a_write_that_failed_until_one_succeeds() {
 }
 
 #[tokio::test]
+async fn a_write_that_nobody_waits_for_brings_no_file_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = open(directory.path());
+    for _ in 0..50 {
+        let mut entry = begin(&state, 1).await;
+        tokio::select! {
+            biased;
+            written = entry.reporting(failed()) => written.unwrap(),
+            () = std::future::ready(()) => {}
+        }
+        entry.forget().await;
+        // A thread of the journal that has another turn has had the one before.
+        state.is_held_elsewhere(&id(1)).await;
+        let left = files(directory.path());
+        assert!(left.iter().all(|path| path.ends_with("lock")), "{left:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_folder_whose_worker_died_before_it_had_a_name_is_swept_when_it_is_old() {
     let directory = tempfile::tempdir().unwrap();
     let (old, new) = (

@@ -37,8 +37,7 @@ const LEAST_OF_A_FIELD: usize = 550;
 
 impl FailureReport {
     /// What CodePipeline is told of a failure; `whose` is the role that asked, where the failure itself names none.
-    /// `secrets` are values that no text may show, such as those of a job's
-    /// secret properties.
+    /// `secrets` are values that no text may show, such as those of a job's secret properties.
     #[must_use]
     pub fn of(failure: &Failure, whose: Whose<'_>, secrets: &[Secret<String>]) -> Self {
         let mut fields: Vec<(&str, String)> = vec![("error", failure.what.clone())];

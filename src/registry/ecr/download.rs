@@ -48,7 +48,9 @@ pub enum DownloadError {
 }
 
 impl DownloadError {
-    fn may_pass(&self) -> bool {
+    /// Whether the same request may be answered a moment later.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
         match self {
             Self::Connection(_) | Self::Cut(_) | Self::Silent | Self::OtherDigest => true,
             Self::Status(status) => *status >= 500 || *status == 429,

@@ -5,7 +5,7 @@
 
 use super::destination::Destination;
 use super::taken::{Taken, tag_taken};
-use crate::aws::sort::CallError;
+use crate::aws::sort::{CallError, Sorted};
 use crate::failure::Failure;
 use crate::image::daemon::BuiltImage;
 use crate::image::source::LABEL;
@@ -60,6 +60,19 @@ pub(super) enum Unreadable {
 }
 
 impl Unreadable {
+    /// Whether a far end had a problem that passes.
+    pub(super) fn may_pass(&self) -> bool {
+        let Self::Registry(error) = self else {
+            return false;
+        };
+        if let EcrError::ReadConfig { source, .. } = error.as_ref() {
+            return source.may_pass();
+        }
+        error
+            .call()
+            .is_some_and(|call| call.sorted.is_in_doubt() || call.sorted == Sorted::Throttled)
+    }
+
     /// The call that failed, if it was one.
     pub(super) fn call(&self) -> Option<&CallError> {
         match self {

@@ -43,6 +43,15 @@ pub(super) fn tag_taken(repository: &ImageRef, tag: &Tag, held: Option<(&Digest,
                 .hint(apart)
         }
         Taken::Unreadable(error) => {
+            let passes = error.may_pass();
+            let failure = Failure {
+                kind: if passes { Kind::FarEnd } else { failure.kind },
+                ..failure
+            };
+            let failure = match error.call() {
+                Some(call) => failure.nature(call.nature()),
+                None => failure,
+            };
             let failure = failure.cause(format!(
                 "it stands for `{held}`, which this build did not reproduce, and what it was built from is not known: {}",
                 chain(&error)
@@ -52,9 +61,7 @@ pub(super) fn tag_taken(repository: &ImageRef, tag: &Tag, held: Option<(&Digest,
                     "allow `{action}` on the repository, so that an image which was built from the same source is known \
                      again"
                 )),
-                Some((sorted, _)) if sorted.is_in_doubt() || *sorted == Sorted::Throttled => {
-                    failure.hint("run again: ECR had a passing problem")
-                }
+                Some(_) | None if passes => failure.hint("run again: ECR had a passing problem"),
                 Some(_) | None => failure,
             }
             .hint(apart)
@@ -66,7 +73,7 @@ pub(super) fn tag_taken(repository: &ImageRef, tag: &Tag, held: Option<(&Digest,
 mod tests {
     use super::{Taken, tag_taken};
     use crate::aws::sort::{CallError, Sorted};
-    use crate::failure::Kind;
+    use crate::failure::{Kind, Nature};
     use crate::name::Digest;
     use crate::registry::ecr::EcrError;
     use crate::stage::build::earlier::{Difference, Unreadable};
@@ -123,11 +130,14 @@ mod tests {
         ] {
             let held = Digest::of(b"held");
             let (repository, tag) = ("shop/web".parse().unwrap(), "v1".parse().unwrap());
+            let passes = matches!(&taken, Taken::Unreadable(error) if error.may_pass());
             let failure = tag_taken(&repository, &tag, Some((&held, taken)));
+            let is_denied = matches!(failure.nature, Nature::Denied(_));
+            assert_eq!(is_denied, cause.contains("find the config"), "{cause}");
             assert_eq!(
                 (failure.kind, failure.what.as_str()),
                 (
-                    Kind::Registry,
+                    if passes { Kind::FarEnd } else { Kind::Registry },
                     "tag `v1` of `shop/web` is immutable and is another image already"
                 )
             );

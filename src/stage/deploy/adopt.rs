@@ -214,8 +214,8 @@ async fn take_up(
     prepared.diff = Diff::default();
 }
 
-/// When the service was updated, or now if that is not to count: what ECS says, though its clock is not ours. It is never in the future, so that nobody
-/// gets more time than was asked for; what it says of the past costs time at worst.
+/// When the service was updated, or now if that is not to count: what ECS says, though its clock is not ours. It is never in
+/// the future, so that nobody gets more time than was asked for; what it says of the past costs time at worst.
 fn started(now: Duration, created: Option<f64>) -> Duration {
     let created = created.and_then(|at| Duration::try_from_secs_f64(at).ok());
     created.map_or(now, |created| created.min(now))

@@ -233,6 +233,12 @@ fn hostile_names() -> Vec<(&'static str, Vec<u8>, &'static str, &'static str)> {
             "`a/`",
         ),
         (
+            "a folder by its mode, with bytes",
+            zip(&[of_mode("a/", b"x", 0o040_755)]),
+            "FileAndFolder",
+            "`a/`",
+        ),
+        (
             "the folder itself as a file",
             tar(&[tars::file("./", b"x")]),
             "FileAndFolder",

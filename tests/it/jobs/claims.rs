@@ -240,7 +240,7 @@ async fn what_a_dead_worker_left_is_ours_or_over() {
                 assert_eq!(job.fail(failed()).await, Closed::Accepted);
                 true
             }
-            Adopted::NotOurs(_) | Adopted::NotYet(_) | Adopted::Reported(_) => false,
+            Adopted::NotOurs(_) | Adopted::NotYet(_) | Adopted::Reported(_) | Adopted::TooOld => false,
         };
         assert_eq!(bench.results(), (0, usize::from(ours)));
         assert_eq!(bench.left().await.is_some(), expected == "NotYet", "{steps:?}");

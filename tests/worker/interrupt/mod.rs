@@ -53,7 +53,7 @@ async fn common<F: Future<Output = Bench> + Send + 'static>(mut bench: impl FnMu
     }
     let all = good.iter().flatten().collect::<BTreeSet<_>>().len();
     let mut points = good.pop().unwrap();
-    points.retain(|point| !point.is_by_the_clock() && good.iter().all(|other| other.contains(point)));
+    points.retain(|point| good.iter().all(|other| other.contains(point)));
     println!(
         "{} requests are made by each of {AT_ONCE} good pipelines, {} more by some",
         points.len(),

@@ -29,11 +29,6 @@ impl Point {
         )
     }
 
-    /// Whether it is asked every so often while something else takes its time: on a busy machine, then, or not at all.
-    pub fn is_by_the_clock(&self) -> bool {
-        self.operation == "ListActionExecutions"
-    }
-
     pub fn is_poll(&self) -> bool {
         self.operation == "PollForJobs"
     }
