@@ -236,9 +236,8 @@ impl Reach {
                 return Some(format!("its pipeline is in account {}", arn.account()));
             }
         }
-        if room_for(record).is_none() {
-            return None;
-        }
+        // A result may be put by whoever is in its account.
+        room_for(record)?;
         match (&record.action_type, &record.fleet) {
             (Some(action_type), _) if !self.types.contains(action_type) => {
                 Some(format!("its action type is {action_type}"))

@@ -78,12 +78,10 @@ fn kind_of(entry: &Central) -> Result<Kind, UnpackError> {
     let is_folder = entry.name.ends_with(b"/");
     let device = |found| Err(UnpackError::Device { entry: name(), found });
     match entry.mode.unwrap_or_default() & TYPE {
-        0o040_000 if is_folder && entry.size == 0 => Ok(Kind::Folder),
+        0 | 0o040_000 | 0o100_000 if is_folder && entry.size == 0 => Ok(Kind::Folder),
         0o040_000 => Err(UnpackError::FileAndFolder { entry: name() }),
-        0o120_000 if is_folder => Err(UnpackError::FileAndFolder { entry: name() }),
+        0 | 0o100_000 | 0o120_000 if is_folder => Err(UnpackError::FileAndFolder { entry: name() }),
         0o120_000 => Ok(Kind::Link),
-        0 | 0o100_000 if is_folder && entry.size == 0 => Ok(Kind::Folder),
-        0 | 0o100_000 if is_folder => Err(UnpackError::FileAndFolder { entry: name() }),
         0 | 0o100_000 => Ok(Kind::File),
         0o010_000 => device("a FIFO"),
         0o020_000 => device("a character device"),
