@@ -94,7 +94,7 @@ async fn go_on(
         prepared = prepare => prepared?,
     };
     let Some((mut prepared, earlier, lost)) = prepared else {
-        return Ok(Stretch::UnderWay(Progress::unseen(resume)));
+        return Ok(Stretch::UnderWay(Progress::unseen(resume, tools.clock.now())));
     };
     let hidden = Hidden::of(&prepared, &[]);
     for service in &mut prepared {

@@ -92,15 +92,19 @@ impl Stretch {
 }
 
 impl Progress {
-    /// What an earlier stretch handed back, as long as nobody has looked since.
-    pub(super) fn unseen(resume: &Resume) -> Self {
+    /// What an earlier stretch handed back, as long as nobody has looked since. The time tells its summary from that of
+    /// any other stretch.
+    pub(super) fn unseen(resume: &Resume, now: Duration) -> Self {
         let names: Vec<&str> = resume.services.iter().map(|one| one.service.as_str()).collect();
+        let began = resume.services.iter().map(UnderWay::started).min();
+        let elapsed = now.saturating_sub(began.unwrap_or(now));
         Self {
             resume: resume.clone(),
             percent: resume.percent,
             summary: one_line(&format!(
-                "{}: stopped before the watch was taken up",
-                names.join(", ")
+                "{}: stopped before the watch was taken up, {} so far",
+                names.join(", "),
+                in_words(elapsed)
             )),
         }
     }
@@ -250,13 +254,13 @@ fn percent(waiting_on: Option<&WaitingOn>) -> u32 {
     }
 }
 
-/// `2m10s`.
+/// `2m10s`. To the second, so that no two stretches of a deploy say the same.
 fn in_words(time: Duration) -> String {
     let seconds = time.as_secs();
     match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
         (0, 0, seconds) => format!("{seconds}s"),
         (0, minutes, seconds) => format!("{minutes}m{seconds:02}s"),
-        (hours, minutes, _) => format!("{hours}h{minutes:02}m"),
+        (hours, minutes, seconds) => format!("{hours}h{minutes:02}m{seconds:02}s"),
     }
 }
 
@@ -273,7 +277,8 @@ fn one_line(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{LONGEST_SUMMARY, in_words, one_line, percent};
+    use super::{LONGEST_SUMMARY, Progress, UnderWay, in_words, one_line, percent};
+    use crate::ecs::resume::tests::run;
     use crate::ecs::rollout::{STABLE_FOR, WaitingOn};
     use std::time::Duration;
 
@@ -304,13 +309,22 @@ mod tests {
     }
 
     #[test]
+    fn a_stretch_that_saw_nothing_says_how_long_the_deploy_takes_so_far() {
+        let resume = run(2);
+        let began = resume.services.iter().map(UnderWay::started).min().unwrap();
+        let summary = |after| Progress::unseen(&resume, began + Duration::from_secs(after)).summary;
+        assert!(summary(130).ends_with(", 2m10s so far"), "{}", summary(130));
+        assert_ne!(summary(7200), summary(7201));
+    }
+
+    #[test]
     fn times_and_summaries_are_short() {
         for (seconds, words) in [
             (0, "0s"),
             (59, "59s"),
             (130, "2m10s"),
-            (3600, "1h00m"),
-            (5400, "1h30m"),
+            (3600, "1h00m00s"),
+            (5401, "1h30m01s"),
         ] {
             assert_eq!(in_words(Duration::from_secs(seconds)), words);
         }
