@@ -2,13 +2,18 @@
 //! ECS.
 
 use super::crew::Crew;
+use super::handed::Away;
+use super::handed::shelf::Claim;
 use crate::clock::Pause;
 use crate::config::worker::OnAbandon;
 use crate::ecs::resume::Resume;
+use crate::pipeline::claim::Closed;
 use crate::pipeline::client::ActionStatus;
-use crate::pipeline::job::Context;
+use crate::pipeline::job::{Context, Job};
+use crate::pipeline::result::{Ending, Outcome};
+use crate::pipeline::token::{Continuation, Step};
 use crate::report::event::Event;
-use crate::shutdown::Shutdown;
+use crate::shutdown::{Shutdown, Urgency};
 use crate::stage::Tools;
 use crate::stage::deploy::call_off;
 use std::time::Duration;
@@ -29,7 +34,7 @@ pub(super) async fn noticed(crew: &Crew, context: &Context) -> ActionStatus {
         pause = BETWEEN_LOOKS;
         match crew.pipeline.action_status(context).await {
             over @ (ActionStatus::Abandoned | ActionStatus::Ended) => return over,
-            ActionStatus::Running | ActionStatus::Unknown => {}
+            ActionStatus::Running | ActionStatus::Denied | ActionStatus::Unknown => {}
         }
     }
 }
@@ -38,75 +43,178 @@ pub(super) async fn noticed(crew: &Crew, context: &Context) -> ActionStatus {
 pub(super) const fn words(status: ActionStatus) -> &'static str {
     match status {
         ActionStatus::Abandoned => "the pipeline's execution was abandoned: nobody waits for this job",
-        ActionStatus::Ended | ActionStatus::Running | ActionStatus::Unknown => {
+        ActionStatus::Ended | ActionStatus::Running | ActionStatus::Denied | ActionStatus::Unknown => {
             "the action has ended, because it took too long or by another worker's result: nobody waits for this job"
         }
     }
 }
 
-/// A deploy was to be handed back with rollouts under way. `noticed` is what its action had come to before, and `over`
-/// whether CodePipeline did not want the job any more: that alone does not say that nobody watches the rollouts, since
-/// another worker may have had the job, too.
+/// What becomes of a deploy that was to be handed back with rollouts under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// It is asked after. What its action was said to be at may be known to have been taken.
+    Away { taken: bool },
+    /// It may have ended, or another worker may have had the job, too: it is asked after soon.
+    InDoubt,
+    /// It was abandoned.
+    Abandoned,
+    /// Somebody else ended it, or nobody may see what became of it.
+    Over,
+}
+
+/// `status` is what its action has come to: none if it was not asked. A result that CodePipeline did not want does not
+/// say by itself that nobody watches the rollouts, nor that somebody does.
+const fn fate(closed: Closed, status: Option<ActionStatus>) -> Fate {
+    match (status, closed) {
+        (Some(ActionStatus::Abandoned), _) => Fate::Abandoned,
+        (Some(ActionStatus::Ended | ActionStatus::Denied), _) => Fate::Over,
+        (Some(ActionStatus::Running | ActionStatus::Unknown) | None, Closed::Accepted) => {
+            Fate::Away { taken: true }
+        }
+        (Some(ActionStatus::Running | ActionStatus::Unknown) | None, Closed::Unreported) => {
+            Fate::Away { taken: false }
+        }
+        (Some(ActionStatus::Running | ActionStatus::Unknown) | None, Closed::Over { .. }) => Fate::InDoubt,
+    }
+}
+
+/// A deploy was to be handed back with rollouts under way. `noticed` is what its action had come to before.
 pub(super) async fn went(
     crew: &Crew,
     tools: &Tools,
     context: &Context,
     (resume, summary): (Resume, String),
-    (noticed, over): (Option<ActionStatus>, bool),
+    (noticed, closed): (Option<ActionStatus>, Closed),
 ) {
-    let status = match noticed {
-        Some(status) => status,
-        None if over => crew.pipeline.action_status(context).await,
-        None => ActionStatus::Running,
+    let status = match (noticed, closed) {
+        (None, Closed::Over { .. }) => Some(crew.pipeline.action_status(context).await),
+        (noticed, _) => noticed,
     };
-    if status == ActionStatus::Abandoned {
-        called_off(crew, tools, context, &resume).await;
-    } else if status == ActionStatus::Running && !over {
-        let now = crew.clock().now();
-        if let Err(error) = crew.handed.went(context, resume, summary, now) {
-            crew.warn(format!(
-                "a deploy that was handed back could not be noted, so that this worker forgets it when it ends: {error}"
-            ));
+    let now = crew.clock().now();
+    match fate(closed, status) {
+        Fate::Away { taken } => {
+            let summary = taken.then_some(summary);
+            keep(crew, Away::new(context, resume, summary, now)).await;
         }
+        Fate::InDoubt => {
+            let away = Away::new(context, resume, None, now);
+            keep(crew, away.looked_at(BETWEEN_LOOKS)).await;
+        }
+        Fate::Abandoned => abandoned(crew, tools, context, resume).await,
+        Fate::Over => {}
     }
 }
 
-/// Asks after deploys that were handed back, until a stop is asked for.
+/// A deploy that was abandoned is called off, by whoever comes next if this worker ends before that.
+async fn abandoned(crew: &Crew, tools: &Tools, context: &Context, resume: Resume) {
+    if crew.settings.on_abandon == OnAbandon::Leave {
+        called_off(crew, tools, context, &resume).await;
+        return;
+    }
+    keep(crew, Away::new(context, resume, None, crew.clock().now())).await;
+    call_off_kept(crew, tools, context).await;
+}
+
+async fn keep(crew: &Crew, mut away: Away) {
+    away.noted = crew.shelf.write(&away).await;
+    crew.handed.went(away);
+}
+
+/// A deploy is here again, or nobody asks after it any more.
+pub(super) async fn came_back(crew: &Crew, context: &Context) {
+    crew.handed.forget(context);
+    crew.shelf.remove(context).await;
+}
+
+/// A job that a dead worker had, whose action was abandoned.
+pub(super) async fn found(crew: &Crew, job: &Job) {
+    if let Some(resume) = job.continuation.as_deref().and_then(under_way) {
+        abandoned(crew, &crew.tools, &job.context, resume).await;
+    }
+}
+
+/// A result of a dead worker was put, which may have handed a deploy back.
+pub(super) async fn reported(crew: &Crew, context: &Context, ending: Ending, closed: Closed) {
+    if let Ending::Success(Outcome::Again(token, details)) = ending
+        && let Some(resume) = under_way(&token)
+    {
+        let summary = details.summary.unwrap_or_default();
+        went(crew, &crew.tools, context, (resume, summary), (None, closed)).await;
+    }
+}
+
+/// The rollouts that a token says are under way.
+fn under_way(token: &str) -> Option<Resume> {
+    match Continuation::read(token).ok()?.step {
+        Step::Watch(resume) => Some(*resume),
+        Step::Begin => None,
+    }
+}
+
+/// Asks after deploys that were handed back, until a stop is asked for. One that is being called off then is called off
+/// first.
 pub(super) async fn ask_after(crew: &Crew) {
     let shutdown = &crew.tools.shutdown;
-    while crew.clock().pause(BETWEEN_LOOKS, shutdown).await == Pause::Passed {
+    let mut known = false;
+    loop {
+        if !known && let Ok(left) = crew.shelf.all().await {
+            known = true;
+            crew.handed.found(left);
+        }
+        if crew.clock().pause(BETWEEN_LOOKS, shutdown).await == Pause::Stopped {
+            return;
+        }
         for context in crew.handed.due(crew.clock().now(), BETWEEN_LOOKS) {
+            let asked = tokio::select! {
+                biased;
+                _ = shutdown.reached(Urgency::WindDown) => return,
+                asked = crew.pipeline.action(&context) => asked,
+            };
             // No answer may be one a minute later.
-            let asked = crew.pipeline.action(&context).await;
             match asked.unwrap_or((ActionStatus::Unknown, None)) {
-                // Whoever handed it back since looks after it.
+                // Whoever handed it back since looks after it, and may have written it down in the same place.
                 (ActionStatus::Running | ActionStatus::Abandoned, Some(summary))
                     if !crew.handed.is_as_handed_back(&context, &summary) =>
                 {
-                    crew.handed.leave(&context);
-                }
-                (ActionStatus::Unknown, _) if crew.pipeline.may_not_see_actions() => {
-                    crew.handed.came_back(&context);
+                    crew.handed.forget(&context);
                 }
                 (ActionStatus::Running | ActionStatus::Unknown, _) => {}
-                (ActionStatus::Ended, _) => crew.handed.came_back(&context),
-                (ActionStatus::Abandoned, _) => {
-                    if let Some(resume) = crew.handed.take(&context) {
-                        called_off(crew, &crew.tools, &context, &resume).await;
-                    }
-                }
+                (ActionStatus::Ended | ActionStatus::Denied, _) => came_back(crew, &context).await,
+                (ActionStatus::Abandoned, _) => call_off_kept(crew, &crew.tools, &context).await,
             }
         }
     }
 }
 
-/// Does what the policy says about rollouts that nobody waits for any more.
-pub(super) async fn called_off(crew: &Crew, tools: &Tools, context: &Context, resume: &Resume) {
+/// Calls off what is kept, unless another worker does. It is kept on until that succeeded.
+async fn call_off_kept(crew: &Crew, tools: &Tools, context: &Context) {
+    let Some(away) = crew.handed.take(context) else {
+        return;
+    };
+    let hold = match crew.shelf.claim(&away).await {
+        Claim::Ours(hold) => hold,
+        Claim::Busy => return crew.handed.put_back(away, crew.clock().now(), BETWEEN_LOOKS),
+        Claim::Gone => return,
+    };
+    if called_off(crew, tools, context, &away.resume).await {
+        if let Some(hold) = hold {
+            crew.shelf.done(hold).await;
+        }
+    } else {
+        crew.handed.put_back(away, crew.clock().now(), BETWEEN_LOOKS);
+    }
+}
+
+/// Does what the policy says about rollouts that nobody waits for any more; whether nothing of it is left to do.
+async fn called_off(crew: &Crew, tools: &Tools, context: &Context, resume: &Resume) -> bool {
     let of = format!("{}/{}", context.pipeline, context.action);
     match crew.settings.on_abandon {
-        OnAbandon::Leave => tools.tell.tell(Event::Warning(format!(
-            "{of}: nobody waits for the deployment any more; ECS goes on with it (`--on-abandon leave`)"
-        ))),
+        OnAbandon::Leave => {
+            tools.tell.tell(Event::Warning(format!(
+                "{of}: nobody waits for the deployment any more; ECS goes on with it (`--on-abandon leave`)"
+            )));
+            true
+        }
         OnAbandon::Rollback => {
             // The job's own signal is raised already; the way back is clean-up.
             let tools = Tools {
@@ -118,8 +226,49 @@ pub(super) async fn called_off(crew: &Crew, tools: &Tools, context: &Context, re
                     for line in lines {
                         tools.tell.tell(Event::Warning(format!("{of}: {line}")));
                     }
+                    // A stop cuts the way back short, perhaps before ECS has agreed; to ask again does no harm.
+                    !tools.shutdown.is_raised()
                 }
-                Err(failure) => tools.tell.tell(Event::JobFailed(std::sync::Arc::new(failure))),
+                Err(failure) => {
+                    tools.tell.tell(Event::JobFailed(std::sync::Arc::new(failure)));
+                    false
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ActionStatus, Closed, Fate, fate};
+    use crate::pipeline::client::JobOver;
+
+    #[test]
+    fn what_nobody_is_known_to_watch_is_asked_after_until_its_fate_is_known() {
+        const ALL: [Closed; 5] = [
+            Closed::Accepted,
+            Closed::Unreported,
+            Closed::Over { why: JobOver::Ended },
+            Closed::Over { why: JobOver::Gone },
+            Closed::Over {
+                why: JobOver::Unclear,
+            },
+        ];
+        for closed in ALL {
+            let kept = match closed {
+                Closed::Accepted => Fate::Away { taken: true },
+                Closed::Unreported => Fate::Away { taken: false },
+                Closed::Over { .. } => Fate::InDoubt,
+            };
+            for (status, expected) in [
+                (None, kept),
+                (Some(ActionStatus::Running), kept),
+                (Some(ActionStatus::Unknown), kept),
+                (Some(ActionStatus::Abandoned), Fate::Abandoned),
+                (Some(ActionStatus::Ended), Fate::Over),
+                (Some(ActionStatus::Denied), Fate::Over),
+            ] {
+                assert_eq!(fate(closed, status), expected, "{closed:?} {status:?}");
             }
         }
     }

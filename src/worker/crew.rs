@@ -1,6 +1,7 @@
 //! What all jobs of a worker share.
 
 use super::handed::Handed;
+use super::handed::shelf::Shelf;
 use super::health::Health;
 use super::metrics::Metrics;
 use super::slots::Slots;
@@ -33,6 +34,7 @@ pub(super) struct Crew {
     pub(super) health: Health,
     pub(super) stops: Stops,
     pub(super) handed: Handed,
+    pub(super) shelf: Shelf,
 }
 
 impl Crew {

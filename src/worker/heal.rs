@@ -1,5 +1,6 @@
 //! What dead workers left: their jobs are taken over from the journal as there is room for them, and done or closed.
 
+use super::abandon;
 use super::crew::Crew;
 use super::job;
 use super::polls::Work;
@@ -116,7 +117,14 @@ async fn settle(crew: Arc<Crew>, entry: Entry, slot: Option<Slot>) {
         "job {} of {}/{}",
         record.job, record.context.pipeline, record.context.action
     );
-    match (adopt(&crew.desk, entry).await, slot) {
+    let (context, phase) = (record.context.clone(), record.phase.clone());
+    let adopted = adopt(&crew.desk, entry).await;
+    if let (Phase::Reporting(ending), Adopted::Reported(closed @ (Closed::Accepted | Closed::Over { .. }))) =
+        (phase, &adopted)
+    {
+        abandon::reported(&crew, &context, ending, *closed).await;
+    }
+    match (adopted, slot) {
         (Adopted::Ours(claimed), Some(slot)) => {
             crew.warn(format!("{of}: the worker that had it is gone; it is taken over"));
             job::work(&crew, *claimed, slot).await;
@@ -134,6 +142,11 @@ async fn settle(crew: Arc<Crew>, entry: Entry, slot: Option<Slot>) {
         (Adopted::TooOld, _) => crew.warn(format!(
             "{of}: the worker that had it is gone, and nobody says whether its action has ended; it is reported failed"
         )),
+        (Adopted::Abandoned { job, entry }, _) => {
+            crew.note(format!("{of}: nothing is to be done: its action was abandoned"));
+            abandon::found(&crew, &job).await;
+            entry.forget().await;
+        }
         (Adopted::NotOurs(reason), _) => {
             crew.note(format!("{of}: nothing is to be done: {}", reason.words()));
         }

@@ -106,7 +106,10 @@ pub(super) async fn work(crew: &Crew, claimed: ClaimedJob, slot: Slot) {
         continued: job.continuation.is_some(),
     });
     crew.metrics.began(category);
-    crew.handed.came_back(&job.context);
+    if job.continuation.is_some() {
+        // From here on the journal has what is needed to call it off.
+        abandon::came_back(crew, &job.context).await;
+    }
     let stop = JobStop::new();
     let hide = Hide::of(&job).below(crew.workspace.folder());
     let tools = Tools {
@@ -228,8 +231,7 @@ pub(super) async fn work(crew: &Crew, claimed: ClaimedJob, slot: Slot) {
         tell.tell(Event::Warning(text.to_owned()));
     }
     if let Some(handed) = under_way {
-        let unwanted = matches!(closed, Closed::Over { why: JobOver::Ended });
-        abandon::went(crew, &tools, &job.context, handed, (over, unwanted)).await;
+        abandon::went(crew, &tools, &job.context, handed, (over, closed)).await;
     }
     drop(slot);
 }

@@ -32,8 +32,9 @@ use crate::pipeline::wake::WakeQueue;
 use crate::report::event::Event;
 use crate::shutdown::{Shutdown, Urgency};
 use crate::stage::Tools;
-use crew::{Crew, Stops};
+use crew::{Crew, LAST_WORDS, Stops};
 use handed::Handed;
+use handed::shelf::Shelf;
 use health::Health;
 use listen::{ListenError, Listening, listen};
 use metrics::Metrics;
@@ -73,9 +74,11 @@ pub async fn run(settings: WorkerSettings, tools: &Tools) -> Result<(), Failure>
     ]);
     let health = Health::of(&settings.action_types);
     let _listening = served(&settings, tools, &health, &metrics).await?;
+    let rim = (tools.clock.clone(), tools.shutdown.clone(), tools.tell.clone());
     let crew = Arc::new(Crew {
         slots: Slots::new(settings.builds, settings.deploys),
-        handed: Handed::of(settings.on_abandon, &settings.state_dir, tools.clock.now()),
+        handed: Handed::of(settings.on_abandon),
+        shelf: Shelf::of(settings.on_abandon, &settings.state_dir, aws.region(), rim),
         tools: tools.clone(),
         pipeline,
         desk,
@@ -149,7 +152,7 @@ async fn work(crew: &Arc<Crew>) {
                 .await;
         })
     };
-    let asker = {
+    let mut asker = {
         let crew = Arc::clone(crew);
         tokio::spawn(async move { abandon::ask_after(&crew).await })
     };
@@ -172,8 +175,23 @@ async fn work(crew: &Arc<Crew>) {
             () = &mut beat => {}
         }
     }
-    asker.abort();
+    let mut cut = Box::pin(cut(crew));
+    loop {
+        tokio::select! {
+            // What is being called off now is called off to its end.
+            _ = &mut asker => break,
+            () = &mut cut => break asker.abort(),
+            () = &mut beat => {}
+        }
+    }
     conductor.abort();
+}
+
+/// Ends when the worker was told to end at once and has had its time for last words.
+async fn cut(crew: &Crew) {
+    crew.tools.shutdown.reached(Urgency::Now).await;
+    let end = crew.clock().now() + LAST_WORDS;
+    crew.clock().reaches(end).await;
 }
 
 /// Wakes the polls of a type when a queue says that there is work for it, if there is such a queue.

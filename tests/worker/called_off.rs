@@ -4,6 +4,7 @@ use crate::bench::place::FIRST_IMAGE;
 use crate::bench::workers::Plan;
 use crate::bench::{Bench, Setup};
 use serde_json::json;
+use slipway::sandbox::scenario::faults::Faults;
 use slipway::sandbox::world::pipeline::{ExecutionStatus, JobState, JobView};
 
 fn rolls_back() -> Plan {
@@ -70,6 +71,102 @@ async fn what_a_worker_handed_back_before_it_ended_is_called_off_by_the_next_one
         .comes_true(900, || bench.image_of("shop") == FIRST_IMAGE)
         .await;
     told += &next.stop().await.human();
+    assert!(is_back, "{told}");
+}
+
+/// Waits until a worker is at work on a deploy that was handed back before.
+async fn in_stretch(bench: &Bench) {
+    let at_work = |job: &JobView| job.state == JobState::InProgress && job.continuation.is_some();
+    bench
+        .until("a stretch begins", 3600, || !bench.jobs(at_work).is_empty())
+        .await;
+}
+
+/// Waits until a fault hits a request.
+async fn struck(bench: &Bench) {
+    let struck = bench.sandbox.struck();
+    bench
+        .until("the fault strikes", 900, || *struck.borrow() > 0)
+        .await;
+}
+
+async fn comes_back(bench: &Bench) -> bool {
+    bench
+        .comes_true(900, || bench.image_of("shop") == FIRST_IMAGE)
+        .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_way_back_that_fails_is_tried_again() {
+    let bench = Bench::with_pipeline(&Setup::default()).await;
+    let worker = bench.worker(&rolls_back());
+    let execution = bench.release("shop");
+    handed_back(&bench).await;
+    abandon(&bench, &execution);
+    bench.set_fault(
+        "[[fault]]\nservice = \"ecs\"\noperation = \"DescribeServices\"\naction = \"access-denied\"\n",
+    );
+    struck(&bench).await;
+    bench.let_pass(30).await;
+    bench.sandbox.set_faults(Faults::default());
+    let is_back = comes_back(&bench).await;
+    let told = worker.stop().await.human();
+    assert!(is_back, "{told}");
+    assert!(told.contains("ecs:DescribeServices"), "it failed first: {told}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_that_is_stopped_while_it_calls_a_deploy_off_loses_nothing() {
+    let bench = Bench::with_pipeline(&Setup::default()).await;
+    let worker = bench.worker(&rolls_back());
+    let execution = bench.release("shop");
+    handed_back(&bench).await;
+    abandon(&bench, &execution);
+    bench.set_fault(
+        "[[fault]]\nservice = \"ecs\"\noperation = \"DescribeServices\"\naction = \"slow\"\nms = 15000\n",
+    );
+    struck(&bench).await;
+    let mut told = worker.stop().await.human();
+    bench.sandbox.set_faults(Faults::default());
+    let next = bench.worker(&rolls_back());
+    let is_back = comes_back(&bench).await;
+    told += &next.stop().await.human();
+    assert!(is_back, "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_worker_died_of_in_a_stretch_is_called_off_by_the_next_one() {
+    let bench = Bench::with_pipeline(&Setup::default()).await;
+    let mut dies = bench.process(&rolls_back());
+    let execution = bench.release("shop");
+    in_stretch(&bench).await;
+    dies.kill();
+    abandon(&bench, &execution);
+    assert_ne!(bench.image_of("shop"), FIRST_IMAGE, "{}", dies.log());
+    let next = bench.worker(&rolls_back());
+    let is_back = comes_back(&bench).await;
+    let left = bench.left_in_journal().await;
+    let told = next.stop().await.human();
+    assert!(is_back, "{told}");
+    assert!(left.is_empty(), "{left:?} {told}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refusal_whose_reason_is_not_to_be_had_yet_is_asked_after_until_it_is() {
+    let bench = Bench::with_pipeline(&Setup::default()).await;
+    let worker = bench.worker(&rolls_back());
+    let execution = bench.release("shop");
+    in_stretch(&bench).await;
+    bench.set_fault(
+        "[[fault]]\nservice = \"codepipeline\"\noperation = \"ListActionExecutions\"\naction = \"throttle\"\n",
+    );
+    abandon(&bench, &execution);
+    let is_refused = || worker.told.human().contains("not wanted any more");
+    bench.until("the deploy is not taken back", 900, is_refused).await;
+    bench.let_pass(30).await;
+    bench.sandbox.set_faults(Faults::default());
+    let is_back = comes_back(&bench).await;
+    let told = worker.stop().await.human();
     assert!(is_back, "{told}");
 }
 

@@ -5,7 +5,7 @@ use super::{ClaimedJob, Closed, Desk};
 use crate::failure::chain;
 use crate::pipeline::client::{Acknowledged, ActionStatus, JobStatus, PipelineError};
 use crate::pipeline::credentials::JobCredentials;
-use crate::pipeline::job::Offer;
+use crate::pipeline::job::{Job, Offer};
 use crate::pipeline::journal::{Entry, JournalError, Phase, Record};
 use crate::pipeline::result::{Ending, FailureReport, FailureType};
 use std::time::Duration;
@@ -42,7 +42,7 @@ pub enum NotOurs {
     Gone,
     /// It has another status than that of a claim.
     Status(JobStatus),
-    /// Its action was abandoned, or has ended, while nobody held it.
+    /// Its action has ended while nobody held it.
     ActionOver(ActionStatus),
     /// We have it already.
     Held,
@@ -67,6 +67,14 @@ pub enum Adopted {
     Reported(Closed),
     /// It is too old to be done, and nobody says whether it is over: it has been reported failed.
     TooOld,
+    /// Its action was abandoned while nobody held it: no result is wanted, and what it had begun is as it was left. The
+    /// entry is to be forgotten after that was seen to.
+    Abandoned {
+        /// The job, whose token says what it had begun.
+        job: Box<Job>,
+        /// What the journal keeps of it.
+        entry: Entry,
+    },
     /// There is nothing left to do.
     NotOurs(NotOurs),
     /// CodePipeline does not say what became of it. The journal keeps it for the next look.
@@ -129,6 +137,10 @@ pub async fn adopt(desk: &Desk, entry: Entry) -> Adopted {
         Err(error) => return Adopted::NotYet(error),
     };
     let certainty = match prospect(entry.record(), status, desk.clock.now()) {
+        Prospect::Over if status == ActionStatus::Abandoned => {
+            let job = Box::new(details);
+            return Adopted::Abandoned { job, entry };
+        }
         Prospect::Over => Err(NotOurs::ActionOver(status)),
         Prospect::TooOld => {
             let reported = close(desk.clone(), entry, Ending::Failure(too_old()), true);
@@ -178,8 +190,12 @@ fn prospect(record: &Record, status: ActionStatus, now: Duration) -> Prospect {
     match status {
         ActionStatus::Running => Prospect::Open,
         ActionStatus::Abandoned | ActionStatus::Ended => Prospect::Over,
-        ActionStatus::Unknown if now.saturating_sub(record.claimed) < LONGEST_ACTION => Prospect::Open,
-        ActionStatus::Unknown => Prospect::TooOld,
+        ActionStatus::Denied | ActionStatus::Unknown
+            if now.saturating_sub(record.claimed) < LONGEST_ACTION =>
+        {
+            Prospect::Open
+        }
+        ActionStatus::Denied | ActionStatus::Unknown => Prospect::TooOld,
     }
 }
 
@@ -248,7 +264,6 @@ impl NotOurs {
             Self::Taken => "another worker has it".to_owned(),
             Self::Gone => "it is gone".to_owned(),
             Self::Status(status) => format!("its status is {}", status.word()),
-            Self::ActionOver(ActionStatus::Abandoned) => "its action was abandoned".to_owned(),
             Self::ActionOver(_) => "its action is over".to_owned(),
             Self::Held => "it is held already".to_owned(),
             Self::Stopping => "a stop was asked for".to_owned(),
@@ -286,6 +301,8 @@ mod tests {
             (young, ActionStatus::Ended, Prospect::Over),
             (young, ActionStatus::Abandoned, Prospect::Over),
             (young, ActionStatus::Unknown, Prospect::Open),
+            (young, ActionStatus::Denied, Prospect::Open),
+            (old, ActionStatus::Denied, Prospect::TooOld),
             (old, ActionStatus::Unknown, Prospect::TooOld),
             (damaged, ActionStatus::Unknown, Prospect::TooOld),
         ] {

@@ -38,8 +38,6 @@ pub struct Pipeline {
     tell: Tell,
     /// Whether it was told that the status of actions may not be seen.
     told: Arc<AtomicBool>,
-    /// Whether the last look at an action was denied.
-    denied: Arc<AtomicBool>,
 }
 
 impl fmt::Debug for Pipeline {
@@ -127,6 +125,8 @@ pub enum ActionStatus {
     Abandoned,
     /// It has succeeded or failed.
     Ended,
+    /// It may not be seen: the worker's role is not allowed to.
+    Denied,
     /// It is not to be seen.
     Unknown,
 }
@@ -139,7 +139,6 @@ impl Pipeline {
             client: aws.codepipeline.clone(),
             tell,
             told: Arc::default(),
-            denied: Arc::default(),
         }
     }
 
@@ -293,7 +292,7 @@ impl Pipeline {
     }
 
     /// What has become of the action execution that a job belongs to: a worker is never told that its action was
-    /// abandoned. Without leave to see it the status is unknown; that is told once.
+    /// abandoned. A look that is denied is told once.
     ///
     /// # Errors
     /// [`PipelineError`] when no answer came that would say so: it may be asked again.
@@ -318,12 +317,10 @@ impl Pipeline {
                     if error.sorted == Sorted::Throttled || error.sorted.is_in_doubt() {
                         return Err(Act::Status(of.action.clone()).failed(error));
                     }
-                    self.unseen(&error);
-                    break;
+                    return Ok((self.unseen(&error), None));
                 }
                 None => break,
             };
-            self.denied.store(false, Ordering::Relaxed);
             let found = page
                 .action_execution_details()
                 .iter()
@@ -338,21 +335,18 @@ impl Pipeline {
         Ok((ActionStatus::Unknown, None))
     }
 
-    /// Whether the status of actions may not be seen, by the last look.
-    #[must_use]
-    pub fn may_not_see_actions(&self) -> bool {
-        self.denied.load(Ordering::Relaxed)
-    }
-
-    fn unseen(&self, error: &CallError) {
-        let denied = error.sorted == Sorted::Denied;
-        self.denied.store(denied, Ordering::Relaxed);
-        if denied && !self.told.swap(true, Ordering::Relaxed) {
+    /// What a look says that was refused.
+    fn unseen(&self, error: &CallError) -> ActionStatus {
+        if error.sorted != Sorted::Denied {
+            return ActionStatus::Unknown;
+        }
+        if !self.told.swap(true, Ordering::Relaxed) {
             self.tell.tell(Event::Warning(format!(
                 "whether an action was abandoned is not to be seen, and nothing is rolled back for it: allow `{LIST}` in the \
                  worker's role, or leave it"
             )));
         }
+        ActionStatus::Denied
     }
 }
 

@@ -4,7 +4,7 @@ use super::{Bench, JOB, Script};
 use slipway::clock::Clock;
 use slipway::failure::Kind;
 use slipway::pipeline::claim::{Adopted, Certainty, Claim, Closed, NotOurs, adopt, claim};
-use slipway::pipeline::client::{ActionStatus, JobOver, JobStatus};
+use slipway::pipeline::client::{JobOver, JobStatus};
 use slipway::pipeline::journal::{Phase, State, Taking};
 use slipway::pipeline::result::{Details, FailureReport, FailureType, Variables};
 use slipway::report::event::Tell;
@@ -240,7 +240,11 @@ async fn what_a_dead_worker_left_is_ours_or_over() {
                 assert_eq!(job.fail(failed()).await, Closed::Accepted);
                 true
             }
-            Adopted::NotOurs(_) | Adopted::NotYet(_) | Adopted::Reported(_) | Adopted::TooOld => false,
+            Adopted::NotOurs(_)
+            | Adopted::NotYet(_)
+            | Adopted::Reported(_)
+            | Adopted::TooOld
+            | Adopted::Abandoned { .. } => false,
         };
         assert_eq!(bench.results(), (0, usize::from(ours)));
         assert_eq!(bench.left().await.is_some(), expected == "NotYet", "{steps:?}");
@@ -262,7 +266,7 @@ async fn a_job_that_another_live_worker_has_written_down_is_its() {
 }
 
 #[tokio::test]
-async fn the_work_of_an_abandoned_action_is_not_taken_up() {
+async fn the_work_of_an_abandoned_action_is_given_to_whoever_calls_it_off() {
     use crate::responder::{ok, respond};
     use serde_json::json;
     let directory = tempfile::tempdir().unwrap();
@@ -275,13 +279,14 @@ async fn the_work_of_an_abandoned_action_is_not_taken_up() {
     .await;
     let bench = Bench::of(aws, asked, state(directory.path()), Clock::System);
     let adopted = adopt(&bench.desk, bench.left().await.unwrap()).await;
-    assert!(
-        matches!(
-            adopted,
-            Adopted::NotOurs(NotOurs::ActionOver(ActionStatus::Abandoned))
-        ),
-        "{adopted:?}"
-    );
+    let Adopted::Abandoned { job, entry } = adopted else {
+        panic!("{adopted:?}")
+    };
+    assert_eq!(job.continuation.as_deref(), Some("canary-continuation"));
+    drop(entry);
+    let left = bench.left().await;
+    let entry = left.expect("the journal keeps it until somebody has seen to it");
+    entry.forget().await;
     assert!(bench.left().await.is_none());
 }
 

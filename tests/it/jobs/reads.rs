@@ -335,7 +335,7 @@ async fn a_status_that_may_not_be_seen_is_told_once() {
     for _ in 0..3 {
         assert_eq!(
             bench.desk.client.action_status(&context()).await,
-            ActionStatus::Unknown
+            ActionStatus::Denied
         );
     }
     let told = bench.told.lock().unwrap().clone();
