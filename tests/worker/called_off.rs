@@ -151,15 +151,26 @@ async fn what_a_worker_died_of_in_a_stretch_is_called_off_by_the_next_one() {
     assert!(left.is_empty(), "{left:?} {told}");
 }
 
+/// Waits until a deploy begins, and then until its worker hands it back, which takes a while; meanwhile this goes wrong,
+/// too.
+async fn handing_back(bench: &Bench, besides: &str) {
+    let begins = |job: &JobView| job.category == "Deploy" && job.state == JobState::InProgress;
+    bench
+        .until("a deploy begins", 3600, || !bench.jobs(begins).is_empty())
+        .await;
+    bench.set_fault(&format!(
+        "[[fault]]\nservice = \"codepipeline\"\noperation = \"PutJobSuccessResult\"\naction = \"slow\"\nms = 15000\n{besides}"
+    ));
+    struck(bench).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refusal_whose_reason_is_not_to_be_had_yet_is_asked_after_until_it_is() {
     let bench = Bench::with_pipeline(&Setup::default()).await;
     let worker = bench.worker(&rolls_back());
     let execution = bench.release("shop");
-    in_stretch(&bench).await;
-    bench.set_fault(
-        "[[fault]]\nservice = \"codepipeline\"\noperation = \"ListActionExecutions\"\naction = \"throttle\"\n",
-    );
+    let besides = "[[fault]]\nservice = \"codepipeline\"\noperation = \"ListActionExecutions\"\naction = \"throttle\"\n";
+    handing_back(&bench, besides).await;
     abandon(&bench, &execution);
     let is_refused = || worker.told.human().contains("not wanted any more");
     bench.until("the deploy is not taken back", 900, is_refused).await;
@@ -167,6 +178,22 @@ async fn a_refusal_whose_reason_is_not_to_be_had_yet_is_asked_after_until_it_is(
     bench.sandbox.set_faults(Faults::default());
     let is_back = comes_back(&bench).await;
     let told = worker.stop().await.human();
+    assert!(is_back, "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_worker_died_of_handing_back_is_called_off_by_the_next_one() {
+    let bench = Bench::with_pipeline(&Setup::default()).await;
+    let mut dies = bench.process(&rolls_back());
+    let execution = bench.release("shop");
+    handing_back(&bench, "").await;
+    dies.kill();
+    abandon(&bench, &execution);
+    bench.sandbox.set_faults(Faults::default());
+    assert_ne!(bench.image_of("shop"), FIRST_IMAGE, "{}", dies.log());
+    let next = bench.worker(&rolls_back());
+    let is_back = comes_back(&bench).await;
+    let told = next.stop().await.human();
     assert!(is_back, "{told}");
 }
 
