@@ -155,11 +155,22 @@ fn under_way(token: &str) -> Option<Resume> {
 /// first.
 pub(super) async fn ask_after(crew: &Crew) {
     let shutdown = &crew.tools.shutdown;
-    let mut known = false;
+    let (mut known, mut told) = (false, false);
     loop {
-        if !known && let Ok(left) = crew.shelf.all().await {
-            known = true;
-            crew.handed.found(left);
+        if !known {
+            match crew.shelf.all().await {
+                Ok(left) => {
+                    known = true;
+                    crew.handed.found(left);
+                }
+                Err(error) if !told && !shutdown.is_raised() => {
+                    told = true;
+                    crew.warn(format!(
+                        "which deploys earlier workers handed back cannot be read yet: {error}"
+                    ));
+                }
+                Err(_) => {}
+            }
         }
         if crew.clock().pause(BETWEEN_LOOKS, shutdown).await == Pause::Stopped {
             return;

@@ -114,6 +114,9 @@ impl Shelf {
     /// # Errors
     /// The disk does not say.
     pub(in crate::worker) async fn all(&self) -> io::Result<Vec<Away>> {
+        if self.folder.is_none() {
+            return Ok(Vec::new());
+        }
         let (region, now) = (self.region.clone(), self.clock.now());
         let (left, puzzles) = self.on_disk(move |folder| all(folder, &region, now)).await?;
         for puzzle in puzzles {
