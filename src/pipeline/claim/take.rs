@@ -73,7 +73,7 @@ pub enum Adopted {
         /// The job, whose token says what it had begun.
         job: Box<Job>,
         /// What the journal keeps of it.
-        entry: Entry,
+        entry: Box<Entry>,
     },
     /// There is nothing left to do.
     NotOurs(NotOurs),
@@ -138,8 +138,10 @@ pub async fn adopt(desk: &Desk, entry: Entry) -> Adopted {
     };
     let certainty = match prospect(entry.record(), status, desk.clock.now()) {
         Prospect::Over if status == ActionStatus::Abandoned => {
-            let job = Box::new(details);
-            return Adopted::Abandoned { job, entry };
+            return Adopted::Abandoned {
+                job: Box::new(details),
+                entry: Box::new(entry),
+            };
         }
         Prospect::Over => Err(NotOurs::ActionOver(status)),
         Prospect::TooOld => {

@@ -9,7 +9,7 @@ use crate::worker::handed::{Away, LONGEST};
 use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 const NOW: Duration = Duration::from_secs(1_767_225_600);
 
@@ -104,8 +104,8 @@ async fn what_is_not_ours_or_cannot_be_read_is_left_where_it_is_and_told() {
     fs::write(folder.join("damaged.json"), b"{\"pipeline\":").unwrap();
     fs::write(folder.join("young.half-0"), b"{\"pipeline\":").unwrap();
     let old = fs::File::create(folder.join("old.half-1")).unwrap();
-    old.set_modified(SystemTime::now() - Duration::from_secs(7200))
-        .unwrap();
+    let written = old.metadata().unwrap().modified().unwrap();
+    old.set_modified(written - Duration::from_secs(7200)).unwrap();
     let (shelf, told) = shelf_at(state, NOW);
     assert!(shelf.write(&away("a2", "eu-central-1")).await);
     assert_eq!(shelf.all().await.unwrap(), []);
