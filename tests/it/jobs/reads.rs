@@ -349,3 +349,20 @@ async fn a_status_that_may_not_be_seen_is_told_once() {
     );
     assert!(bench.told.lock().unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn a_denial_for_one_pipeline_says_nothing_of_another() {
+    let (aws, asked) = respond(|_, input, _| match input["pipelineName"].as_str() {
+        Some("shop") => error("AccessDeniedException", "no"),
+        _ => error("ThrottlingException", "later"),
+    })
+    .await;
+    let bench = Bench::of(aws, asked, State::none(), Clock::System);
+    let other = Context {
+        pipeline: "other".to_owned(),
+        ..context()
+    };
+    for (of, expected) in [(context(), ActionStatus::Denied), (other, ActionStatus::Unknown)] {
+        assert_eq!(bench.desk.client.action_status(&of).await, expected);
+    }
+}
