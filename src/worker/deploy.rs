@@ -10,7 +10,7 @@ use crate::pipeline::job::Context;
 use crate::pipeline::result::{Details, Variables};
 use crate::pipeline::token::{Continuation, Step};
 use crate::report::event::Event;
-use crate::stage::deploy::{DeployPlan, Deployed, Mark, Progress, Stretch, carry_on, start};
+use crate::stage::deploy::{DeployPlan, Deployed, Mark, Progress, Stretch, carry_on, start_in_stretches};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -64,16 +64,19 @@ pub(super) async fn deploy(bench: &Bench<'_>) -> Ended {
         Ok(Stretch::UnderWay(progress)) => {
             again(&next(Step::Watch(Box::new(progress.resume.clone()))), progress)
         }
+        Ok(Stretch::AtTask(summary)) => begin_again(&next(Step::Begin), summary),
         // Nothing was changed yet that the next attempt would not find again.
         Err(failure) if matches!(failure.kind, Kind::Interrupted | Kind::Terminated) => {
-            begin_again(&next(Step::Begin), &failure)
+            let summary = format!("{}; another worker begins it", failure.what);
+            begin_again(&next(Step::Begin), summary)
         }
         Err(failure) => Ended::failed(failure),
     }
 }
 
-/// Reads what is to be deployed, and begins it. The first job ends as soon as its services are updated: from then on its
-/// token is all that a worker needs.
+/// Reads what is to be deployed, and begins it. A job that begins ends as soon as its services are updated: from then on its
+/// token is all that a worker needs. One that meets a one-off task at work ends after a stretch, and the next one begins
+/// where it was.
 async fn begin(bench: &Bench<'_>, began: Duration) -> Result<Result<Stretch, Failure>, Ended> {
     let properties = Properties::of(bench.claimed.job()).map_err(Ended::failed)?;
     let folder = fetch::folder(bench).map_err(Ended::failed)?;
@@ -94,7 +97,8 @@ async fn begin(bench: &Bench<'_>, began: Duration) -> Result<Result<Stretch, Fai
         tasks: settled.settings.tasks,
     };
     let mark = mark(&bench.claimed.job().context);
-    Ok(Box::pin(start(&bench.tools, &plan, Some(&mark), Duration::ZERO)).await)
+    let stretch = bench.crew.settings.stretch;
+    Ok(Box::pin(start_in_stretches(&bench.tools, &plan, &mark, stretch)).await)
 }
 
 /// The timeout of a deploy that has so long left for it, after its one-off tasks.
@@ -181,12 +185,12 @@ fn again(next: &Continuation, progress: Progress) -> Ended {
     }
 }
 
-fn begin_again(next: &Continuation, failure: &Failure) -> Ended {
+fn begin_again(next: &Continuation, summary: String) -> Ended {
     match next.token() {
         Ok(token) => Ended::Again {
             token,
             details: Details {
-                summary: Some(format!("{}; another worker begins it", failure.what)),
+                summary: Some(summary),
                 external: None,
                 percent: Some(0),
             },

@@ -31,7 +31,7 @@ fn mark(attempt: &str) -> Mark {
 async fn whole(bench: &Bench, plan: &DeployPlan, mark: &Mark) -> Result<Vec<Deployed>, Failure> {
     match start(&bench.tools, plan, Some(mark), ENDLESS).await? {
         Stretch::Done(deployed) => Ok(deployed),
-        Stretch::UnderWay(progress) => panic!("{progress:?}"),
+        under_way => panic!("{under_way:?}"),
     }
 }
 

@@ -29,7 +29,7 @@ fn crashes(service: &str) -> String {
 fn under_way(stretch: Result<Stretch, Failure>) -> Progress {
     match stretch.unwrap() {
         Stretch::UnderWay(progress) => progress,
-        Stretch::Done(deployed) => panic!("{deployed:?}"),
+        over => panic!("{over:?}"),
     }
 }
 
@@ -50,6 +50,7 @@ async fn to_the_end(
         let progress = match ended {
             Ok(Stretch::UnderWay(progress)) => progress,
             Ok(Stretch::Done(deployed)) => return (Ok(deployed), handed_back),
+            Ok(Stretch::AtTask(summary)) => panic!("{summary}"),
             Err(failure) => return (Err(failure), handed_back),
         };
         bench.let_pass(MINUTE / 2).await;
@@ -267,7 +268,7 @@ async fn a_stop_while_services_are_begun_is_no_hand_back_but_a_beginning() {
         Err(failure) => assert_eq!(failure.kind, Kind::Terminated, "{}", Bench::rendered(&failure)),
         // Both were updated before the stop was heard.
         Ok(Stretch::UnderWay(progress)) => assert_eq!(progress.resume.services.len(), 2),
-        Ok(Stretch::Done(deployed)) => panic!("{deployed:?}"),
+        Ok(over) => panic!("{over:?}"),
     }
 }
 

@@ -6,7 +6,7 @@ use crate::bench::place::FIRST_IMAGE;
 use crate::bench::source::Source;
 use crate::bench::workers::Plan;
 use crate::bench::{Bench, Setup};
-use serde_json::json;
+use serde_json::{Value, json};
 use slipway::sandbox::world::pipeline::{ExecutionStatus, RunStatus};
 use std::time::Duration;
 
@@ -178,4 +178,42 @@ async fn a_build_that_outlasts_the_keys_of_its_job_stores_its_artifact_with_new_
     let outcome = bench.outcome(&execution, 7200).await;
     assert_well(&outcome, &worker.stop().await.human());
     assert!(bench.count("codepipeline", "GetJobDetails") > 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_migration_is_handed_back_again_and_again_and_runs_once() {
+    let bench = Bench::with_pipeline(&Setup {
+        scenario: "[[fate]]\nfamily = \"shop\"\nrevision = 2\ntasks = 1\ncrash = { after-seconds = 1200, exit-code = 0 }\n"
+            .to_owned(),
+        ..Setup::default()
+    })
+    .await;
+    let task = "[task.migrate]\nservice = \"shop\"\ncommand = [\"./migrate\"]\ntimeout = \"2h\"\n";
+    bench
+        .commit("shop", &Source::of(&bench.services, "2", task))
+        .await;
+    let _worker = bench.process(&Plan::default());
+    let execution = bench.release("shop");
+    let outcome = bench.outcome(&execution, 14_400).await;
+    assert_eq!(outcome.broken(), Vec::<String>::new());
+    assert_eq!(
+        outcome.execution.status,
+        ExecutionStatus::Succeeded,
+        "{}",
+        outcome.message("Deploy")
+    );
+    assert_eq!(bench.count("ecs", "RunTask"), 1);
+    let put = bench.journal();
+    let put = put
+        .iter()
+        .filter(|entry| entry["operation"] == "PutJobSuccessResult");
+    let of_task = put.clone().filter(|entry| {
+        let body = entry["request"]["body"].as_str().unwrap_or_default();
+        body.contains("continuationToken") && body.contains("task `migrate`: waiting for")
+    });
+    let said: Vec<&Value> = put.clone().map(|entry| &entry["request"]["body"]).collect();
+    assert!(
+        of_task.count() >= 2,
+        "twenty minutes have several stretches: {said:?}"
+    );
 }

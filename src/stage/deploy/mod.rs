@@ -45,6 +45,7 @@ use hidden::Hidden;
 use roll::roll;
 use std::time::Duration;
 use stretch::{Terms, fits};
+use task::Halt;
 
 /// What to deploy.
 #[derive(Debug, Clone)]
@@ -97,8 +98,38 @@ pub async fn start(
         deadline_is_kept: true,
         ..Terms::default()
     };
+    Box::pin(started(tools, plan, mark, terms)).await
+}
+
+/// [`start`] for a run that goes on elsewhere: it is over as soon as every service was updated, or when a one-off task has
+/// been waited for so long. Then it is begun again with the same mark, and takes the task up.
+///
+/// # Errors
+/// As [`start`].
+pub async fn start_in_stretches(
+    tools: &Tools,
+    plan: &DeployPlan,
+    mark: &Mark,
+    tasks: Duration,
+) -> Result<Stretch, Failure> {
+    let terms = Terms {
+        stretch: Duration::ZERO,
+        tasks,
+        hands_back: true,
+        deadline_is_kept: true,
+        ..Terms::default()
+    };
+    Box::pin(started(tools, plan, Some(mark), terms)).await
+}
+
+async fn started(
+    tools: &Tools,
+    plan: &DeployPlan,
+    mark: Option<&Mark>,
+    terms: Terms,
+) -> Result<Stretch, Failure> {
     let outcome = Box::pin(deploy_all(tools, plan, mark, terms)).await;
-    if !matches!(outcome, Ok(Stretch::UnderWay(_))) {
+    if !matches!(outcome, Ok(Stretch::UnderWay(_) | Stretch::AtTask(_))) {
         tools.record.end(|| End::of(outcome.as_ref().err()));
     }
     outcome
@@ -142,7 +173,11 @@ async fn deploy_all(
         service.hidden = hidden.clone();
     }
     let change = async {
-        let before = task::run_all(tools, &prepared, &tasks).await?;
+        let before = match task::run_all(tools, &prepared, &tasks, terms.tasks).await {
+            Ok(before) => before,
+            Err(Halt::Failed(failure)) => return Err(*failure),
+            Err(Halt::AtWork(summary)) => return Ok(Stretch::AtTask(summary)),
+        };
         let rolled = roll(tools, &plan.deploy, &prepared, &before.revisions, terms).await;
         rolled.map_err(|failure| before.told_in(failure))
     };

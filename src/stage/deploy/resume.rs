@@ -56,9 +56,10 @@ pub async fn carry_on(tools: &Tools, resume: &Resume, stretch: Duration) -> Resu
         looks_first: true,
         deadline_is_kept: true,
         percent: resume.percent,
+        ..Terms::default()
     };
     let outcome = Box::pin(go_on(tools, &settings(&resume.wishes), resume, terms)).await;
-    if !matches!(outcome, Ok(Stretch::UnderWay(_))) {
+    if !matches!(outcome, Ok(Stretch::UnderWay(_) | Stretch::AtTask(_))) {
         tools.record.end(|| End::of(outcome.as_ref().err()));
     }
     outcome

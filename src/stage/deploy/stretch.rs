@@ -35,6 +35,8 @@ pub enum Stretch {
     Done(Vec<Deployed>),
     /// A service still waits, and none is lost: another stretch goes on.
     UnderWay(Progress),
+    /// A one-off task is at work, and no service was changed: the run is begun again with the same mark, and waits on.
+    AtTask(String),
 }
 
 /// A run between two stretches.
@@ -53,6 +55,8 @@ pub struct Progress {
 pub(super) struct Terms {
     /// How long a stretch takes, from when every service was begun.
     pub(super) stretch: Duration,
+    /// How long each one-off task is waited for before the run is handed back, to be begun again.
+    pub(super) tasks: Duration,
     /// Whether a stop hands the run back instead of ending it.
     pub(super) hands_back: bool,
     /// Whether every service is looked at before the end of a stretch.
@@ -67,6 +71,7 @@ impl Default for Terms {
     fn default() -> Self {
         Self {
             stretch: ENDLESS,
+            tasks: ENDLESS,
             hands_back: false,
             looks_first: false,
             deadline_is_kept: false,
@@ -87,6 +92,10 @@ impl Stretch {
                 resume: progress.resume.tokens(),
                 ..Failure::new(Kind::Bug, "a watch without an end was handed back")
             }),
+            Self::AtTask(summary) => Err(Failure::new(
+                Kind::Bug,
+                format!("a watch without an end was handed back: {summary}"),
+            )),
         }
     }
 }
@@ -255,7 +264,7 @@ fn percent(waiting_on: Option<&WaitingOn>) -> u32 {
 }
 
 /// `2m10s`. To the second, so that no two stretches of a deploy say the same.
-fn in_words(time: Duration) -> String {
+pub(super) fn in_words(time: Duration) -> String {
     let seconds = time.as_secs();
     match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
         (0, 0, seconds) => format!("{seconds}s"),

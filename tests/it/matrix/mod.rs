@@ -197,6 +197,7 @@ async fn in_stretches(bench: &Bench, plan: &DeployPlan, stretch: Duration) -> Re
         let progress = match ended? {
             Stretch::Done(deployed) => return Ok(deployed),
             Stretch::UnderWay(progress) => progress,
+            Stretch::AtTask(summary) => panic!("{summary}"),
         };
         assert!(
             progress.percent >= percent && progress.percent < 100,

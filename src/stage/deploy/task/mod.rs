@@ -9,6 +9,7 @@ mod watch;
 use super::begin::{Unbegun, in_time, revision_for};
 use super::prepare::{Prepared, whose};
 use super::registrations::{ATTEMPTS, register_definition};
+use super::stretch::in_words;
 use crate::clock::Pause;
 use crate::ecs::mark::Marking;
 use crate::ecs::observation::revision_name;
@@ -48,6 +49,20 @@ impl Before {
     }
 }
 
+/// Why the services are not updated.
+pub(super) enum Halt {
+    /// A task did not do its work.
+    Failed(Box<Failure>),
+    /// A task is at work still, and was waited for long enough; what it is at.
+    AtWork(String),
+}
+
+impl From<Failure> for Halt {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(Box::new(failure))
+    }
+}
+
 /// Why no task runs.
 struct Unstarted {
     /// What the last call said; none if a stop was asked for while it was under way.
@@ -56,15 +71,16 @@ struct Unstarted {
     doubt: bool,
 }
 
-/// Runs the tasks one after the other.
+/// Runs the tasks one after the other, and waits for each for so long.
 ///
 /// # Errors
-/// The failure of the first one that did not do its work; no service was changed.
+/// The failure of the first one that did not do its work, or that it is at work still; no service was changed.
 pub(super) async fn run_all(
     tools: &Tools,
     prepared: &[Prepared],
     tasks: &[PreparedTask],
-) -> Result<Before, Failure> {
+    patience: Duration,
+) -> Result<Before, Halt> {
     let mut before = Before {
         revisions: vec![None; prepared.len()],
         ran: Vec::new(),
@@ -93,22 +109,25 @@ pub(super) async fn run_all(
                 id,
                 started: Earlier::started(*created, tools.clock.now()),
             };
-            see_through(tools, &running, &stand).await?;
+            see_through(tools, &running, patience, &stand).await?;
             before.ran.push(task.name.clone());
             continue;
         }
         let of_service = &mut before.revisions[task.service];
         let revision = match revision_of(tools, task, service, of_service).await {
             Ok(revision) => revision,
-            Err(failure) => return Err(whose(before.told_in(failure), &service.place)),
+            Err(failure) => return Err(whose(before.told_in(failure), &service.place).into()),
         };
         let stand = Stand::of(prepared, &before);
         if let Some(kind) = signal(tools) {
             let what = format!("stopped before task `{}` was run", task.name);
-            return Err(Failure::new(kind, what).left(stand.unchanged()));
+            return Err(Failure::new(kind, what).left(stand.unchanged()).into());
         }
-        let ran = run(tools, task, service, &revision, &stand).await;
-        ran.map_err(|failure| whose(failure, &service.place))?;
+        let ran = run(tools, task, service, &revision, patience, &stand).await;
+        ran.map_err(|halt| match halt {
+            Halt::Failed(failure) => Halt::from(whose(*failure, &service.place)),
+            at_work @ Halt::AtWork(_) => at_work,
+        })?;
         before.ran.push(task.name.clone());
     }
     Ok(before)
@@ -171,8 +190,9 @@ async fn run(
     task: &PreparedTask,
     service: &Prepared,
     revision: &str,
+    patience: Duration,
     stand: &Stand,
-) -> Result<(), Failure> {
+) -> Result<(), Halt> {
     let started = tools.clock.now();
     let id = start(tools, task, service, revision)
         .await
@@ -189,19 +209,32 @@ async fn run(
         id: &id,
         started,
     };
-    see_through(tools, &running, stand).await
+    see_through(tools, &running, patience, stand).await
 }
 
-/// Watches a task to its end.
-async fn see_through(tools: &Tools, running: &watch::Running<'_>, stand: &Stand) -> Result<(), Failure> {
-    match watch::watch(tools, running).await {
+/// Watches a task to its end, or for so long.
+async fn see_through(
+    tools: &Tools,
+    running: &watch::Running<'_>,
+    patience: Duration,
+    stand: &Stand,
+) -> Result<(), Halt> {
+    match watch::watch(tools, running, patience).await {
         watch::End::Done(seen) => {
             watch::tell_done(tools, running, seen.as_ref()).await;
             Ok(())
         }
-        watch::End::Lost(lost) => Err(failures::lost(tools, running, *lost, stand).await),
+        watch::End::Lost(lost) => Err(failures::lost(tools, running, *lost, stand).await.into()),
         watch::End::Stopped(kind, waiting_on) => {
-            Err(failures::stopped(kind, running, waiting_on.as_ref(), stand))
+            Err(failures::stopped(kind, running, waiting_on.as_ref(), stand).into())
+        }
+        watch::End::AtWork(waiting_on) => {
+            let elapsed = tools.clock.now().saturating_sub(running.started);
+            Err(Halt::AtWork(format!(
+                "task `{}`: waiting for {waiting_on}, {} so far",
+                running.task.name,
+                in_words(elapsed)
+            )))
         }
     }
 }

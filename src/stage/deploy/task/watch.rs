@@ -38,6 +38,8 @@ pub(super) enum End {
     Lost(Box<Lost>),
     /// A stop was asked for.
     Stopped(Kind, Option<WaitingOn>),
+    /// It is at work, and was waited for long enough.
+    AtWork(WaitingOn),
 }
 
 /// A task that did not do its work, as far as can be told.
@@ -48,8 +50,8 @@ pub(super) struct Lost {
     pub(super) seen: Option<Task>,
 }
 
-/// Watches a task until its verdict, its deadline or a stop.
-pub(super) async fn watch(tools: &Tools, running: &Running<'_>) -> End {
+/// Watches a task until its verdict, its deadline or a stop; if none of them comes, for so long.
+pub(super) async fn watch(tools: &Tools, running: &Running<'_>, patience: Duration) -> End {
     let Running {
         task,
         service,
@@ -59,6 +61,7 @@ pub(super) async fn watch(tools: &Tools, running: &Running<'_>) -> End {
     let deadline = *started + task.policy.timeout;
     let mut judge = Oneoff::new(task.policy.clone());
     let mut told: Option<WaitingOn> = None;
+    let until = tools.clock.now().saturating_add(patience);
     loop {
         let elapsed = tools.clock.now().saturating_sub(*started);
         if tools.clock.pause(judge.pause(elapsed), &tools.shutdown).await == Pause::Stopped {
@@ -90,6 +93,9 @@ pub(super) async fn watch(tools: &Tools, running: &Running<'_>) -> End {
                         elapsed,
                         what_for: waiting_on.to_string(),
                     });
+                }
+                if tools.clock.now() >= until {
+                    return End::AtWork(waiting_on);
                 }
                 told = Some(waiting_on);
             }
