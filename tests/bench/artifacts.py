@@ -99,7 +99,8 @@ class Bench:
         self.tree = os.path.join(folder, "tree")
 
     def s3(self, *arguments, **options):
-        return run([self.aws, "s3", "--only-show-errors", *arguments], env=self.sandbox.environment, **options)
+        quiet = ["--only-show-errors"] if arguments[0] == "cp" else []
+        return run([self.aws, "s3", *arguments, *quiet], env=self.sandbox.environment, **options)
 
     def ours(self, way, *arguments):
         os.sync()
