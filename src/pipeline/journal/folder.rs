@@ -5,8 +5,9 @@
 //! whoever holds its lock.
 
 use super::JournalError;
+use super::files::{is_older, make_folder, private, same_file, sync, write_whole};
 use crate::pipeline::job::JobId;
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -115,20 +116,7 @@ impl Folder {
         // Of its own: an earlier write whose caller has given up may still be at work.
         let half = self.path.join(format!("{HALF}{:08x}-{name}", fastrand::u32(..)));
         let path = self.path.join(name);
-        let written = private()
-            .create(true)
-            .truncate(true)
-            .open(&half)
-            .and_then(|mut file| {
-                file.write_all(bytes)?;
-                file.sync_all()?;
-                fs::rename(&half, &path)?;
-                sync(&self.path)
-            });
-        written.map_err(|source| {
-            let _ = fs::remove_file(&half);
-            JournalError::of(path, source)
-        })
+        write_whole(&half, &path, bytes).map_err(|source| JournalError::of(path, source))
     }
 
     /// Writes a file that nobody reads, and removes it.
@@ -233,9 +221,7 @@ fn sweep(state: &Path) -> io::Result<()> {
             .to_string_lossy()
             .starts_with(&format!(".{WORKER}"));
         // One that is being made has no lock for a moment only.
-        let age = found.metadata().and_then(|about| about.modified()).ok();
-        let age = age.and_then(|modified| modified.elapsed().ok());
-        if is_hidden && age.is_some_and(|age| age > LONGEST_MAKING) {
+        if is_hidden && is_older(&found, LONGEST_MAKING) {
             let _ = fs::remove_dir_all(found.path());
         }
     }
@@ -252,45 +238,4 @@ fn workers(state: &Path) -> io::Result<Vec<PathBuf>> {
     }
     workers.sort();
     Ok(workers)
-}
-
-fn private() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
-}
-
-fn make_folder(path: &Path, may_exist: bool) -> io::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(may_exist);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
-}
-
-/// A rename is durable only once its folder is.
-#[cfg(unix)]
-fn sync(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn sync(_: &Path) -> io::Result<()> {
-    Ok(())
-}
-
-#[cfg(unix)]
-fn same_file(file: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    match (file.metadata(), fs::metadata(path)) {
-        (Ok(one), Ok(other)) => (one.dev(), one.ino()) == (other.dev(), other.ino()),
-        _ => false,
-    }
-}
-
-#[cfg(not(unix))]
-fn same_file(_: &File, path: &Path) -> bool {
-    path.exists()
 }

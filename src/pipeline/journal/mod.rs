@@ -5,6 +5,7 @@
 //! own: a shared volume takes its time.
 
 mod entry;
+pub(crate) mod files;
 mod folder;
 mod record;
 mod takeover;

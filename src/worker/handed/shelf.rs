@@ -10,12 +10,12 @@ use crate::config::worker::OnAbandon;
 use crate::ecs::resume::Resume;
 use crate::name::{Arn, Digest};
 use crate::pipeline::job::Context;
+use crate::pipeline::journal::files::{is_older, make_folder, same_file, write_whole};
 use crate::report::event::{Event, Tell};
 use crate::shutdown::{Shutdown, Urgency};
 use serde_json::{Value, json};
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, ErrorKind, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -189,29 +189,21 @@ fn claim(path: PathBuf) -> io::Result<Claim> {
         Err(TryLockError::Error(error)) => return Err(error),
     }
     // Whoever held it may have removed it since it was opened.
-    let (ours, there) = (file.metadata()?, fs::metadata(&path));
-    Ok(match there {
-        Ok(there) if (there.dev(), there.ino()) == (ours.dev(), ours.ino()) => {
-            Claim::Ours(Some(Hold { file, path }))
-        }
-        Ok(_) => Claim::Busy,
-        Err(_) => Claim::Gone,
+    Ok(if same_file(&file, &path) {
+        Claim::Ours(Some(Hold { file, path }))
+    } else if path.exists() {
+        Claim::Busy
+    } else {
+        Claim::Gone
     })
 }
 
 /// Writes a file so that it is there whole, or as it was before.
 fn write(folder: &Path, name: &str, text: &str) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    make_folder(folder, true)?;
     let path = folder.join(name);
     let half = path.with_extension(format!("half-{:08x}", fastrand::u32(..)));
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&half)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&half, path)
+    write_whole(&half, &path, text.as_bytes())
 }
 
 fn text(away: &Away) -> String {
@@ -261,9 +253,7 @@ fn all(folder: &Path, region: &str, now: Duration) -> io::Result<(Vec<Away>, Vec
         let extension = path.extension().unwrap_or_default().to_string_lossy();
         if extension.starts_with("half-") {
             // One that is young is being written by another worker.
-            let age = found.metadata().and_then(|about| about.modified()).ok();
-            let age = age.and_then(|modified| modified.elapsed().ok());
-            if age.is_some_and(|age| age > LONGEST_WRITE) {
+            if is_older(&found, LONGEST_WRITE) {
                 let _ = fs::remove_file(&path);
             }
             continue;
