@@ -31,7 +31,7 @@ fuzz_target!(|bytes: &[u8]| {
         b'#' => read_continuation(&checked(&format!("swj1.{}", String::from_utf8_lossy(rest)))),
         _ => {
             let token = packed(usize::from(*kind % 8), rest);
-            read_continuation(&checked(&format!("swj1.1.1767225600.w.{token}")));
+            read_continuation(&checked(&format!("swj1.1767225600.w.{token}")));
             read_run(&[token]);
         }
     }
@@ -57,7 +57,7 @@ fn read_continuation(token: &str) {
     };
     assert!(written.len() <= 2048, "a token that CodePipeline does not take");
     if let Ok(again) = Continuation::read(&written) {
-        assert_eq!((again.hops, again.began), (read.hops, read.began));
+        assert_eq!(again.began, read.began);
     } else {
         assert!(matches!(read.step, Step::Watch(_)), "{written}");
     }
