@@ -46,25 +46,25 @@ pub(crate) fn are_stale(call: &ConfigBag) -> bool {
         .is_some_and(|keys| keys.are_stale.swap(false, Ordering::AcqRel))
 }
 
-/// Repeats a call whose credentials have expired, once. `Self::s3` knows S3's wordless answers, too.
+/// Repeats a call whose credentials have expired, once. `Self::s3` knows S3's own ways to say so, too.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Renew {
-    wordless: bool,
+    by_s3: bool,
 }
 
 impl Renew {
     pub(super) const fn new() -> Self {
-        Self { wordless: false }
+        Self { by_s3: false }
     }
 
     pub(super) const fn s3() -> Self {
-        Self { wordless: true }
+        Self { by_s3: true }
     }
 
     fn sees(self, response: Option<&Response>, failed: bool) -> bool {
         response.filter(|_| failed).is_some_and(|response| {
             let body = response.body().bytes().unwrap_or_default();
-            is_expired(response.status().as_u16(), body, self.wordless)
+            is_expired(response.status().as_u16(), body, self.by_s3)
         })
     }
 }
@@ -130,13 +130,13 @@ impl ClassifyRetry for Renew {
 }
 
 /// Whether AWS says that credentials have expired. S3's answer to HEAD has the status and no words; of 400 it means
-/// nothing else that fresh ones could not be tried for.
-fn is_expired(status: u16, body: &[u8], wordless: bool) -> bool {
+/// nothing else that fresh ones could not be tried for. And S3 calls temporary ones that it does not know any more invalid.
+fn is_expired(status: u16, body: &[u8], by_s3: bool) -> bool {
     if !matches!(status, 400 | 401 | 403) {
         return false;
     }
     if body.is_empty() {
-        return wordless && status == 400;
+        return by_s3 && status == 400;
     }
     let text = String::from_utf8_lossy(body);
     let json: Option<Value> = serde_json::from_str(&text).ok();
@@ -149,6 +149,7 @@ fn is_expired(status: u16, body: &[u8], wordless: bool) -> bool {
     let code = code.unwrap_or_default();
     let code = code.rsplit('#').next().unwrap_or_default();
     ["ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"].contains(&code)
+        || (by_s3 && code == "InvalidToken")
 }
 
 /// A cache of credentials that lets go of those that were refused, and keeps those that cannot be renewed for as long as
@@ -370,13 +371,16 @@ mod tests {
                 "{status} {body}"
             );
         }
-        for (status, wordless, expected) in [
-            (400, true, true),
-            (400, false, false),
-            (403, true, false),
-            (404, true, false),
+        for (status, body, by_s3, expected) in [
+            (400, String::new(), true, true),
+            (400, String::new(), false, false),
+            (403, String::new(), true, false),
+            (404, String::new(), true, false),
+            (400, xml("InvalidToken"), true, true),
+            (400, xml("InvalidToken"), false, false),
         ] {
-            assert_eq!(is_expired(status, b"", wordless), expected, "{status} {wordless}");
+            let said = is_expired(status, body.as_bytes(), by_s3);
+            assert_eq!(said, expected, "{status} {body} {by_s3}");
         }
     }
 }

@@ -61,14 +61,17 @@ pub(super) fn owner(bench: &Bench<'_>) -> Role {
     }
 }
 
-async fn one_input(bench: &Bench<'_>, artifact: &Artifact, into: &Path) -> Result<(), Failure> {
+/// S3, with those keys.
+async fn bucket(bench: &Bench<'_>) -> Result<Bucket, Failure> {
     let aws = bench.tools.aws.get().await?;
-    let s3 = match bench.crew.settings.artifact_credentials {
-        ArtifactCredentials::Job => credentials::s3(aws, bench.claimed.credentials()),
-        ArtifactCredentials::Worker => aws.s3.clone(),
-    };
-    let forget = || bench.claimed.credentials().forget();
-    let bucket = Bucket::new(&s3, &forget);
+    Ok(match bench.crew.settings.artifact_credentials {
+        ArtifactCredentials::Job => Bucket::new(&credentials::s3(aws, bench.claimed.credentials())),
+        ArtifactCredentials::Worker => Bucket::new(&aws.s3),
+    })
+}
+
+async fn one_input(bench: &Bench<'_>, artifact: &Artifact, into: &Path) -> Result<(), Failure> {
+    let bucket = bucket(bench).await?;
     let place = (artifact.bucket.as_str(), artifact.key.as_str());
     let spool = tempfile::tempfile_in(into.parent().unwrap_or(into)).map_err(no_room)?;
     let archive = transfer::fetch(&bucket, place, spool)
@@ -122,13 +125,7 @@ pub(super) async fn store(
     output: &Artifact,
     entries: Vec<Entry>,
 ) -> Result<String, Failure> {
-    let aws = bench.tools.aws.get().await?;
-    let s3 = match bench.crew.settings.artifact_credentials {
-        ArtifactCredentials::Job => credentials::s3(aws, bench.claimed.credentials()),
-        ArtifactCredentials::Worker => aws.s3.clone(),
-    };
-    let forget = || bench.claimed.credentials().forget();
-    let bucket = Bucket::new(&s3, &forget);
+    let bucket = bucket(bench).await?;
     let target = ArtifactTarget {
         bucket: output.bucket.clone(),
         key: output.key.clone(),

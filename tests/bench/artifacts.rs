@@ -81,7 +81,7 @@ fn pack_folder(folder: &Path, zip: &Path) -> Result<u64> {
 async fn fetch_into(endpoint: &str, bucket: &str, key: &str, folder: PathBuf) -> Result<u64> {
     let aws = connect(endpoint).await?;
     let spool = tempfile::tempfile()?;
-    let archive = fetch(&Bucket::lasting(&aws.s3), (bucket, key), spool).await?;
+    let archive = fetch(&Bucket::new(&aws.s3), (bucket, key), spool).await?;
     let unpacked = tokio::task::spawn_blocking(move || unpack(archive, &folder, &Limits::default()));
     Ok(unpacked.await??.bytes)
 }
@@ -94,7 +94,7 @@ async fn store_from(endpoint: &str, bucket: &str, key: &str, folder: PathBuf) ->
         kms_key: None,
     };
     let entries = entries(&folder)?;
-    Ok(store(&Bucket::lasting(&aws.s3), &target, entries).await?.bytes)
+    Ok(store(&Bucket::new(&aws.s3), &target, entries).await?.bytes)
 }
 
 async fn connect(endpoint: &str) -> Result<Aws> {

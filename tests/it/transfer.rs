@@ -1,6 +1,8 @@
 //! Artifacts on their way from and to the sandbox's S3, with every fault at every request.
 
 use crate::sandbox_support::start_with;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::{ProvideCredentials, future};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
 use futures_util::stream::{self, StreamExt as _};
@@ -11,12 +13,14 @@ use slipway::aws::sort::Sorted;
 use slipway::aws::{Aws, AwsSettings, StaticKeys};
 use slipway::config::settings::ArtifactTarget;
 use slipway::failure::Kind;
-use slipway::sandbox::server::Sandbox;
+use slipway::sandbox::server::{Sandbox, Shared};
 use slipway::sandbox::world::s3::{Encryption, Object};
+use std::fmt;
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -31,10 +35,38 @@ const AMOUNTS: Amounts = Amounts {
     part: 5 * 1024 * 1024,
 };
 
+/// Gives the sandbox's keys, counts how often, and does something before they are given again.
+#[derive(Clone, Default)]
+struct Keys {
+    given: Arc<AtomicU32>,
+    again: Arc<OnceLock<Box<dyn Fn() + Send + Sync>>>,
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keys").finish_non_exhaustive()
+    }
+}
+
+impl ProvideCredentials for Keys {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        if self.given.fetch_add(1, Ordering::Relaxed) > 0
+            && let Some(again) = self.again.get()
+        {
+            again();
+        }
+        let keys = Credentials::new("sandbox", "sandbox", None, None, "test");
+        future::ProvideCredentials::ready(Ok(keys))
+    }
+}
+
 struct Bench {
     sandbox: Sandbox,
     s3: Client,
-    forgotten: AtomicU32,
+    keys: Keys,
     journal: PathBuf,
     _folder: TempDir,
 }
@@ -44,12 +76,13 @@ impl Bench {
         let folder = tempfile::tempdir().unwrap();
         let journal = folder.path().join("journal.jsonl");
         let sandbox = start_with(scenario, Some(journal.clone())).await;
-        let s3 = client(sandbox.endpoint()).await;
+        let keys = Keys::default();
+        let s3 = client(sandbox.endpoint(), keys.clone()).await;
         assert!(sandbox.world().visit(|world, now| world.s3.create(now, BUCKET)));
         Self {
             sandbox,
             s3,
-            forgotten: AtomicU32::new(0),
+            keys,
             journal,
             _folder: folder,
         }
@@ -65,21 +98,11 @@ impl Bench {
 
     /// Changes the object that it holds.
     fn change(&self, change: impl FnOnce(&mut Object)) {
-        self.sandbox.world().visit(|world, _| {
-            let bucket = world.s3.bucket_mut(BUCKET).unwrap();
-            change(bucket.objects.get_mut(KEY).unwrap());
-        });
+        self::change(&self.sandbox.world(), change);
     }
 
     async fn fetch(&self) -> Result<Vec<u8>, StoreError> {
-        let forget = || {
-            self.forgotten.fetch_add(1, Ordering::Relaxed);
-        };
-        self.fetch_forgetting(&forget).await
-    }
-
-    async fn fetch_forgetting(&self, forget: &(dyn Fn() + Send + Sync)) -> Result<Vec<u8>, StoreError> {
-        let bucket = Bucket::new(&self.s3, forget).in_amounts(AMOUNTS);
+        let bucket = Bucket::new(&self.s3).in_amounts(AMOUNTS);
         let spool = tempfile::tempfile().unwrap();
         let mut file: File = fetch(&bucket, (BUCKET, KEY), spool).await?;
         let mut bytes = Vec::new();
@@ -88,10 +111,7 @@ impl Bench {
     }
 
     async fn store(&self, entries: Vec<Entry>) -> Result<Stored, StoreError> {
-        let forget = || {
-            self.forgotten.fetch_add(1, Ordering::Relaxed);
-        };
-        let bucket = Bucket::new(&self.s3, &forget).in_amounts(AMOUNTS);
+        let bucket = Bucket::new(&self.s3).in_amounts(AMOUNTS);
         store(&bucket, &target(Some(KMS_KEY)), entries).await
     }
 
@@ -139,7 +159,14 @@ impl Bench {
     }
 }
 
-async fn client(endpoint: &str) -> Client {
+fn change(world: &Shared, change: impl FnOnce(&mut Object)) {
+    world.visit(|world, _| {
+        let bucket = world.s3.bucket_mut(BUCKET).unwrap();
+        change(bucket.objects.get_mut(KEY).unwrap());
+    });
+}
+
+async fn client(endpoint: &str, keys: Keys) -> Client {
     let aws = Aws::connect(AwsSettings {
         region: Some("eu-west-1".to_owned()),
         endpoint: Some(endpoint.to_owned()),
@@ -149,7 +176,8 @@ async fn client(endpoint: &str) -> Client {
             session_token: None,
         }),
     });
-    aws.await.unwrap().s3
+    let config = aws.await.unwrap().s3.config().to_builder();
+    Client::from_conf(config.credentials_provider(keys).build())
 }
 
 fn target(key: Option<&str>) -> ArtifactTarget {
@@ -251,8 +279,8 @@ async fn each_request_of_a_read_may_fail_in_each_way_that_passes() {
                 let bench = Bench::holding(&fault("GetObject", nth, way), bytes).await;
                 let read = bench.fetch().await;
                 assert!(read.is_ok_and(|read| read == *bytes), "{nth} {way}");
-                let forgotten = bench.forgotten.load(Ordering::Relaxed);
-                assert_eq!(forgotten, u32::from(way == "invalid-token"), "{nth} {way}");
+                let renewed = bench.keys.given.load(Ordering::Relaxed) - 1;
+                assert_eq!(renewed, u32::from(way.ends_with("token")), "{nth} {way}");
                 bench.sandbox.stop().await;
             }
         })
@@ -275,22 +303,23 @@ async fn a_connection_that_breaks_again_and_again_is_given_up() {
 }
 
 #[tokio::test]
-async fn keys_that_are_never_good_are_renewed_a_few_times_only() {
+async fn keys_that_are_never_good_are_renewed_once_only() {
     let always = "[[fault]]\nservice = \"s3\"\noperation = \"GetObject\"\naction = \"expired-token\"\n";
     let bench = Bench::holding(always, b"x").await;
     let error = bench.fetch().await.unwrap_err();
     assert_eq!(error.call().unwrap().sorted, Sorted::ExpiredCredentials);
     assert_eq!(error.call().unwrap().action, "s3:GetObject");
-    assert_eq!(bench.forgotten.load(Ordering::Relaxed), 2);
+    assert_eq!(bench.keys.given.load(Ordering::Relaxed), 2);
     bench.sandbox.stop().await;
 }
 
 #[tokio::test]
 async fn an_object_that_is_replaced_while_it_is_read_is_no_mixture() {
     let bench = Bench::holding(&fault("GetObject", 2, "invalid-token"), &noise(350_000)).await;
-    // The hook is called in the middle of the transfer.
-    let replace = || bench.change(|object| object.etag = "another".to_owned());
-    let error = bench.fetch_forgetting(&replace).await.unwrap_err();
+    let world = bench.sandbox.world();
+    let replace = move || change(&world, |object| object.etag = "another".to_owned());
+    assert!(bench.keys.again.set(Box::new(replace)).is_ok());
+    let error = bench.fetch().await.unwrap_err();
     assert!(matches!(&error, StoreError::Replaced { .. }), "{error:?}");
     assert_eq!(
         error.to_string(),
@@ -325,11 +354,9 @@ async fn an_object_that_no_artifact_can_be_is_not_begun_with() {
         // Open until the client has had enough.
         stream.read(&mut [0; 1]).await
     });
-    let s3 = client(&endpoint).await;
+    let s3 = client(&endpoint, Keys::default()).await;
     let spool = tempfile::tempfile().unwrap();
-    let error = fetch(&Bucket::lasting(&s3), (BUCKET, KEY), spool)
-        .await
-        .unwrap_err();
+    let error = fetch(&Bucket::new(&s3), (BUCKET, KEY), spool).await.unwrap_err();
     assert!(matches!(error, StoreError::TooLong { .. }), "{error:?}");
     far_end.abort();
 }

@@ -25,7 +25,7 @@ pub async fn read_definitions(s3: &Client, source: &DefinitionsSource) -> Result
                 place: place.clone(),
                 source: error.into(),
             })?;
-            let artifact = fetch(&Bucket::lasting(s3), (bucket, key), spool).await?;
+            let artifact = fetch(&Bucket::new(s3), (bucket, key), spool).await?;
             (place, artifact)
         }
     };
@@ -60,7 +60,7 @@ pub async fn put_artifact(
     bytes: Vec<u8>,
 ) -> Result<String, StoreError> {
     let place = address(&target.bucket, &target.key);
-    let bucket = Bucket::lasting(s3);
+    let bucket = Bucket::new(s3);
     let written = put_whole(&bucket, target, bytes, &place).await?;
     look_again(&bucket, target, &written, &place).await?;
     Ok(place)

@@ -32,7 +32,7 @@ const MOST_BREAKS: u32 = 5;
 
 /// An object while it is read.
 struct Reading<'a> {
-    bucket: &'a Bucket<'a>,
+    bucket: &'a Bucket,
     name: (&'a str, &'a str),
     place: String,
     length: u64,
@@ -46,7 +46,7 @@ struct Reading<'a> {
 ///
 /// # Errors
 /// [`StoreError`]; `s3:GetObject` is the only action that is needed, and `kms:Decrypt` for an encrypted object.
-pub async fn fetch(bucket: &Bucket<'_>, artifact: (&str, &str), into: File) -> Result<File, StoreError> {
+pub async fn fetch(bucket: &Bucket, artifact: (&str, &str), into: File) -> Result<File, StoreError> {
     let place = address(artifact.0, artifact.1);
     let answer = bucket
         .call("read", "s3:GetObject", &place, || {

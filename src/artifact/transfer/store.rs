@@ -29,7 +29,7 @@ pub struct Stored {
 /// [`StoreError`]. Needed are `s3:PutObject`, `s3:AbortMultipartUpload`, `s3:GetObject` for the look, and
 /// `kms:GenerateDataKey` and `kms:Decrypt`.
 pub async fn store(
-    bucket: &Bucket<'_>,
+    bucket: &Bucket,
     target: &ArtifactTarget,
     entries: Vec<Entry>,
 ) -> Result<Stored, StoreError> {
@@ -83,7 +83,7 @@ async fn packed(packing: Packing, place: &str) -> Result<Packed, StoreError> {
 }
 
 async fn store_parts(
-    bucket: &Bucket<'_>,
+    bucket: &Bucket,
     target: &ArtifactTarget,
     packing: Packing,
     first: Part,
@@ -119,7 +119,7 @@ async fn store_parts(
 
 /// Sends every part as it is packed.
 async fn send_all(
-    bucket: &Bucket<'_>,
+    bucket: &Bucket,
     upload: &mut Upload,
     mut packing: Packing,
     first: Part,

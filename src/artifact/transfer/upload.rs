@@ -30,11 +30,7 @@ impl Upload {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn begin(
-        bucket: &Bucket<'_>,
-        target: &ArtifactTarget,
-        place: &str,
-    ) -> Result<Self, StoreError> {
+    pub async fn begin(bucket: &Bucket, target: &ArtifactTarget, place: &str) -> Result<Self, StoreError> {
         let begun = bucket
             .call("write", "s3:PutObject", place, || {
                 bucket
@@ -69,7 +65,7 @@ impl Upload {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn send(&self, bucket: &Bucket<'_>, part: Part) -> Result<CompletedPart, StoreError> {
+    pub async fn send(&self, bucket: &Bucket, part: Part) -> Result<CompletedPart, StoreError> {
         let sent = bucket
             .call("write", "s3:PutObject", &self.place, || {
                 bucket
@@ -117,7 +113,7 @@ impl Upload {
     ///
     /// # Errors
     /// [`StoreError`]; the upload is still to be aborted.
-    pub async fn complete(&mut self, bucket: &Bucket<'_>, packed: &Packed) -> Result<Written, StoreError> {
+    pub async fn complete(&mut self, bucket: &Bucket, packed: &Packed) -> Result<Written, StoreError> {
         let parts = CompletedMultipartUpload::builder()
             .set_parts(Some(self.parts.clone()))
             .build();
@@ -146,7 +142,7 @@ impl Upload {
     }
 
     /// Aborts the upload. When this is cancelled, it is aborted all the same.
-    pub async fn abort(mut self, bucket: &Bucket<'_>) {
+    pub async fn abort(mut self, bucket: &Bucket) {
         let aborted = bucket
             .call("write", "s3:AbortMultipartUpload", &self.place, || {
                 let abort = bucket.s3().abort_multipart_upload();
@@ -177,7 +173,7 @@ impl Drop for Upload {
         let s3 = self.s3.clone();
         let [bucket, key, id] = [&mut self.bucket, &mut self.key, &mut self.id].map(std::mem::take);
         runtime.spawn(async move {
-            let bucket_of_its_own = Bucket::lasting(&s3);
+            let bucket_of_its_own = Bucket::new(&s3);
             for _ in 0..ABORTS {
                 let aborted = bucket_of_its_own
                     .call("write", "s3:AbortMultipartUpload", &key, || {

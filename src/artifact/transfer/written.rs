@@ -39,7 +39,7 @@ pub struct Written {
 /// # Errors
 /// [`StoreError`].
 pub async fn put_whole(
-    bucket: &Bucket<'_>,
+    bucket: &Bucket,
     target: &ArtifactTarget,
     bytes: Vec<u8>,
     place: &str,
@@ -77,7 +77,7 @@ pub async fn put_whole(
 /// # Errors
 /// [`StoreError`]; [`StoreError::NotAsWritten`] when it is something else.
 pub async fn look_again(
-    bucket: &Bucket<'_>,
+    bucket: &Bucket,
     target: &ArtifactTarget,
     written: &Written,
     place: &str,
@@ -97,7 +97,7 @@ pub async fn look_again(
 /// # Errors
 /// [`StoreError`].
 pub async fn is_there(
-    bucket: &Bucket<'_>,
+    bucket: &Bucket,
     target: &ArtifactTarget,
     written: &Written,
     place: &str,
@@ -114,11 +114,7 @@ pub async fn is_there(
     Ok(knows && difference(&held, written, target.kms_key.as_deref()).is_none())
 }
 
-async fn head(
-    bucket: &Bucket<'_>,
-    target: &ArtifactTarget,
-    place: &str,
-) -> Result<HeadObjectOutput, StoreError> {
+async fn head(bucket: &Bucket, target: &ArtifactTarget, place: &str) -> Result<HeadObjectOutput, StoreError> {
     bucket
         .call(VERIFY, "s3:GetObject", place, || {
             let head = bucket.s3().head_object().bucket(&target.bucket).key(&target.key);

@@ -83,7 +83,7 @@ pub(super) async fn put_source(aws: &Aws, entries: Vec<Entry>) -> Result<u64, De
         key: KEY.to_owned(),
         kms_key: None,
     };
-    let stored = store(&Bucket::lasting(&aws.s3), &target, entries)
+    let stored = store(&Bucket::new(&aws.s3), &target, entries)
         .await
         .map_err(DeclareError::Source)?;
     Ok(stored.bytes)
