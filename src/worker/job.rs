@@ -10,10 +10,10 @@ use crate::clock::Clock;
 use crate::ecs::resume::Resume;
 use crate::failure::{Failure, Kind};
 use crate::pipeline::claim::{Claim, ClaimedJob, Closed, NotOurs, claim};
-use crate::pipeline::client::JobOver;
+use crate::pipeline::client::{ActionStatus, JobOver};
 use crate::pipeline::job::{Category, Offer};
 use crate::pipeline::result::{Details, FailureReport, Variables, Whose};
-use crate::report::event::Event;
+use crate::report::event::{Event, Tell};
 use crate::shutdown::Urgency;
 use crate::stage::Tools;
 use futures_util::FutureExt as _;
@@ -117,59 +117,87 @@ pub(super) async fn work(crew: &Crew, claimed: ClaimedJob, slot: Slot) {
         tell: hide.tell(tell.clone()),
         ..crew.tools.clone()
     };
-    let (ended, over) = {
-        let bench = Bench {
-            crew,
-            claimed: &claimed,
-            tools: tools.clone(),
-        };
-        let work = AssertUnwindSafe(Box::pin(async {
-            match category {
-                Category::Build => build::build(&bench).await,
-                Category::Deploy => deploy::deploy(&bench).await,
-            }
-        }));
-        let mut work = work.catch_unwind();
-        let mut over = None;
-        let mut overdue = false;
-        // When the job was asked to end though the worker goes on.
-        let mut asked: Option<Duration> = None;
-        let ended = loop {
-            tokio::select! {
-                biased;
-                ended = &mut work => break ended.unwrap_or_else(|_| Ended::failed(bug())),
-                () = cut(crew.clock(), &stop) => break Ended::failed(cut_off()),
-                status = abandon::noticed(crew, &job.context), if over.is_none() => {
-                    over = Some(status);
-                    asked = Some(crew.clock().now());
-                    tell.tell(Event::Warning(abandon::words(status).to_owned()));
-                    stop.wind_down();
-                }
-                () = crew.clock().reaches(began + crew.settings.build_timeout), if is_limited(category, overdue) => {
-                    overdue = true;
-                    asked = Some(crew.clock().now());
-                    stop.wind_down();
-                }
-                () = crew.clock().reaches(asked.unwrap_or_default() + LONGEST_CLEAN_UP), if is_overstayed(asked, &stop) => {
-                    stop.end_now();
-                }
-                () = stop.follow(crew.stops.of(category)) => {}
-            }
-        };
-        (in_time(ended, overdue, crew.settings.build_timeout), over)
+    let bench = Bench {
+        crew,
+        claimed: &claimed,
+        tools: tools.clone(),
     };
+    let (ended, over) = until_its_end(&bench, &stop, &tell, began).await;
+    drop(bench);
     let took = crew.clock().now().saturating_sub(began);
+    let (result, closed, under_way) = close(crew, claimed, ended, &hide, &tell, took).await;
+    crew.metrics.ended(category, result, took);
+    if let Some(text) = unwanted(&closed) {
+        tell.tell(Event::Warning(text.to_owned()));
+    }
+    if let Some(handed) = under_way {
+        abandon::went(crew, &tools, &job.context, handed, (over, closed)).await;
+    }
+    drop(slot);
+}
+
+/// Does the work, and cuts it short where it is not wanted any more or takes too long. Also says how the action had ended,
+/// if it was found over meanwhile.
+async fn until_its_end(
+    bench: &Bench<'_>,
+    stop: &JobStop,
+    tell: &Tell,
+    began: Duration,
+) -> (Ended, Option<ActionStatus>) {
+    let Bench { crew, claimed, .. } = bench;
+    let job = claimed.job();
+    let category = job.action_type.category;
+    let limit = crew.settings.build_timeout;
+    let work = AssertUnwindSafe(Box::pin(async {
+        match category {
+            Category::Build => build::build(bench).await,
+            Category::Deploy => deploy::deploy(bench).await,
+        }
+    }));
+    let mut work = work.catch_unwind();
+    let mut over = None;
+    let mut overdue = false;
+    // When the job was asked to end though the worker goes on.
+    let mut asked: Option<Duration> = None;
+    let ended = loop {
+        tokio::select! {
+            biased;
+            ended = &mut work => break ended.unwrap_or_else(|_| Ended::failed(bug())),
+            () = cut(crew.clock(), stop) => break Ended::failed(cut_off()),
+            status = abandon::noticed(crew, &job.context), if over.is_none() => {
+                over = Some(status);
+                asked = Some(crew.clock().now());
+                tell.tell(Event::Warning(abandon::words(status).to_owned()));
+                stop.wind_down();
+            }
+            () = crew.clock().reaches(began + limit), if is_limited(category, overdue) => {
+                overdue = true;
+                asked = Some(crew.clock().now());
+                stop.wind_down();
+            }
+            () = crew.clock().reaches(asked.unwrap_or_default() + LONGEST_CLEAN_UP), if is_overstayed(asked, stop) => {
+                stop.end_now();
+            }
+            () = stop.follow(crew.stops.of(category)) => {}
+        }
+    };
+    (in_time(ended, overdue, limit), over)
+}
+
+/// Closes a job, and tells how. Also gives the rollouts under way of one that was handed back, with its summary.
+async fn close(
+    crew: &Crew,
+    claimed: ClaimedJob,
+    ended: Ended,
+    hide: &Hide,
+    tell: &Tell,
+    took: Duration,
+) -> (JobResult, Closed, Option<(Resume, String)>) {
     let (result, closed, under_way) = match ended {
         Ended::Done { details, variables } => {
             let summary = details.summary.clone().unwrap_or_default();
             let closed = claimed.succeed(details, variables).await;
-            if matches!(
-                closed,
-                Closed::Accepted
-                    | Closed::Over {
-                        why: JobOver::Unclear
-                    }
-            ) {
+            if closed.is_told() {
                 tell.tell(Event::JobDone { summary, took });
             }
             (JobResult::Succeeded, closed, None)
@@ -179,26 +207,13 @@ pub(super) async fn work(crew: &Crew, claimed: ClaimedJob, slot: Slot) {
             details,
             under_way,
         } => {
-            let told = Event::JobHandedBack {
-                percent: details.percent,
-                summary: details.summary.clone().unwrap_or_default(),
-            };
-            let summary = details.summary.clone().unwrap_or_default();
+            let (percent, summary) = (details.percent, details.summary.clone().unwrap_or_default());
+            let under_way = under_way.map(|resume| (*resume, summary.clone()));
             let closed = claimed.hand_back(token, details).await;
-            if matches!(
-                closed,
-                Closed::Accepted
-                    | Closed::Over {
-                        why: JobOver::Unclear
-                    }
-            ) {
-                tell.tell(told);
+            if closed.is_told() {
+                tell.tell(Event::JobHandedBack { percent, summary });
             }
-            (
-                JobResult::HandedBack,
-                closed,
-                under_way.map(|resume| (*resume, summary)),
-            )
+            (JobResult::HandedBack, closed, under_way)
         }
         Ended::Failed {
             failure,
@@ -211,29 +226,17 @@ pub(super) async fn work(crew: &Crew, claimed: ClaimedJob, slot: Slot) {
                 Role::Worker => Whose::Worker,
             };
             let report = FailureReport::of(&failure, whose, hide.values()).external(external);
-            crew.metrics.failed(category, failure.kind);
+            crew.metrics
+                .failed(claimed.job().action_type.category, failure.kind);
             tell.tell(Event::JobFailed(Arc::new(failure)));
             (JobResult::Failed, claimed.fail(report).await, None)
         }
     };
     let result = match &closed {
-        Closed::Accepted
-        | Closed::Over {
-            why: JobOver::Unclear,
-        }
-        | Closed::Unreported => result,
-        Closed::Over {
-            why: JobOver::Ended | JobOver::Gone,
-        } => JobResult::Over,
+        Closed::Over { .. } if !closed.is_told() => JobResult::Over,
+        Closed::Accepted | Closed::Over { .. } | Closed::Unreported => result,
     };
-    crew.metrics.ended(category, result, took);
-    if let Some(text) = unwanted(&closed) {
-        tell.tell(Event::Warning(text.to_owned()));
-    }
-    if let Some(handed) = under_way {
-        abandon::went(crew, &tools, &job.context, handed, (over, closed)).await;
-    }
-    drop(slot);
+    (result, closed, under_way)
 }
 
 /// What became of a result that CodePipeline did not take.

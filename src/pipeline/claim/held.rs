@@ -25,6 +25,20 @@ pub enum Closed {
     Unreported,
 }
 
+impl Closed {
+    /// Whether CodePipeline has the result, as far as anybody can know.
+    #[must_use]
+    pub const fn is_told(self) -> bool {
+        matches!(
+            self,
+            Self::Accepted
+                | Self::Over {
+                    why: JobOver::Unclear
+                }
+        )
+    }
+}
+
 /// A job that is acknowledged, and its entry in the journal. It is closed by [`succeed`](Self::succeed),
 /// [`fail`](Self::fail) or [`hand_back`](Self::hand_back); dropped without, by a panic too, it is reported failed.
 ///
