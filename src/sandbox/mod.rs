@@ -15,5 +15,4 @@ pub mod simulate;
 pub mod wire;
 pub mod world;
 
-/// The account of everything in the sandbox; AWS never gives it to anybody.
-pub const ACCOUNT: &str = "000000000000";
+pub use world::ACCOUNT;

@@ -21,6 +21,9 @@ pub mod sts;
 use orders::{Fact, Order};
 use std::time::Duration;
 
+/// The account of everything in the sandbox; AWS never gives it to anybody.
+pub const ACCOUNT: &str = "000000000000";
+
 /// What every world knows from the start.
 #[derive(Debug, Clone)]
 pub struct WorldConfig {
