@@ -3,6 +3,7 @@
 //! Credentials can end earlier than they said, or be kept for too long on their way here. A call that is refused for it
 //! did nothing, so it is tried once more, also where calls are not repeated otherwise.
 
+use super::sort::code_in;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::identity::{
     Identity, IdentityCachePartition, IdentityFuture, ResolveCachedIdentity, SharedIdentityCache,
@@ -18,7 +19,6 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::http::Response;
 use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 use aws_smithy_types::retry::RetryConfig;
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -40,10 +40,19 @@ impl Storable for Keys {
     type Storer = StoreReplace<Self>;
 }
 
-/// Whether the last attempt of a call was refused because its credentials have expired; asked once for each attempt.
-pub(crate) fn are_stale(call: &ConfigBag) -> bool {
-    call.load::<Keys>()
-        .is_some_and(|keys| keys.are_stale.swap(false, Ordering::AcqRel))
+/// If the last attempt of a call was refused because its credentials have expired: which renewal these came with, as
+/// [`came_with`] was told. Asked once for each attempt.
+pub(crate) fn stale(call: &ConfigBag) -> Option<u64> {
+    let keys = call.load::<Keys>()?;
+    let are_stale = keys.are_stale.swap(false, Ordering::AcqRel);
+    are_stale.then(|| keys.renewal.load(Ordering::Acquire))
+}
+
+/// The credentials of a call came with this renewal.
+pub(crate) fn came_with(call: &ConfigBag, renewal: u64) {
+    if let Some(keys) = call.load::<Keys>() {
+        keys.renewal.store(renewal, Ordering::Release);
+    }
 }
 
 /// Repeats a call whose credentials have expired, once. `Self::s3` knows S3's own ways to say so, too.
@@ -138,17 +147,8 @@ fn is_expired(status: u16, body: &[u8], by_s3: bool) -> bool {
     if body.is_empty() {
         return by_s3 && status == 400;
     }
-    let text = String::from_utf8_lossy(body);
-    let json: Option<Value> = serde_json::from_str(&text).ok();
-    let code = match &json {
-        Some(json) => ["__type", "code"].iter().find_map(|name| json[*name].as_str()),
-        None => text
-            .split_once("<Code>")
-            .and_then(|(_, rest)| rest.split('<').next()),
-    };
-    let code = code.unwrap_or_default();
-    let code = code.rsplit('#').next().unwrap_or_default();
-    ["ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"].contains(&code)
+    let code = code_in(body);
+    ["ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"].contains(&code.as_str())
         || (by_s3 && code == "InvalidToken")
 }
 
@@ -187,15 +187,12 @@ impl Fresh {
     /// The cache to ask. Of many calls whose credentials were refused the first one renews it.
     fn cache(&self, call: &ConfigBag) -> SharedIdentityCache {
         let mut held = self.held();
-        let Some(keys) = call.load::<Keys>() else {
-            return held.cache.clone();
-        };
-        if are_stale(call) && keys.renewal.load(Ordering::Acquire) == held.renewal {
+        if stale(call) == Some(held.renewal) {
             held.cache = (self.make)();
             held.renewal += 1;
             held.last.clear();
         }
-        keys.renewal.store(held.renewal, Ordering::Release);
+        came_with(call, held.renewal);
         held.cache.clone()
     }
 

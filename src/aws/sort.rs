@@ -8,6 +8,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_runtime_api::http::Response;
 use aws_smithy_types::error::metadata::{ErrorMetadata, ProvideErrorMetadata};
 use aws_types::request_id::RequestId;
+use serde_json::Value;
 use std::error::Error;
 
 /// What can be done about a failed call.
@@ -69,6 +70,20 @@ pub enum Symptom<'a> {
     CredentialsFailed,
     /// The request could not be built.
     NotBuilt,
+}
+
+/// The code of an error, as AWS's protocols of JSON and XML have it; empty if there is none.
+pub(super) fn code_in(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    let json: Option<Value> = serde_json::from_str(&text).ok();
+    let code = match &json {
+        Some(json) => ["__type", "code"].iter().find_map(|name| json[*name].as_str()),
+        None => text
+            .split_once("<Code>")
+            .and_then(|(_, rest)| rest.split('<').next()),
+    };
+    let code = code.unwrap_or_default();
+    code.rsplit('#').next().unwrap_or_default().to_owned()
 }
 
 /// Sorts one symptom. Codes first, since AWS sends many of them with status 400; the status decides unknown codes. An

@@ -98,9 +98,24 @@ impl JobCredentials {
         }))
     }
 
-    /// The keys are not accepted any more: the next call asks for others.
+    /// The keys that are given now are not accepted any more: the next call asks for others.
     pub fn forget(&self) {
-        self.0.forgotten.fetch_add(1, Ordering::AcqRel);
+        self.forget_those(self.forgotten());
+    }
+
+    /// How often keys were forgotten.
+    fn forgotten(&self) -> u64 {
+        self.0.forgotten.load(Ordering::Acquire)
+    }
+
+    /// The keys that were given after so many were forgotten are not accepted. Of many that find it so the first one counts:
+    /// what came meanwhile is good.
+    fn forget_those(&self, counted: u64) {
+        let next = counted + 1;
+        let _ = self
+            .0
+            .forgotten
+            .compare_exchange(counted, next, Ordering::AcqRel, Ordering::Acquire);
     }
 
     /// Whether CodePipeline has said that the job is over.
@@ -116,7 +131,7 @@ impl JobCredentials {
     pub async fn keys(&self) -> Result<ArtifactKeys, KeysError> {
         let inner = &self.0;
         let mut held = inner.keys.lock().await;
-        let counted = inner.forgotten.load(Ordering::Acquire);
+        let counted = self.forgotten();
         let now = inner.clock.now();
         let usable = |most: Duration| {
             held.as_ref()
@@ -189,9 +204,13 @@ impl ResolveCachedIdentity for JobKeys {
         components: &'a RuntimeComponents,
         call: &'a ConfigBag,
     ) -> IdentityFuture<'a> {
-        if renew::are_stale(call) {
-            self.0.forget();
+        if let Some(counted) = renew::stale(call) {
+            self.0.forget_those(counted);
         }
-        IdentityFuture::new(async move { resolver.resolve_identity(components, call).await })
+        IdentityFuture::new(async move {
+            let identity = resolver.resolve_identity(components, call).await;
+            renew::came_with(call, self.0.forgotten());
+            identity
+        })
     }
 }

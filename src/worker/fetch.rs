@@ -61,7 +61,7 @@ pub(super) fn owner(bench: &Bench<'_>) -> Role {
     }
 }
 
-/// S3, with those keys.
+/// S3, with the keys that artifacts are read and written with.
 async fn bucket(bench: &Bench<'_>) -> Result<Bucket, Failure> {
     let aws = bench.tools.aws.get().await?;
     Ok(match bench.crew.settings.artifact_credentials {

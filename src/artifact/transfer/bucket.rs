@@ -1,14 +1,18 @@
-//! A client of S3 that carries what one request may carry.
+//! S3, and how much one request of it carries.
 
 use super::ranges::Amounts;
 use crate::artifact::store::{StoreError, refuse};
+use crate::aws::sort::Sorted;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
 
-/// S3, as one job sees it. Its client renews credentials that end in the middle of a transfer.
+/// How often credentials are asked for that cannot be given.
+const MOST_PROVIDINGS: u32 = 3;
+
+/// S3, as one job sees it. Credentials that end in the middle of a transfer are renewed by `aws::renew`.
 pub struct Bucket {
     s3: Client,
     amounts: Amounts,
@@ -21,7 +25,7 @@ impl fmt::Debug for Bucket {
 }
 
 impl Bucket {
-    /// What this client sees.
+    /// S3 by this client.
     #[must_use]
     pub fn new(s3: &Client) -> Self {
         Self {
@@ -46,19 +50,37 @@ impl Bucket {
         &self.s3
     }
 
-    /// Makes a call. `act` is what is done to the place, in the words of [`StoreError::Call`]; `action` is the IAM action.
+    /// Makes a call, and again if what gives the credentials failed: nothing was sent then, and a transfer that may have
+    /// taken many minutes is not given up for it. `act` is what is done to the place, in the words of [`StoreError::Call`]; `action` is the IAM action.
     pub(super) async fn call<T, E, F>(
         &self,
         act: &'static str,
         action: &'static str,
         place: &str,
-        send: impl FnOnce() -> F,
+        send: impl Fn() -> F,
     ) -> Result<T, StoreError>
     where
         F: Future<Output = Result<T, SdkError<E>>>,
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
-        let sent = Box::pin(send()).await;
-        sent.map_err(|error| refuse(act, action, place, error))
+        let mut left = MOST_PROVIDINGS;
+        loop {
+            left -= 1;
+            match Box::pin(send()).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => {
+                    let error = refuse(act, action, place, error);
+                    if left == 0 || !is_unprovided(&error) {
+                        return Err(error);
+                    }
+                }
+            }
+        }
     }
+}
+
+fn is_unprovided(error: &StoreError) -> bool {
+    error
+        .call()
+        .is_some_and(|call| call.sorted == Sorted::CredentialsFailed)
 }

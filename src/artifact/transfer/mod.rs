@@ -1,7 +1,7 @@
 //! Carrying artifacts from and to S3: streamed, in several requests at the same time, never whole in memory.
 //!
 //! `fetch` reads an object into a file, `store` packs a zip and writes it; `ranges` decides what is asked for at once, and
-//! `bucket` makes calls again whose keys have ended.
+//! `bucket` is S3 as one job sees it.
 
 mod bucket;
 mod checksum;

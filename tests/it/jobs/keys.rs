@@ -158,6 +158,33 @@ async fn s3_says_that_keys_have_expired_and_is_asked_again_with_others() {
 }
 
 #[tokio::test]
+async fn many_calls_that_find_their_keys_ended_ask_for_others_once() {
+    const UNKNOWN: &[u8] =
+        b"<?xml version=\"1.0\"?><Error><Code>InvalidToken</Code><Message>no</Message></Error>";
+    const CALLS: usize = 8;
+    let (aws, asked) = respond(move |operation, _, asked| match operation {
+        "GetJobDetails" => ok(json!({ "jobDetails": { "id": JOB, "data": data() } })),
+        _ if asked.times("GetJobDetails") == 0 => Answer::Raw(400, UNKNOWN),
+        _ => Answer::Raw(200, b"the artifact"),
+    })
+    .await;
+    let bench = Bench::of(aws, asked, State::none(), Clock::System);
+    let first = slipway::pipeline::job::ArtifactKeys {
+        access_key_id: "AKIDOLD".to_owned().into(),
+        secret_access_key: "old".to_owned().into(),
+        session_token: "old".to_owned().into(),
+    };
+    let clock = bench.desk.clock.clone();
+    let credentials = JobCredentials::new(bench.desk.client.clone(), clock, JobId::new(JOB), Some(first));
+    let s3 = s3(&bench.aws, &credentials);
+    let calls = (0..CALLS).map(|_| s3.get_object().bucket("artifacts").key("shop/x").send());
+    for got in futures_util::future::join_all(calls).await {
+        assert!(got.is_ok(), "{got:?}");
+    }
+    assert_eq!(bench.asked.times("GetJobDetails"), 1);
+}
+
+#[tokio::test]
 async fn other_refusals_of_s3_renew_nothing() {
     const DENIED: &[u8] =
         b"<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code><Message>no</Message></Error>";
