@@ -3,6 +3,7 @@
 //! Leaves to others what a refusal means for a story; [`sort`] only says of which sort it is.
 
 mod elsewhere;
+mod error;
 mod head;
 pub mod limits;
 pub mod patience;
@@ -12,7 +13,7 @@ pub mod sort;
 use crate::clock::Clock;
 use crate::config::settings::Place;
 use crate::ecs::quota::Category;
-use crate::failure::{Failure, Kind, Nature};
+use crate::failure::Failure;
 use crate::secret::Secret;
 use aws_config::identity::IdentityCache;
 use aws_config::retry::RetryConfig;
@@ -23,8 +24,9 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 use aws_smithy_runtime_api::client::identity::SharedIdentityCache;
 use aws_types::service_config::ServiceConfigKey;
 use elsewhere::Assumed;
+pub use error::ConnectError;
 use limits::Limits;
-use patience::{AskAgain, Listener, Patience, Silence};
+use patience::{AskAgain, Counter, Listener, Patience, Silence};
 use renew::{Fresh, Renew};
 use sort::{CallError, Sorted};
 use std::collections::BTreeMap;
@@ -102,75 +104,18 @@ pub struct Aws {
     patience: Patience,
 }
 
-/// Why no clients could be made; nothing was asked of AWS.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// No layer of configuration names a region.
-    #[error("find the AWS region")]
-    NoRegion,
-    /// What is named as a region cannot be one.
-    #[error("`{0}` is no AWS region")]
-    BadRegion(String),
-    /// The environment or the profile gives a service an address that is none. The value is not kept: it may hold a
-    /// password.
-    #[error("read the endpoint URL of {service}")]
-    BadEndpoint {
-        /// The service, as AWS names it: `ECS`.
-        service: &'static str,
-    },
-    /// No provider of the chain has credentials.
-    #[error("find AWS credentials")]
-    NoCredentials(#[source] CredentialsError),
-    /// A provider has credentials configured and failed to give them.
-    #[error("load AWS credentials")]
-    Credentials(#[source] CredentialsError),
-}
-
-impl ConnectError {
-    /// The failure to show.
-    #[must_use]
-    pub fn into_failure(self) -> Failure {
-        match self {
-            Self::NoRegion => Failure::new(Kind::Usage, "no AWS region is set")
-                .hint("set AWS_REGION, or `region` in slipway.toml, or a region in the AWS profile"),
-            error @ Self::BadRegion(_) => Failure::new(Kind::Usage, error.to_string()).hint(
-                "a region is a word such as `eu-west-1`: check `--region`, AWS_REGION, and `region` in slipway.toml and \
-                 in the AWS profile",
-            ),
-            Self::BadEndpoint { service } => {
-                Failure::new(Kind::Usage, format!("the endpoint URL of {service} is no http or https URL")).hint(
-                    "check AWS_ENDPOINT_URL, the AWS_ENDPOINT_URL_... of the service, and `endpoint_url` in the AWS \
-                     profile; AWS's own endpoints need none",
-                )
-            }
-            Self::NoCredentials(source) => {
-                Failure::new(Kind::Usage, "no AWS credentials were found").nature(Nature::Credentials).because(source).hint(
-                    "inside CodeBuild the project's service role gives them; elsewhere set AWS_PROFILE, run `aws sso \
-                     login`, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-                )
-            }
-            Self::Credentials(source) => {
-                Failure::new(Kind::Usage, "the AWS credentials could not be loaded").nature(Nature::Credentials).because(source).hint(
-                    "expired sign-in? run `aws sso login`; otherwise check the profile and its `credential_process` \
-                     or `role_arn`",
-                )
-            }
-        }
-    }
-}
-
 impl Aws {
     /// Resolves region and credentials, then makes the clients. Asks no AWS service but those that give credentials.
     ///
     /// # Errors
     /// [`ConnectError`] when the region or the credentials are missing.
     pub async fn connect(settings: AwsSettings) -> Result<Self, ConnectError> {
-        Self::connect_telling(settings, None, None).await
+        Self::connect_telling(settings, Patience::new(None, None), None).await
     }
 
     async fn connect_telling(
         settings: AwsSettings,
-        listener: Option<Listener>,
+        patience: Patience,
         clock: Option<Clock>,
     ) -> Result<Self, ConnectError> {
         let endpoint = settings.endpoint.clone();
@@ -180,7 +125,7 @@ impl Aws {
         }
         check_region(config.region().map_or("", Region::as_ref))?;
         check_credentials(&config).await?;
-        Self::of_config(config, endpoint, Patience::new(listener), Place::default(), clock)
+        Self::of_config(config, endpoint, patience, Place::default(), clock)
     }
 
     /// The clients of another place, with what this one has.
@@ -332,6 +277,7 @@ impl fmt::Debug for Aws {
 pub struct AwsOnDemand {
     settings: AwsSettings,
     listener: Option<Listener>,
+    counter: Option<Counter>,
     clock: Option<Clock>,
     session: String,
     aws: Arc<OnceCell<Aws>>,
@@ -351,6 +297,7 @@ impl AwsOnDemand {
         Self {
             settings,
             listener: None,
+            counter: None,
             clock: None,
             session: SESSION.to_owned(),
             aws: Arc::default(),
@@ -386,6 +333,16 @@ impl AwsOnDemand {
         }
     }
 
+    /// Has somebody count the answers of AWS that it is asked too often, by service, also those that are asked again for.
+    /// Clients that are made already are left as they are.
+    #[must_use]
+    pub fn counting(self, count: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        Self {
+            counter: Some(Counter::new(count)),
+            ..self
+        }
+    }
+
     /// The clients, the same ones each time.
     ///
     /// # Errors
@@ -395,7 +352,7 @@ impl AwsOnDemand {
             .get_or_try_init(|| {
                 Box::pin(Aws::connect_telling(
                     self.settings.clone(),
-                    self.listener.clone(),
+                    Patience::new(self.listener.clone(), self.counter.clone()),
                     self.clock.clone(),
                 ))
             })
@@ -429,6 +386,7 @@ impl From<Aws> for AwsOnDemand {
         Self {
             settings: AwsSettings::default(),
             listener: None,
+            counter: None,
             clock: None,
             session: SESSION.to_owned(),
             elsewhere: Arc::default(),

@@ -1,10 +1,10 @@
-//! How long an answer is waited for, what is asked again, and who is told while none comes.
+//! How long an answer is waited for, what is asked again, and who is told while none comes, or one that says too often.
 
-use super::sort::is_success;
+use super::sort::{Sorted, Symptom, code_in, is_success, sort};
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
 use aws_smithy_runtime_api::client::interceptors::context::{
-    BeforeSerializationInterceptorContextRef, InterceptorContext,
+    BeforeSerializationInterceptorContextRef, FinalizerInterceptorContextRef, InterceptorContext,
 };
 use aws_smithy_runtime_api::client::orchestrator::Metadata;
 use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
@@ -76,6 +76,22 @@ impl fmt::Debug for Listener {
     }
 }
 
+/// Who is told of answers that AWS is asked too often: the service, as the SDK names it.
+#[derive(Clone)]
+pub(super) struct Counter(Arc<dyn Fn(&str) + Send + Sync>);
+
+impl Counter {
+    pub(super) fn new(count: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(count))
+    }
+}
+
+impl fmt::Debug for Counter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Counter")
+    }
+}
+
 /// The timeouts of a call to an operation.
 pub(super) fn timeouts(operation: &str) -> TimeoutConfig {
     let attempt = match operation {
@@ -96,18 +112,21 @@ fn reads(operation: &str) -> bool {
         .any(|verb| operation.starts_with(verb))
 }
 
-/// Gives each call the patience that it deserves, and tells of calls that have no answer.
+/// Gives each call the patience that it deserves, and tells of calls that have no answer, and of each attempt that was
+/// throttled.
 #[derive(Debug, Clone)]
 pub(super) struct Patience {
     listener: Option<Listener>,
+    counter: Option<Counter>,
     /// Whether some call is telling already: of many that wait at the same time one speaks.
     speaks: Arc<AtomicBool>,
 }
 
 impl Patience {
-    pub(super) fn new(listener: Option<Listener>) -> Self {
+    pub(super) fn new(listener: Option<Listener>, counter: Option<Counter>) -> Self {
         Self {
             listener,
+            counter,
             speaks: Arc::default(),
         }
     }
@@ -136,6 +155,33 @@ impl Intercept for Patience {
         }
         Ok(())
     }
+
+    fn read_after_attempt(
+        &self,
+        context: &FinalizerInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        call: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let failed = context.output_or_error().is_some_and(|outcome| outcome.is_err());
+        if let (Some(counter), Some(response), true) = (&self.counter, context.response(), failed)
+            && let Some(of) = call.load::<Metadata>()
+        {
+            let body = response.body().bytes().unwrap_or_default();
+            if is_throttled(response.status().as_u16(), body) {
+                (counter.0)(of.service());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_throttled(status: u16, body: &[u8]) -> bool {
+    let code = code_in(body);
+    sort(Symptom::Answer {
+        code: Some(&code),
+        message: None,
+        status,
+    }) == Sorted::Throttled
 }
 
 /// Lives as long as its call.
@@ -210,9 +256,52 @@ impl ClassifyRetry for AskAgain {
 
 #[cfg(test)]
 mod tests {
-    use super::{Silence, Voice, reads, timeouts};
-    use std::sync::Arc;
+    use super::{Counter, Patience, Silence, Voice, reads, timeouts};
+    use aws_config::retry::RetryConfig;
+    use aws_config::{BehaviorVersion, Region};
+    use aws_credential_types::Credentials;
+    use axum::Router;
+    use axum::http::StatusCode;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::{Arc, Mutex};
     use std::time::Duration;
+
+    /// Throttles the first `times` requests, on loopback.
+    async fn throttling(times: u32) -> String {
+        let asked = Arc::new(AtomicU32::new(0));
+        let answer = move || async move {
+            if asked.fetch_add(1, Ordering::AcqRel) < times {
+                let body = r#"{"__type":"com.amazon.coral.availability#ThrottlingException"}"#;
+                (StatusCode::BAD_REQUEST, body)
+            } else {
+                (StatusCode::OK, r#"{"taskArns":[]}"#)
+            }
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await });
+        endpoint
+    }
+
+    #[tokio::test]
+    async fn each_attempt_that_is_throttled_counts_whether_or_not_the_call_is_good_in_the_end() {
+        for (times, works, expected) in [(0, true, 0), (1, true, 1), (2, true, 2), (9, false, 3)] {
+            let told: Arc<Mutex<Vec<String>>> = Arc::default();
+            let tells = Arc::clone(&told);
+            let counter = Counter::new(move |service| tells.lock().unwrap().push(service.to_owned()));
+            let retries = RetryConfig::standard().with_initial_backoff(Duration::from_millis(1));
+            let config = aws_sdk_ecs::Config::builder()
+                .behavior_version(BehaviorVersion::v2026_01_12())
+                .region(Region::new("eu-west-1"))
+                .endpoint_url(throttling(times).await)
+                .retry_config(retries.with_max_attempts(3))
+                .credentials_provider(Credentials::new("id", "key", None, None, "test"))
+                .interceptor(Patience::new(None, Some(counter)));
+            let ecs = aws_sdk_ecs::Client::from_conf(config.build());
+            assert_eq!(ecs.list_tasks().send().await.is_ok(), works, "{times}");
+            assert_eq!(*told.lock().unwrap(), vec!["ECS"; expected], "{times}");
+        }
+    }
 
     #[test]
     fn what_reads_is_given_up_earlier_than_what_changes() {

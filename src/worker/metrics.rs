@@ -120,7 +120,7 @@ struct OfType {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfService {
-    service: &'static str,
+    service: String,
 }
 
 /// The counters of one worker; a cheap handle.
@@ -292,13 +292,11 @@ impl Metrics {
         self.0.polls.get_or_create(&labels).inc();
         let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
         self.0.last_poll.get_or_create(&at).set(seconds);
-        if result == PollResult::Throttled {
-            self.throttled("CodePipeline");
-        }
     }
 
-    /// A service of AWS said that it is asked too often. Polls count by themselves.
-    pub fn throttled(&self, service: &'static str) {
+    /// A service of AWS said that it is asked too often.
+    pub fn throttled(&self, service: &str) {
+        let service = service.to_owned();
         self.0.throttles.get_or_create(&OfService { service }).inc();
     }
 
@@ -376,6 +374,7 @@ mod tests {
         metrics.ended(Category::Deploy, JobResult::Failed, Duration::from_secs(61));
         metrics.failed(Category::Deploy, Kind::RolledBack);
         metrics.throttled("ECS");
+        metrics.throttled("ECS");
         metrics.orphans(3);
         metrics.woken();
         metrics
@@ -396,8 +395,7 @@ mod tests {
             "slipway_worker_claims_total{category=\"deploy\",result=\"missed\"} 1",
             "slipway_worker_polls_total{action_type=\"Deploy/Slipway/1\",result=\"throttled\"} 1",
             "slipway_worker_last_poll_timestamp_seconds{action_type=\"Deploy/Slipway/1\"} 1005",
-            "slipway_worker_throttles_total{service=\"CodePipeline\"} 1",
-            "slipway_worker_throttles_total{service=\"ECS\"} 1",
+            "slipway_worker_throttles_total{service=\"ECS\"} 2",
             "slipway_worker_journal_orphans 3",
             "slipway_worker_wakes_total 1",
             "slipway_worker_draining 0",

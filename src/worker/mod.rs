@@ -56,6 +56,18 @@ const BETWEEN_BEATS: Duration = Duration::from_secs(10);
 pub async fn run(settings: WorkerSettings, tools: &Tools) -> Result<(), Failure> {
     let state = State::open(&settings.state_dir, tools.tell.clone()).map_err(no_state)?;
     let workspace = Workspace::open(&settings.work_dir).map_err(no_workspace)?;
+    let metrics = Metrics::with_slots(&[
+        (Category::Build, settings.builds),
+        (Category::Deploy, settings.deploys),
+    ]);
+    let counted = metrics.clone();
+    let tools = &Tools {
+        aws: tools
+            .aws
+            .clone()
+            .counting(move |service| counted.throttled(service)),
+        ..tools.clone()
+    };
     let aws = tools.aws.get().await?;
     let pipeline = Pipeline::new(aws, tools.tell.clone());
     let reporters = Reporters::new(tokio::runtime::Handle::current());
@@ -68,10 +80,6 @@ pub async fn run(settings: WorkerSettings, tools: &Tools) -> Result<(), Failure>
         tell: tools.tell.clone(),
         patience: Patience::default(),
     };
-    let metrics = Metrics::with_slots(&[
-        (Category::Build, settings.builds),
-        (Category::Deploy, settings.deploys),
-    ]);
     let health = Health::of(&settings.action_types);
     let _listening = served(&settings, tools, &health, &metrics).await?;
     let rim = (tools.clock.clone(), tools.shutdown.clone(), tools.tell.clone());

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
 use crate::cli::{Bench, with_keys};
-use crate::responder::{Asked, ok, serve};
+use crate::responder::{Asked, error, ok, serve};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -109,4 +109,19 @@ async fn a_worker_is_ready_when_both_types_answer_and_a_signal_is_its_proper_end
     }
     let poll: Value = serde_json::from_slice(&asked.bodies("PollForJobs")[0]).unwrap();
     assert_eq!(poll["queryParam"], json!({"Fleet": "team-a"}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_answer_that_it_asks_too_often_counts() {
+    let (endpoint, asked) = serve(|_, _, _: &Asked| error("ThrottlingException", "slow down")).await;
+    let bench = with_keys(Bench::new(), &endpoint);
+    let (objects, metrics, code) = tokio::task::spawn_blocking(move || run_until_ready(&bench, Signal::TERM))
+        .await
+        .unwrap();
+    assert_eq!(code, Some(0), "{objects:?}");
+    let counted = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix("slipway_worker_throttles_total{service=\"CodePipeline\"} "));
+    let counted: usize = counted.unwrap().parse().unwrap();
+    assert!(counted > 0 && counted <= asked.times("PollForJobs"), "{counted}");
 }
