@@ -34,6 +34,8 @@ pub struct PushFailure {
 pub enum PushFault {
     /// The registry knows us and says no.
     Denied,
+    /// The registry says no and not why: an answer to HEAD has no text, so an expired token looks like a denial.
+    Forbidden,
     /// No credentials, wrong ones, or an expired token.
     Unauthorised,
     /// The repository does not exist.
@@ -76,6 +78,7 @@ impl PushFailure {
         match self.fault {
             PushFault::Server | PushFault::Connection => true,
             PushFault::Denied
+            | PushFault::Forbidden
             | PushFault::Unauthorised
             | PushFault::NoRepository
             | PushFault::ImmutableTag
@@ -88,7 +91,7 @@ impl PushFailure {
 }
 
 /// The first rule that has a mark in the text decides, so the particular stand before the general.
-const RULES: [(PushFault, &[&str]); 8] = [
+const RULES: [(PushFault, &[&str]); 9] = [
     (PushFault::NoSpace, &["no space left on device"]),
     (
         PushFault::NoImage,
@@ -117,7 +120,8 @@ const RULES: [(PushFault, &[&str]); 8] = [
             "status: 401",
         ],
     ),
-    (PushFault::Denied, &["denied", "forbidden", "not authorized"]),
+    (PushFault::Denied, &["denied", "not authorized"]),
+    (PushFault::Forbidden, &["forbidden"]),
     (
         PushFault::Server,
         &[
@@ -306,7 +310,8 @@ mod tests {
     #[test]
     fn failures_are_sorted_by_what_registries_say() {
         use PushFault::{
-            Connection, Denied, ImmutableTag, NoImage, NoRepository, NoSpace, Other, Server, Unauthorised,
+            Connection, Denied, Forbidden, ImmutableTag, NoImage, NoRepository, NoSpace, Other, Server,
+            Unauthorised,
         };
         for (text, fault, transient) in [
             (
@@ -325,6 +330,12 @@ mod tests {
             (
                 "denied: requested access to the resource is denied",
                 Denied,
+                false,
+            ),
+            ("received unexpected HTTP status: 403 Forbidden", Forbidden, false),
+            (
+                "unexpected status from HEAD request to https://r/v2/shop/web/blobs/sha256:0: 403 Forbidden",
+                Forbidden,
                 false,
             ),
             (

@@ -243,7 +243,7 @@ fn of_build(what: String, failure: BuildFailure) -> Failure {
 
 fn of_push_failure(what: String, failure: PushFailure) -> Failure {
     let (kind, hint) = match failure.fault {
-        PushFault::Denied => (
+        PushFault::Denied | PushFault::Forbidden => (
             Kind::Registry,
             Some(
                 "allow `ecr:BatchCheckLayerAvailability`, `ecr:InitiateLayerUpload`, `ecr:UploadLayerPart`, \
@@ -272,7 +272,7 @@ fn of_push_failure(what: String, failure: PushFailure) -> Failure {
     };
     let nature = match failure.fault {
         // The last of the actions, which nobody else needs.
-        PushFault::Denied => Nature::denied("ecr:PutImage"),
+        PushFault::Denied | PushFault::Forbidden => Nature::denied("ecr:PutImage"),
         _ => Nature::Plain,
     };
     let mut told = Failure::new(kind, what).nature(nature).because(failure);
@@ -325,6 +325,7 @@ mod tests {
         assert!(matches!(denied.nature, Nature::Denied(denial) if denial.action == "ecr:PutImage"));
         for (fault, kind) in [
             (PushFault::Denied, Kind::Registry),
+            (PushFault::Forbidden, Kind::Registry),
             (PushFault::Unauthorised, Kind::Registry),
             (PushFault::NoRepository, Kind::Registry),
             (PushFault::Server, Kind::FarEnd),

@@ -197,9 +197,12 @@ fn after_failure(fault: Option<PushFault>, pushes: u32, ecr: bool) -> AfterFailu
         _ if pushes >= PUSHES => AfterFailure::GiveUp,
         Some(PushFault::Server | PushFault::Connection) => AfterFailure::Again,
         // ECR's token ran out, or was taken back, while layers were sent; a second refusal is meant.
-        Some(PushFault::Unauthorised) if ecr && pushes == 1 => AfterFailure::WithFreshToken,
+        Some(PushFault::Unauthorised | PushFault::Forbidden) if ecr && pushes == 1 => {
+            AfterFailure::WithFreshToken
+        }
         Some(
             PushFault::Unauthorised
+            | PushFault::Forbidden
             | PushFault::Denied
             | PushFault::NoRepository
             | PushFault::NoImage
@@ -318,6 +321,9 @@ mod tests {
             (Some(PushFault::Unauthorised), 1, true, WithFreshToken),
             (Some(PushFault::Unauthorised), 2, true, GiveUp),
             (Some(PushFault::Unauthorised), 1, false, GiveUp),
+            (Some(PushFault::Forbidden), 1, true, WithFreshToken),
+            (Some(PushFault::Forbidden), 2, true, GiveUp),
+            (Some(PushFault::Forbidden), 1, false, GiveUp),
             (Some(PushFault::ImmutableTag), PUSHES, true, LookAtTag),
             (Some(PushFault::Denied), 1, true, GiveUp),
             (Some(PushFault::NoDigest), 1, true, GiveUp),
