@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 /// How many parts are in memory: those that are sent, and the one that is filled.
-const IN_MEMORY: usize = 4;
+const IN_MEMORY: usize = 3;
 
 /// A part of a zip.
 #[derive(Debug)]
