@@ -51,7 +51,8 @@ impl Bucket {
     }
 
     /// Makes a call, and again if what gives the credentials failed: nothing was sent then, and a transfer that may have
-    /// taken many minutes is not given up for it. `act` is what is done to the place, in the words of [`StoreError::Call`]; `action` is the IAM action.
+    /// taken many minutes is not given up for it. `act` is what is done to the place, in the words of
+    /// [`StoreError::Call`]; `action` is the IAM action.
     pub(super) async fn call<T, E, F>(
         &self,
         act: &'static str,

@@ -1,12 +1,14 @@
 //! The keys of a job's artifacts: asked for when they are old or refused, and by one of many.
 
 use super::{Bench, JOB, data, keys};
-use crate::responder::{Answer, error, ok, respond};
+use crate::responder::{Answer, Asked, error, ok, respond};
 use aws_credential_types::provider::ProvideCredentials;
+use aws_sdk_s3::Client;
 use serde_json::json;
+use slipway::aws::Aws;
 use slipway::clock::{Clock, VirtualClock};
 use slipway::pipeline::credentials::{JobCredentials, KeysError, s3};
-use slipway::pipeline::job::JobId;
+use slipway::pipeline::job::{ArtifactKeys, JobId};
 use slipway::pipeline::journal::State;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +43,20 @@ async fn bench(troubles: &'static [&'static str]) -> (Bench, Arc<VirtualClock>) 
         Bench::of(aws, asked, State::none(), Clock::Virtual(Arc::clone(&clock))),
         clock,
     )
+}
+
+/// A desk, and S3 by the keys that its job had at first.
+fn with_old_keys(aws: Aws, asked: Asked) -> (Bench, Client) {
+    let bench = Bench::of(aws, asked, State::none(), Clock::System);
+    let old = ArtifactKeys {
+        access_key_id: "AKIDOLD".to_owned().into(),
+        secret_access_key: "old".to_owned().into(),
+        session_token: "old".to_owned().into(),
+    };
+    let clock = bench.desk.clock.clone();
+    let credentials = JobCredentials::new(bench.desk.client.clone(), clock, JobId::new(JOB), Some(old));
+    let s3 = s3(&bench.aws, &credentials);
+    (bench, s3)
 }
 
 async fn id(credentials: &JobCredentials) -> String {
@@ -133,15 +149,7 @@ async fn s3_says_that_keys_have_expired_and_is_asked_again_with_others() {
             _ => Answer::Raw(200, b"the artifact"),
         })
         .await;
-        let bench = Bench::of(aws, asked, State::none(), Clock::System);
-        let first = slipway::pipeline::job::ArtifactKeys {
-            access_key_id: "AKIDOLD".to_owned().into(),
-            secret_access_key: "old".to_owned().into(),
-            session_token: "old".to_owned().into(),
-        };
-        let clock = bench.desk.clock.clone();
-        let credentials = JobCredentials::new(bench.desk.client.clone(), clock, JobId::new(JOB), Some(first));
-        let s3 = s3(&bench.aws, &credentials);
+        let (bench, s3) = with_old_keys(aws, asked);
         let got = s3
             .get_object()
             .bucket("artifacts")
@@ -168,15 +176,7 @@ async fn many_calls_that_find_their_keys_ended_ask_for_others_once() {
         _ => Answer::Raw(200, b"the artifact"),
     })
     .await;
-    let bench = Bench::of(aws, asked, State::none(), Clock::System);
-    let first = slipway::pipeline::job::ArtifactKeys {
-        access_key_id: "AKIDOLD".to_owned().into(),
-        secret_access_key: "old".to_owned().into(),
-        session_token: "old".to_owned().into(),
-    };
-    let clock = bench.desk.clock.clone();
-    let credentials = JobCredentials::new(bench.desk.client.clone(), clock, JobId::new(JOB), Some(first));
-    let s3 = s3(&bench.aws, &credentials);
+    let (bench, s3) = with_old_keys(aws, asked);
     let calls = (0..CALLS).map(|_| s3.get_object().bucket("artifacts").key("shop/x").send());
     for got in futures_util::future::join_all(calls).await {
         assert!(got.is_ok(), "{got:?}");
@@ -189,15 +189,7 @@ async fn other_refusals_of_s3_renew_nothing() {
     const DENIED: &[u8] =
         b"<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code><Message>no</Message></Error>";
     let (aws, asked) = respond(|_, _, _| Answer::Raw(403, DENIED)).await;
-    let bench = Bench::of(aws, asked, State::none(), Clock::System);
-    let keys = slipway::pipeline::job::ArtifactKeys {
-        access_key_id: "AKID".to_owned().into(),
-        secret_access_key: "x".to_owned().into(),
-        session_token: "x".to_owned().into(),
-    };
-    let clock = bench.desk.clock.clone();
-    let credentials = JobCredentials::new(bench.desk.client.clone(), clock, JobId::new(JOB), Some(keys));
-    let s3 = s3(&bench.aws, &credentials);
+    let (bench, s3) = with_old_keys(aws, asked);
     assert!(s3.get_object().bucket("artifacts").key("x").send().await.is_err());
     assert_eq!(
         (bench.asked.times(""), bench.asked.times("GetJobDetails")),
