@@ -6,6 +6,8 @@ mod elsewhere;
 mod error;
 mod head;
 pub mod limits;
+#[cfg(test)]
+mod loopback_tests;
 pub mod patience;
 pub(crate) mod renew;
 pub mod sort;

@@ -257,10 +257,9 @@ impl ClassifyRetry for AskAgain {
 #[cfg(test)]
 mod tests {
     use super::{Counter, Patience, Silence, Voice, reads, timeouts};
+    use crate::aws::loopback_tests;
     use aws_config::retry::RetryConfig;
-    use aws_config::{BehaviorVersion, Region};
     use aws_credential_types::Credentials;
-    use axum::Router;
     use axum::http::StatusCode;
     use std::sync::atomic::{AtomicU32, Ordering};
     use std::sync::{Arc, Mutex};
@@ -277,10 +276,7 @@ mod tests {
                 (StatusCode::OK, r#"{"taskArns":[]}"#)
             }
         };
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await });
-        endpoint
+        loopback_tests::serve(answer).await
     }
 
     #[tokio::test]
@@ -290,10 +286,7 @@ mod tests {
             let tells = Arc::clone(&told);
             let counter = Counter::new(move |service| tells.lock().unwrap().push(service.to_owned()));
             let retries = RetryConfig::standard().with_initial_backoff(Duration::from_millis(1));
-            let config = aws_sdk_ecs::Config::builder()
-                .behavior_version(BehaviorVersion::v2026_01_12())
-                .region(Region::new("eu-west-1"))
-                .endpoint_url(throttling(times).await)
+            let config = loopback_tests::ecs(throttling(times).await)
                 .retry_config(retries.with_max_attempts(3))
                 .credentials_provider(Credentials::new("id", "key", None, None, "test"))
                 .interceptor(Patience::new(None, Some(counter)));

@@ -240,15 +240,13 @@ impl ResolveCachedIdentity for Fresh {
 #[cfg(test)]
 mod tests {
     use super::{Fresh, Renew, is_expired};
+    use crate::aws::loopback_tests;
     use crate::aws::sort::{CallError, Sorted};
     use crate::clock::Clock;
     use aws_config::identity::IdentityCache;
-    use aws_config::retry::RetryConfig;
-    use aws_config::{BehaviorVersion, Region};
     use aws_credential_types::Credentials;
     use aws_credential_types::provider::error::CredentialsError;
     use aws_credential_types::provider::{ProvideCredentials, future};
-    use axum::Router;
     use axum::http::{HeaderMap, StatusCode};
     use futures_util::future::join_all;
     use std::sync::Arc;
@@ -283,21 +281,14 @@ mod tests {
                 (StatusCode::OK, r#"{"taskArns":[]}"#)
             }
         };
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await });
-        endpoint
+        loopback_tests::serve(answer).await
     }
 
     #[tokio::test]
     async fn a_refused_call_is_made_with_fresh_credentials_once_and_of_many_calls_one_renews() {
         for (stale, works) in [(0, true), (1, true), (2, false)] {
             let provider = Numbered::default();
-            let config = aws_sdk_ecs::Config::builder()
-                .behavior_version(BehaviorVersion::v2026_01_12())
-                .region(Region::new("eu-west-1"))
-                .endpoint_url(refusing(stale).await)
-                .retry_config(RetryConfig::disabled())
+            let config = loopback_tests::ecs(refusing(stale).await)
                 .credentials_provider(provider.clone())
                 .interceptor(Renew::new())
                 .retry_classifier(Renew::new())
@@ -330,11 +321,7 @@ mod tests {
     #[tokio::test]
     async fn credentials_that_cannot_be_renewed_are_used_while_they_are_good() {
         // Nobody listens there: a call that is sent has no answer.
-        let config = aws_sdk_ecs::Config::builder()
-            .behavior_version(BehaviorVersion::v2026_01_12())
-            .region(Region::new("eu-west-1"))
-            .endpoint_url("http://127.0.0.1:9")
-            .retry_config(RetryConfig::disabled())
+        let config = loopback_tests::ecs("http://127.0.0.1:9")
             .credentials_provider(Once::default())
             .identity_cache(Fresh::new(|| IdentityCache::lazy().buffer_time(HOUR).build()));
         let ecs = aws_sdk_ecs::Client::from_conf(config.build());
