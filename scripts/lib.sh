@@ -34,16 +34,17 @@ install() {
     die "please install: $*"
 }
 
+# Where programs are that a user without a login shell does not find.
+PATH=$PATH:/usr/sbin:/sbin
+
 # need PROGRAM PACKAGE: the program, from the package where it is missing.
-need() {
-  PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null || install "$2"
-}
+need() { command -v "$1" >/dev/null || install "$2"; }
 
 # Rust as new as Cargo.toml asks for. It is not installed: which toolchain a machine has is its owner's choice.
 need_rust() {
   local wanted have
   wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$project/Cargo.toml")
-  [ -n "${CARGO_HOME:-}" ] || PATH=$PATH:$HOME/.cargo/bin
+  PATH=$PATH:${CARGO_HOME:-$HOME/.cargo}/bin
   command -v cargo >/dev/null || die "please install Rust $wanted or newer, with rustup: Debian's own is too old"
   have=$(rustc --version | cut -d' ' -f2)
   [ "$(printf '%s\n' "$wanted" "$have" | sort -V | head -1)" = "$wanted" ] ||
@@ -59,7 +60,7 @@ need_engine() {
   need docker docker.io
   engine_answers && return
   [ -z "${DOCKER_HOST:-}" ] || die "no Docker Engine answers at $DOCKER_HOST"
-  command -v dockerd >/dev/null || PATH=$PATH:/usr/sbin command -v dockerd >/dev/null || install docker.io
+  need dockerd docker.io
   say "starting the Docker Engine"
   as_root service docker start >/dev/null 2>&1 || true
   for _ in $(seq 50); do
@@ -105,8 +106,9 @@ build_hello() {
 }
 
 # The tool by which benchmarks and referees call what carries artifacts; prints its path. PROFILE is dev or release.
+# slipway is built by the same call, since alone its dependencies would have fewer features, and be compiled once more.
 build_artifacts() {
-  cargo build --locked --manifest-path "$project/Cargo.toml" --bench artifacts --profile "${1:-dev}" \
+  cargo build --locked --manifest-path "$project/Cargo.toml" --bin slipway --bench artifacts --profile "${1:-dev}" \
     --message-format json-render-diagnostics |
-    sed -n 's/.*"executable":"\([^"]*artifacts-[^"]*\)".*/\1/p'
+    sed -n 's/.*"executable":"\([^"]*\/artifacts-[0-9a-f]*\)".*/\1/p'
 }

@@ -319,7 +319,7 @@ def page(arguments, outcomes, costs):
             "",
             "Slipway beside `aws ecs wait services-stable` and fabfuel's `ecs deploy`, in one run against `slipway sandbox",
             "--simulated`, whose clock is the machine's: a rollout takes as long as on Fargate. Each run has a sandbox of its",
-            "own. This page is written by `scripts/bench`.",
+            "own. What is above \"A worker\" and \"Artifacts\" is written by `scripts/bench`.",
             "",
             "```console",
             f"$ scripts/bench --repeats {arguments.repeats}",
