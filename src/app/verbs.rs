@@ -275,15 +275,13 @@ fn unreadable(error: LayerError) -> Failure {
 
 /// The failure of a configuration with problems, each with its place.
 pub fn misconfigured(problems: Vec<String>) -> Failure {
-    let failure = match problems.as_slice() {
-        [problem] => Failure::new(Kind::Usage, "the configuration has a problem").cause(problem),
-        _ => Failure::new(
-            Kind::Usage,
-            format!("the configuration has {} problems", problems.len()),
-        )
-        .evidence(problems),
+    let what = match problems.len() {
+        1 => "the configuration has a problem".to_owned(),
+        many => format!("the configuration has {many} problems"),
     };
-    failure.left("nothing was done")
+    Failure::new(Kind::Usage, what)
+        .problems(problems)
+        .left("nothing was done")
 }
 
 /// AWS in a region, or in the one that the SDK finds.

@@ -147,6 +147,8 @@ pub enum Nature {
     Missing,
     /// The far end is down, throttles, or gave no answer of its own.
     FarEnd,
+    /// Somebody else was faster.
+    Overtaken,
 }
 
 /// What may not be done, and by whom.
@@ -256,6 +258,15 @@ impl Failure {
     pub fn evidence(mut self, lines: impl IntoIterator<Item = String>) -> Self {
         self.evidence.extend(lines);
         self
+    }
+
+    /// Says what is wrong with what was written: one problem is the cause, several are evidence.
+    #[must_use]
+    pub fn problems(self, mut problems: Vec<String>) -> Self {
+        match problems.len() {
+            1 => self.cause(problems.remove(0)),
+            _ => self.evidence(problems),
+        }
     }
 
     /// Keeps the error that led here as the source.

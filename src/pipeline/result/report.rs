@@ -112,7 +112,7 @@ fn blame(failure: &Failure, whose: Whose<'_>) -> Option<String> {
             })
         }
         Nature::Credentials => Some(format!("the credentials of {whose} are not accepted")),
-        Nature::Plain | Nature::Missing | Nature::FarEnd => None,
+        Nature::Plain | Nature::Missing | Nature::FarEnd | Nature::Overtaken => None,
     }
 }
 
@@ -121,14 +121,13 @@ fn kind(failure: &Failure) -> FailureType {
     match (&failure.nature, failure.kind) {
         (Nature::Denied(_) | Nature::Credentials, _) => FailureType::PermissionError,
         (Nature::Missing, Kind::Input) => FailureType::RevisionUnavailable,
-        // A worker that is stopped says nothing of the work.
-        (Nature::FarEnd, _) | (_, Kind::FarEnd | Kind::Interrupted | Kind::Terminated) => {
-            FailureType::SystemUnavailable
-        }
+        (Nature::FarEnd, _) | (_, Kind::FarEnd) => FailureType::SystemUnavailable,
         (Nature::Plain | Nature::Missing, Kind::Usage | Kind::Input | Kind::Refused) => {
             FailureType::ConfigurationError
         }
-        (
+        // Where somebody else was faster, nothing is wrong with what was asked for.
+        (Nature::Overtaken, _)
+        | (
             Nature::Plain | Nature::Missing,
             Kind::Build
             | Kind::Registry
@@ -138,7 +137,9 @@ fn kind(failure: &Failure) -> FailureType {
             | Kind::Deadline
             | Kind::Unclear
             | Kind::Gate
-            | Kind::Bug,
+            | Kind::Bug
+            | Kind::Interrupted
+            | Kind::Terminated,
         ) => FailureType::JobFailed,
     }
 }

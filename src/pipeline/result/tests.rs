@@ -47,14 +47,20 @@ fn every_failure_sends_its_reader_to_the_right_place() {
         (Kind::Gate, JobFailed),
         (Kind::FarEnd, SystemUnavailable),
         (Kind::Bug, JobFailed),
-        (Kind::Interrupted, SystemUnavailable),
-        (Kind::Terminated, SystemUnavailable),
+        (Kind::Interrupted, JobFailed),
+        (Kind::Terminated, JobFailed),
     ] {
         let of = |nature| told(&Failure::new(kind, "x").nature(nature)).kind;
         assert_eq!(of(Nature::Plain), plain, "{kind:?}");
         assert_eq!(of(denied()), PermissionError, "{kind:?}");
         assert_eq!(of(Nature::Credentials), PermissionError, "{kind:?}");
         assert_eq!(of(Nature::FarEnd), SystemUnavailable, "{kind:?}");
+        let overtaken = if plain == SystemUnavailable {
+            plain
+        } else {
+            JobFailed
+        };
+        assert_eq!(of(Nature::Overtaken), overtaken, "{kind:?}");
         let missing = if kind == Kind::Input {
             RevisionUnavailable
         } else {

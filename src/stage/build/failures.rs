@@ -231,8 +231,13 @@ fn of_build(what: String, failure: BuildFailure) -> Failure {
         BuildFault::NeedsBuildKit => Some("let `builder` be `auto` or `buildkit`"),
         BuildFault::Step | BuildFault::Dockerfile | BuildFault::NoImage | BuildFault::Other => None,
     };
+    let nature = match failure.fault {
+        BuildFault::BaseUnreachable | BuildFault::NoSpace => Nature::FarEnd,
+        _ => Nature::Plain,
+    };
     let place = failure.line.map(|line| format!("line {line} of the Dockerfile"));
     let mut told = Failure::new(Kind::Build, what)
+        .nature(nature)
         .cause(cause)
         .evidence(failure.last_lines.clone())
         .because(failure);

@@ -9,7 +9,7 @@ use crate::ecs::observation::{Deployment, RolloutState, revision_name};
 use crate::ecs::resume::{Before, Kept, Print, UnderWay};
 use crate::ecs::service::{MarkedRevision, ServiceError};
 use crate::ecs::task_definition::{Diff, TaskDefinition};
-use crate::failure::{Failure, Kind};
+use crate::failure::{Failure, Kind, Nature};
 use crate::report::event::Event;
 use crate::stage::Tools;
 use std::collections::BTreeMap;
@@ -151,6 +151,7 @@ async fn registered_before(
                 prepared.name
             );
             let failure = Failure::new(Kind::Refused, what)
+                .nature(Nature::Overtaken)
                 .cause(format!("{by} is the primary one"))
                 .left(format!(
                     "{by} was left alone, and the service was not changed; revision `{name}` is registered and not used"

@@ -9,7 +9,7 @@ use crate::ecs::observation::{Deployment, Service, revision_name};
 use crate::ecs::resume::{Before, Print};
 use crate::ecs::rollout::{Baseline, Ours, advice};
 use crate::ecs::service::{Begun, Ecs, ServiceError};
-use crate::failure::{Failure, Kind, chain};
+use crate::failure::{Failure, Kind, Nature, chain};
 use crate::report::event::Event;
 use crate::shutdown::{Shutdown, Urgency};
 use crate::stage::Tools;
@@ -174,6 +174,7 @@ async fn still(tools: &Tools, prepared: &Prepared, force: bool, unused: &str) ->
     };
     Err(Unbegun::Overtaken(
         Failure::new(Kind::Refused, what)
+            .nature(Nature::Overtaken)
             .cause(format!("{by} is the primary one"))
             .place(place())
             .left(left)
