@@ -98,7 +98,9 @@ pub async fn claim(desk: &Desk, offer: Offer) -> Claim {
         Err(JournalError::Held(_)) => return Claim::NotOurs(NotOurs::Held),
         Err(error) => return Claim::NotOurs(NotOurs::Journal(error)),
     };
-    match acknowledge(desk, &entry, false).await {
+    // One that was left in doubt before may have been acknowledged then.
+    let doubt = entry.was_left();
+    match acknowledge(desk, &entry, doubt).await {
         Ok(certainty) => Claim::Ours(ours(desk, offer, credentials, certainty, entry).await),
         Err(not @ NotOurs::InDoubt(_)) => {
             // Dropped, the entry is left for the next look.

@@ -14,6 +14,7 @@ pub struct Entry {
     state: State,
     record: Record,
     is_over: bool,
+    was_left: bool,
     /// How often it was written.
     writes: u64,
     file: Arc<Mutex<File>>,
@@ -40,9 +41,21 @@ impl Entry {
             state,
             record,
             is_over: false,
+            was_left: false,
             writes: 0,
             file: Arc::default(),
         }
+    }
+
+    pub(super) fn left_before(mut self) -> Self {
+        self.was_left = true;
+        self
+    }
+
+    /// Whether this process had an entry of the same job before, and left it.
+    #[must_use]
+    pub const fn was_left(&self) -> bool {
+        self.was_left
     }
 
     /// What is written down.

@@ -162,6 +162,9 @@ impl State {
         let attempts = before.map_or(0, |before| before.attempts);
         let record = Record { attempts, ..record };
         let mut entry = self.entry(record.clone());
+        if !is_new {
+            entry = entry.left_before();
+        }
         let written = entry.write(record).await;
         if written.is_err() && is_new {
             // Nothing was acknowledged by it, so there is nothing to come back to.
