@@ -22,8 +22,9 @@ pub struct Stored {
 
 /// Packs entries into a zip, as [`pack_into`](crate::artifact::archive::pack_into) does, and stores it, encrypted by KMS
 /// with the target's key or else the account's own for S3. It is sent while it is packed, in parts if it is longer than
-/// one, and looked at by HeadObject before this returns. No object is there after an error that was not in doubt, and no
-/// parts are left, also when this is dropped: a task of its own aborts the upload then.
+/// one, and looked at by HeadObject before this returns. An object that cannot be proven to be what was sent stays, and is
+/// told as an error. No parts are left, also when this is dropped: a task of its own aborts the upload then, as long as
+/// the runtime lives.
 ///
 /// # Errors
 /// [`StoreError`]. Needed are `s3:PutObject`, `s3:AbortMultipartUpload`, `s3:GetObject` for the look, and

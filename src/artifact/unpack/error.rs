@@ -248,6 +248,9 @@ pub enum UnpackError {
     /// The folder itself cannot be opened.
     #[error("cannot open the folder to unpack into")]
     Folder(#[source] io::Error),
+    /// Nobody wants it any more.
+    #[error("it was stopped")]
+    Unwanted,
 }
 
 impl UnpackError {
@@ -296,7 +299,8 @@ impl UnpackError {
             | Self::Ratio { .. }
             | Self::TooManyLinks { .. }
             | Self::Write { .. }
-            | Self::Folder(_) => return None,
+            | Self::Folder(_)
+            | Self::Unwanted => return None,
         };
         Some(advice)
     }
@@ -306,6 +310,7 @@ impl UnpackError {
     pub const fn kind(&self) -> Kind {
         match self {
             Self::Read(_) | Self::Write { .. } | Self::Folder(_) => Kind::FarEnd,
+            Self::Unwanted => Kind::Terminated,
             _ => Kind::Input,
         }
     }

@@ -1,6 +1,8 @@
 //! How much an archive may become, and a count of what it did.
 
 use super::error::UnpackError;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What an archive may be when it is unpacked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,12 +50,13 @@ pub struct Tally {
     entries: u64,
     bytes: u64,
     link_bytes: u64,
+    unwanted: Arc<AtomicBool>,
 }
 
 impl Tally {
-    /// Nothing yet, of an archive of this length.
+    /// Nothing yet, of an archive of this length, until it is unwanted.
     #[must_use]
-    pub fn new(limits: Limits, length: u64) -> Self {
+    pub fn new(limits: Limits, length: u64, unwanted: Arc<AtomicBool>) -> Self {
         let by_ratio = length.saturating_mul(limits.ratio).max(ANY_RATIO);
         Self {
             limits,
@@ -61,14 +64,23 @@ impl Tally {
             entries: 0,
             bytes: 0,
             link_bytes: 0,
+            unwanted,
         }
+    }
+
+    fn is_wanted(&self) -> Result<(), UnpackError> {
+        if self.unwanted.load(Ordering::Relaxed) {
+            return Err(UnpackError::Unwanted);
+        }
+        Ok(())
     }
 
     /// Counts files, links or folders.
     ///
     /// # Errors
-    /// [`UnpackError::TooManyEntries`].
+    /// [`UnpackError::TooManyEntries`], [`UnpackError::Unwanted`].
     pub fn entries(&mut self, more: u64) -> Result<(), UnpackError> {
+        self.is_wanted()?;
         self.entries += more;
         if self.entries > self.limits.entries {
             let limit = self.limits.entries;
@@ -93,8 +105,9 @@ impl Tally {
     /// Counts bytes.
     ///
     /// # Errors
-    /// [`UnpackError::TooManyBytes`], [`UnpackError::Ratio`].
+    /// [`UnpackError::TooManyBytes`], [`UnpackError::Ratio`], [`UnpackError::Unwanted`].
     pub fn bytes(&mut self, more: u64) -> Result<(), UnpackError> {
+        self.is_wanted()?;
         self.bytes = self.bytes.saturating_add(more);
         self.check(self.bytes)
     }
@@ -147,6 +160,7 @@ impl Tally {
 mod tests {
     use super::{ANY_RATIO, LINK_BYTES, Limits, Tally};
     use crate::artifact::unpack::UnpackError;
+    use std::sync::Arc;
 
     const LIMITS: Limits = Limits {
         entries: 3,
@@ -157,7 +171,7 @@ mod tests {
 
     #[test]
     fn each_limit_is_reached_and_not_passed() {
-        let mut tally = Tally::new(LIMITS, u64::MAX);
+        let mut tally = Tally::new(LIMITS, u64::MAX, Arc::default());
         tally.entries(2).unwrap();
         tally.entries(1).unwrap();
         assert!(matches!(
@@ -187,14 +201,14 @@ mod tests {
             (ANY_RATIO, 10 * ANY_RATIO, true),
             (ANY_RATIO, 10 * ANY_RATIO + 1, false),
         ] {
-            let mut tally = Tally::new(LIMITS, length);
+            let mut tally = Tally::new(LIMITS, length, Arc::default());
             match tally.bytes(bytes) {
                 Ok(()) => assert!(is_fine, "{length} {bytes}"),
                 Err(error) => assert!(matches!(error, UnpackError::Ratio { limit: 10 }) && !is_fine),
             }
         }
         assert_eq!(
-            Tally::new(LIMITS, u64::MAX).most,
+            Tally::new(LIMITS, u64::MAX, Arc::default()).most,
             LIMITS.bytes,
             "a length that cannot be multiplied"
         );

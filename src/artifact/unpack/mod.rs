@@ -23,6 +23,8 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// What was unpacked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +43,20 @@ const CLONE_REFERENCE: u64 = 64 * 1024;
 ///
 /// # Errors
 /// [`UnpackError`]; what was unpacked until then is still there.
-pub fn unpack(mut archive: File, into: &Path, limits: &Limits) -> Result<Unpacked, UnpackError> {
+pub fn unpack(archive: File, into: &Path, limits: &Limits) -> Result<Unpacked, UnpackError> {
+    unpack_unless(archive, into, limits, Arc::default())
+}
+
+/// The same, until it is unwanted: it ends at the next file or piece of one then.
+///
+/// # Errors
+/// [`UnpackError`]; what was unpacked until then is still there.
+pub fn unpack_unless(
+    mut archive: File,
+    into: &Path,
+    limits: &Limits,
+    unwanted: Arc<AtomicBool>,
+) -> Result<Unpacked, UnpackError> {
     let mut start = Vec::new();
     let length = archive.metadata().map_err(UnpackError::Read)?.len();
     archive
@@ -50,7 +65,7 @@ pub fn unpack(mut archive: File, into: &Path, limits: &Limits) -> Result<Unpacke
         .and_then(|_| archive.seek(SeekFrom::Start(0)))
         .map_err(UnpackError::Read)?;
     let folder = Folder::open(into).map_err(UnpackError::Folder)?;
-    let mut target = Target::new(folder, Tally::new(*limits, length));
+    let mut target = Target::new(folder, Tally::new(*limits, length, unwanted));
     match recognise(&start) {
         Shape::Zip => zip::unpack(&archive, limits, &mut target)?,
         Shape::Tar => tar::unpack(&archive, &mut target)?,

@@ -6,6 +6,7 @@ use super::names::{Kind, LONGEST, Name, Names, shown};
 use super::{Filling, Target};
 use crate::artifact::archive::zip::{Central, Directory, Inflater, Room, ZipFault};
 use std::fs::File;
+use std::sync::Arc;
 
 /// How much is moved at once.
 const CHUNK: usize = 128 * 1024;
@@ -50,7 +51,11 @@ fn survey(
     tally: &Tally,
 ) -> Result<Vec<u64>, UnpackError> {
     let end = directory.begins();
-    let (mut names, mut count, mut bytes) = (Names::default(), Tally::new(*limits, u64::MAX), 0_u64);
+    let (mut names, mut count, mut bytes) = (
+        Names::default(),
+        Tally::new(*limits, u64::MAX, Arc::default()),
+        0_u64,
+    );
     let mut places = Vec::new();
     for entry in directory.entries(room) {
         let entry = entry.map_err(refuse_zip)?;

@@ -1061,7 +1061,7 @@ fn every_guard_has_an_archive_that_trips_it() {
     ] {
         tripped.extend(check(cases));
     }
-    // All variants but those of the disk, and links whose names alone fill megabytes: a unit test has those.
+    // All variants but those of the disk and of a stop; links have a test of their own, with another limit.
     let source = include_str!("../../../src/artifact/unpack/error.rs");
     let body = source.split("pub enum UnpackError {").nth(1).unwrap();
     let variants: BTreeSet<String> = body
@@ -1072,7 +1072,31 @@ fn every_guard_has_an_archive_that_trips_it() {
         .map(|line| line.split([' ', '(', ',']).next().unwrap().to_owned())
         .collect();
     let untripped: Vec<&String> = variants.difference(&tripped).collect();
-    assert_eq!(untripped, ["Folder", "Read", "TooManyLinks", "Write"]);
+    assert_eq!(untripped, ["Folder", "Read", "TooManyLinks", "Unwanted", "Write"]);
+}
+
+#[test]
+fn links_whose_targets_fill_megabytes_are_refused() {
+    // Each is as long as one may be, and together they have a little more than four megabytes.
+    let target = "x".repeat(2048);
+    let each = |at: usize| {
+        [
+            long(b'K', target.as_bytes()),
+            tar_link(&format!("{at}"), b'2', ""),
+        ]
+        .concat()
+    };
+    let entries: Vec<Vec<u8>> = (0..2048).map(each).collect();
+    let limits = Limits {
+        entries: 5000,
+        ..LIMITS
+    };
+    let (_place, into) = place();
+    let mut archive = tempfile::tempfile().unwrap();
+    archive.write_all(&tar(&entries)).unwrap();
+    let error = unpack(archive, &into, &limits).unwrap_err();
+    assert!(matches!(error, UnpackError::TooManyLinks { .. }), "{error}");
+    assert_eq!(fs::read_dir(&into).unwrap().count(), 0, "links are made last");
 }
 
 #[test]
