@@ -25,6 +25,7 @@ COPY --from=build /root-of-image/ /
 # Jobs that are held, which must outlive the container, and artifacts, which need not.
 ENV SLIPWAY_STATE_DIR=/var/lib/slipway \
     SLIPWAY_WORK_DIR=/var/tmp/slipway \
+    TMPDIR=/var/tmp/slipway \
     SLIPWAY_HEALTH_LISTEN=127.0.0.1:8080 \
     SLIPWAY_LOG_FORMAT=json
 VOLUME ["/var/lib/slipway", "/var/tmp/slipway"]

@@ -67,6 +67,15 @@ impl Continuation {
         }
     }
 
+    /// The rollouts under way; none if nothing was changed yet.
+    #[must_use]
+    pub fn rollouts(&self) -> Option<&Resume> {
+        match &self.step {
+            Step::Watch(resume) => Some(resume),
+            Step::Begin => None,
+        }
+    }
+
     /// The continuation after one more job.
     #[must_use]
     pub fn next(&self, step: Step) -> Self {

@@ -42,7 +42,7 @@ async fn try_build(bench: &Bench<'_>) -> Result<Ended, Ended> {
     may_build(bench).map_err(Ended::failed)?;
     let properties = Properties::of(job).map_err(Ended::failed)?;
     let folder = fetch::folder(bench).map_err(Ended::failed)?;
-    let inputs = fetch::inputs(bench, folder.path()).await?;
+    let inputs = fetch::inputs(bench, folder.path()).await.map_err(in_grace)?;
     let settled = inputs.settle(&properties, BUILD).map_err(Ended::failed)?;
     for warning in &settled.warnings {
         bench.tools.tell.tell(Event::Warning(warning.clone()));
@@ -58,12 +58,7 @@ async fn try_build(bench: &Bench<'_>) -> Result<Ended, Ended> {
     };
     let built = Box::pin(build_stage(&bench.tools, &plan))
         .await
-        .map_err(|failure| {
-            Ended::failed(match failure.kind {
-                Kind::Interrupted | Kind::Terminated => stopped(failure),
-                _ => failure,
-            })
-        })?;
+        .map_err(|failure| in_grace(Ended::failed(failure)))?;
     if let Some(output) = job.outputs.first() {
         let mut entries = vec![
             file(FILE_NAME, &plan.outputs.imagedefinitions),
@@ -92,7 +87,8 @@ async fn try_build(bench: &Bench<'_>) -> Result<Ended, Ended> {
                 failure: failure.left(pushed(&built)),
                 whose: fetch::owner(bench),
                 external: None,
-            })?;
+            })
+            .map_err(in_grace)?;
         bench.tools.tell.tell(Event::Wrote {
             what: format!("the artifact `{}`", output.name),
             place,
@@ -142,8 +138,22 @@ fn may_build(bench: &Bench<'_>) -> Result<(), Failure> {
         .hint("retry the stage; if it happens again, look at the worker's memory and at its machine"))
 }
 
-fn stopped(failure: Failure) -> Failure {
-    failure.hint("the worker was stopped and the build did not end in its time (`--grace`): retry the stage")
+/// What to do about a build that was stopped.
+fn in_grace(ended: Ended) -> Ended {
+    match ended {
+        Ended::Failed {
+            failure,
+            whose,
+            external,
+        } if matches!(failure.kind, Kind::Interrupted | Kind::Terminated) => Ended::Failed {
+            failure: failure.hint(
+                "the worker was stopped and the build did not end in its time (`--grace`): retry the stage",
+            ),
+            whose,
+            external,
+        },
+        ended => ended,
+    }
 }
 
 fn pushed(built: &Built) -> String {

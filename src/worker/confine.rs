@@ -38,13 +38,12 @@ pub fn check(settings: &Settings, folder: &Path) -> Result<(), Failure> {
     if problems.is_empty() {
         return Ok(());
     }
-    let failure = Failure::new(Kind::Usage, "slipway.toml names files that are not the job's own")
-        .left("nothing was done")
-        .hint("a worker reads files of the input artifacts only: use relative paths below their root");
-    Err(match problems.as_slice() {
-        [problem] => failure.cause(problem),
-        _ => failure.evidence(problems),
-    })
+    Err(
+        Failure::new(Kind::Usage, "slipway.toml names files that are not the job's own")
+            .problems(problems)
+            .left("nothing was done")
+            .hint("a worker reads files of the input artifacts only: use relative paths below their root"),
+    )
 }
 
 /// Reads a file that a setting names, if it is inside of the folder.

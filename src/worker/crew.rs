@@ -3,6 +3,7 @@
 use super::handed::Handed;
 use super::handed::shelf::Shelf;
 use super::health::Health;
+use super::home::Home;
 use super::metrics::Metrics;
 use super::slots::Slots;
 use super::workspace::Workspace;
@@ -32,6 +33,7 @@ pub(super) struct Crew {
     pub(super) workspace: Workspace,
     pub(super) metrics: Metrics,
     pub(super) health: Health,
+    pub(super) home: Home,
     pub(super) stops: Stops,
     pub(super) handed: Handed,
     pub(super) shelf: Shelf,

@@ -40,7 +40,9 @@ pub(super) async fn deploy(bench: &Bench<'_>) -> Ended {
     if bench.claimed.record().attempts >= MOST_DEATHS {
         return given_up(earlier.as_ref());
     }
-    let claimed = bench.claimed.record().claimed;
+    // Of a damaged entry of the journal nobody knows when it was claimed.
+    let claimed = Some(bench.claimed.record().claimed).filter(|claimed| !claimed.is_zero());
+    let claimed = claimed.unwrap_or_else(|| bench.tools.clock.now());
     let began = earlier.as_ref().map_or(claimed, |earlier| earlier.began);
     let next = |step| match &earlier {
         Some(earlier) => earlier.next(step),
@@ -52,12 +54,10 @@ pub(super) async fn deploy(bench: &Bench<'_>) -> Ended {
             ..
         }) => {
             let resume = in_time(resume, began);
-            Box::pin(carry_on(&bench.tools, &resume, bench.crew.settings.stretch)).await
+            let stretch = Box::pin(carry_on(&bench.tools, &resume, bench.crew.settings.stretch)).await;
+            stretch.map_err(Ended::failed)
         }
-        Some(_) | None => match begin(bench, began).await {
-            Ok(stretch) => stretch,
-            Err(ended) => return ended,
-        },
+        Some(_) | None => begin(bench, began).await,
     };
     match stretch {
         Ok(Stretch::Done(deployed)) => done(&deployed, earlier.as_ref()),
@@ -66,18 +66,28 @@ pub(super) async fn deploy(bench: &Bench<'_>) -> Ended {
         }
         Ok(Stretch::AtTask(summary)) => begin_again(&next(Step::Begin), summary),
         // Nothing was changed yet that the next attempt would not find again.
-        Err(failure) if matches!(failure.kind, Kind::Interrupted | Kind::Terminated) => {
+        Err(Ended::Failed { failure, .. })
+            if matches!(failure.kind, Kind::Interrupted | Kind::Terminated) =>
+        {
             let summary = format!("{}; another worker begins it", failure.what);
             begin_again(&next(Step::Begin), summary)
         }
-        Err(failure) => Ended::failed(failure),
+        Err(Ended::Failed { failure, whose, .. }) => Ended::Failed {
+            failure,
+            whose,
+            external: earlier
+                .as_ref()
+                .and_then(Continuation::rollouts)
+                .and_then(external),
+        },
+        Err(ended) => ended,
     }
 }
 
 /// Reads what is to be deployed, and begins it. A job that begins ends as soon as its services are updated: from then on its
 /// token is all that a worker needs. One that meets a one-off task at work ends after a stretch, and the next one begins
 /// where it was.
-async fn begin(bench: &Bench<'_>, began: Duration) -> Result<Result<Stretch, Failure>, Ended> {
+async fn begin(bench: &Bench<'_>, began: Duration) -> Result<Stretch, Ended> {
     let properties = Properties::of(bench.claimed.job()).map_err(Ended::failed)?;
     let folder = fetch::folder(bench).map_err(Ended::failed)?;
     let inputs: Inputs = fetch::inputs(bench, folder.path()).await?;
@@ -98,7 +108,9 @@ async fn begin(bench: &Bench<'_>, began: Duration) -> Result<Result<Stretch, Fai
     };
     let mark = mark(&bench.claimed.job().context);
     let stretch = bench.crew.settings.stretch;
-    Ok(Box::pin(start_in_stretches(&bench.tools, &plan, &mark, stretch)).await)
+    Box::pin(start_in_stretches(&bench.tools, &plan, &mark, stretch))
+        .await
+        .map_err(Ended::failed)
 }
 
 /// The timeout of a deploy that has so long left for it, after its one-off tasks.
@@ -135,10 +147,7 @@ fn in_time(resume: &Resume, began: Duration) -> Resume {
 
 /// Workers died of it again and again.
 fn given_up(earlier: Option<&Continuation>) -> Ended {
-    let resume = earlier.and_then(|earlier| match &earlier.step {
-        Step::Watch(resume) => Some(resume.as_ref()),
-        Step::Begin => None,
-    });
+    let resume = earlier.and_then(Continuation::rollouts);
     let each = resume.iter().flat_map(|resume| &resume.services);
     let each: Vec<String> = each
         .map(|one| format!("`{}` in service `{}`", one.revision, one.service))
@@ -218,10 +227,7 @@ fn done(deployed: &[Deployed], earlier: Option<&Continuation>) -> Ended {
         .iter()
         .map(|one| format!("{} runs {}", one.service, one.revision))
         .collect();
-    let under_way = earlier.and_then(|earlier| match &earlier.step {
-        Step::Watch(resume) => external(resume),
-        Step::Begin => None,
-    });
+    let under_way = earlier.and_then(Continuation::rollouts).and_then(external);
     Ended::Done {
         details: Details {
             summary: Some(format!("healthy: {}", each.join(", "))),

@@ -2,22 +2,25 @@
 
 use super::inputs::Inputs;
 use super::job::{Bench, Ended, Role};
+use super::workspace::JobFolder;
 use crate::artifact::archive::Entry;
 use crate::artifact::store::StoreError;
 use crate::artifact::transfer::{self, Bucket};
-use crate::artifact::unpack::{Limits, UnpackError, unpack};
+use crate::artifact::unpack::{Limits, UnpackError, unpack_unless};
 use crate::config::settings::ArtifactTarget;
 use crate::config::worker::ArtifactCredentials;
 use crate::failure::{Failure, Kind, Nature};
 use crate::pipeline::credentials;
 use crate::pipeline::job::Artifact;
+use crate::shutdown::Urgency;
 use std::fs;
 use std::io;
 use std::path::Path;
-use tempfile::TempDir;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A folder for the job, which goes when it is dropped.
-pub(super) fn folder(bench: &Bench<'_>) -> Result<TempDir, Failure> {
+pub(super) fn folder(bench: &Bench<'_>) -> Result<JobFolder, Failure> {
     bench.crew.workspace.job().map_err(|error| {
         Failure::new(Kind::FarEnd, "the worker has no folder for the job's artifacts")
             .nature(Nature::FarEnd)
@@ -27,7 +30,7 @@ pub(super) fn folder(bench: &Bench<'_>) -> Result<TempDir, Failure> {
     })
 }
 
-/// Fetches and unpacks every input artifact, each to a folder of its name.
+/// Fetches and unpacks every input artifact, each to a folder of its name. A stop ends it, with a failure of that kind.
 pub(super) async fn inputs(bench: &Bench<'_>, folder: &Path) -> Result<Inputs, Ended> {
     let job = bench.claimed.job();
     if job.inputs.is_empty() {
@@ -74,15 +77,29 @@ async fn one_input(bench: &Bench<'_>, artifact: &Artifact, into: &Path) -> Resul
     let bucket = bucket(bench).await?;
     let place = (artifact.bucket.as_str(), artifact.key.as_str());
     let spool = tempfile::tempfile_in(into.parent().unwrap_or(into)).map_err(no_room)?;
-    let archive = transfer::fetch(&bucket, place, spool)
-        .await
-        .map_err(|error| of_input(error, artifact))?;
+    let shutdown = &bench.tools.shutdown;
+    let archive = tokio::select! {
+        biased;
+        stop = shutdown.reached(Urgency::WindDown) => return Err(stopped(stop, artifact)),
+        archive = transfer::fetch(&bucket, place, spool) => archive.map_err(|error| of_input(error, artifact))?,
+    };
     let into = into.to_owned();
-    let unpacked = tokio::task::spawn_blocking(move || {
-        fs::create_dir(&into).map_err(UnpackError::Read)?;
-        unpack(archive, &into, &Limits::default())
+    let unwanted = Arc::new(AtomicBool::new(false));
+    let until = Arc::clone(&unwanted);
+    let mut unpacked = tokio::task::spawn_blocking(move || {
+        fs::create_dir(&into).map_err(UnpackError::Folder)?;
+        unpack_unless(archive, &into, &Limits::default(), until)
     });
-    match unpacked.await {
+    let unpacked = tokio::select! {
+        unpacked = &mut unpacked => unpacked,
+        stop = shutdown.reached(Urgency::WindDown) => {
+            unwanted.store(true, Ordering::Relaxed);
+            // Its folder is removed next, so its thread is let end.
+            let _ = unpacked.await;
+            return Err(stopped(stop, artifact));
+        }
+    };
+    match unpacked {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => Err(of_archive(error, artifact)),
         Err(_) => Err(Failure::new(
@@ -90,6 +107,14 @@ async fn one_input(bench: &Bench<'_>, artifact: &Artifact, into: &Path) -> Resul
             format!("artifact `{}` could not be unpacked", artifact.name),
         )),
     }
+}
+
+fn stopped(stop: Kind, artifact: &Artifact) -> Failure {
+    let what = format!(
+        "stopped while input artifact `{}` was being fetched",
+        artifact.name
+    );
+    Failure::new(stop, what)
 }
 
 fn no_room(error: io::Error) -> Failure {
@@ -106,13 +131,16 @@ fn of_input(error: StoreError, artifact: &Artifact) -> Failure {
 }
 
 fn of_archive(error: UnpackError, artifact: &Artifact) -> Failure {
-    let advice = error.advice();
-    let failure = Failure::new(
-        Kind::Input,
-        format!("input artifact `{}` cannot be unpacked", artifact.name),
-    )
-    .because(error)
-    .place(format!("s3://{}/{}", artifact.bucket, artifact.key));
+    let (advice, kind) = (error.advice(), error.kind());
+    let nature = match kind {
+        Kind::FarEnd => Nature::FarEnd,
+        _ => Nature::Plain,
+    };
+    let what = format!("input artifact `{}` cannot be unpacked", artifact.name);
+    let failure = Failure::new(kind, what)
+        .nature(nature)
+        .because(error)
+        .place(format!("s3://{}/{}", artifact.bucket, artifact.key));
     match advice {
         Some(advice) => failure.hint(advice),
         None => failure,
@@ -131,7 +159,15 @@ pub(super) async fn store(
         key: output.key.clone(),
         kms_key: bench.claimed.job().key.clone(),
     };
-    let stored = transfer::store(&bucket, &target, entries).await;
+    // What is on its way is aborted.
+    let stored = tokio::select! {
+        biased;
+        stop = bench.tools.shutdown.reached(Urgency::WindDown) => {
+            let what = format!("stopped while output artifact `{}` was being stored", output.name);
+            return Err(Failure::new(stop, what));
+        }
+        stored = transfer::store(&bucket, &target, entries) => stored,
+    };
     stored.map(|stored| stored.place).map_err(|error| {
         error
             .into_failure()

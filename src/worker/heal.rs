@@ -2,12 +2,15 @@
 
 use super::abandon;
 use super::crew::Crew;
+use super::home::{Account, Place};
 use super::job;
 use super::polls::Work;
 use super::slots::Slot;
 use crate::aws::Aws;
+use crate::aws::sort::CallError;
 use crate::clock::Pause;
 use crate::config::worker::WorkerSettings;
+use crate::failure::chain;
 use crate::name::Arn;
 use crate::pipeline::claim::{Adopted, Closed, adopt};
 use crate::pipeline::job::{ActionTypeId, Category};
@@ -26,10 +29,10 @@ const BETWEEN_TRIES: Duration = Duration::from_secs(5);
 /// Looks for jobs that nobody holds any more: at once, and then again and again until a stop is asked for.
 pub(super) async fn heal(crew: Arc<Crew>, jobs: UnboundedSender<Work>) {
     let shutdown = &crew.tools.shutdown;
-    let mut account = Account::Unknown;
+    let mut told = None;
     loop {
         let left = tokio::select! {
-            left = take_over(&crew, &jobs, &mut account) => left,
+            left = take_over(&crew, &jobs, &mut told) => left,
             // A disk may hang. What was taken is left in the journal, for whoever comes next.
             _ = shutdown.reached(crate::shutdown::Urgency::WindDown) => return,
         };
@@ -55,31 +58,36 @@ struct Left {
     in_doubt: bool,
 }
 
-/// Takes over what there is room for.
-async fn take_over(crew: &Arc<Crew>, jobs: &UnboundedSender<Work>, account: &mut Account) -> Left {
+/// Takes over what there is room for. `told` is what was said last of an account that nobody knows.
+async fn take_over(crew: &Arc<Crew>, jobs: &UnboundedSender<Work>, told: &mut Option<String>) -> Left {
     let Ok(aws) = crew.tools.aws.get().await else {
         return Left::default();
     };
-    let home = |account: &Account| Home {
-        region: aws.region().to_owned(),
-        account: account.clone(),
-    };
-    let left = look(crew, jobs, home(account)).await;
+    let left = look(crew, jobs).await;
     if !left.in_doubt {
         return left;
     }
-    // Nobody says: what is in doubt stays where it is until somebody does.
-    let Some(known) = account_of(aws).await else {
-        return left;
-    };
-    *account = Account::Is(known);
-    look(crew, jobs, home(account)).await
+    match account_of(aws).await {
+        Ok(account) => crew.home.is_in(account),
+        // What is in doubt stays where it is until somebody says, and that may be for ever.
+        Err(why) => {
+            if told.as_ref() != Some(&why) {
+                crew.warn(format!(
+                    "jobs of workers that died wait until it is known whether they are of this account; GetCallerIdentity of STS \
+                     does not say: {why}"
+                ));
+                *told = Some(why);
+            }
+            return left;
+        }
+    }
+    look(crew, jobs).await
 }
 
-async fn look(crew: &Arc<Crew>, jobs: &UnboundedSender<Work>, home: Home) -> Left {
+async fn look(crew: &Arc<Crew>, jobs: &UnboundedSender<Work>) -> Left {
     let mut builds = crew.slots.free_now(Category::Build);
     let mut deploys = crew.slots.free_now(Category::Deploy);
-    let mut reach = Reach::of(&crew.settings, home, builds.len(), deploys.len());
+    let mut reach = Reach::of(&crew.settings, crew.home.known(), builds.len(), deploys.len());
     let seen = Arc::new((AtomicBool::new(false), AtomicBool::new(false)));
     let says = Arc::clone(&seen);
     let judge = Box::new(move |record: &Record| {
@@ -96,7 +104,7 @@ async fn look(crew: &Arc<Crew>, jobs: &UnboundedSender<Work>, home: Home) -> Lef
             Some(Category::Build) => builds.pop(),
             Some(Category::Deploy) => deploys.pop().or_else(|| builds.pop()),
         };
-        let _ = jobs.send(Box::pin(settle(Arc::clone(crew), entry, slot.map(Slot::take))));
+        let _ = jobs.send(Box::pin(settle(Arc::clone(crew), entry, slot)));
     }
     Left {
         waiting,
@@ -105,9 +113,10 @@ async fn look(crew: &Arc<Crew>, jobs: &UnboundedSender<Work>, home: Home) -> Lef
     }
 }
 
-async fn account_of(aws: &Aws) -> Option<String> {
-    let identity = aws.sts.get_caller_identity().send().await.ok()?;
-    identity.account
+async fn account_of(aws: &Aws) -> Result<String, String> {
+    let identity = aws.sts.get_caller_identity().send().await;
+    let identity = identity.map_err(|error| chain(&CallError::of("sts:GetCallerIdentity")(error)))?;
+    identity.account.ok_or_else(|| "it names none".to_owned())
 }
 
 /// Does or closes a job that was taken over.
@@ -161,24 +170,10 @@ async fn settle(crew: Arc<Crew>, entry: Entry, slot: Option<Slot>) {
     }
 }
 
-/// Where a worker is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Home {
-    region: String,
-    account: Account,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Account {
-    /// It is asked for only where it matters.
-    Unknown,
-    Is(String),
-}
-
 /// What a worker takes over: jobs of its account and region, of types and fleets that it serves, as many as it has room for.
 #[derive(Debug)]
 struct Reach {
-    home: Home,
+    home: Place,
     types: Vec<ActionTypeId>,
     fleets: Vec<String>,
     builds: usize,
@@ -200,7 +195,7 @@ fn room_for(record: &Record) -> Option<Category> {
 }
 
 impl Reach {
-    fn of(settings: &WorkerSettings, home: Home, builds: usize, deploys: usize) -> Self {
+    fn of(settings: &WorkerSettings, home: Place, builds: usize, deploys: usize) -> Self {
         Self {
             home,
             types: settings.action_types.clone(),
@@ -263,7 +258,7 @@ impl Reach {
 
 #[cfg(test)]
 mod tests {
-    use super::{Account, Home, Reach};
+    use super::{Account, Place, Reach};
     use crate::pipeline::job::{Context, JobId};
     use crate::pipeline::journal::{Phase, Record, Taking};
     use crate::pipeline::result::{Details, Ending, Outcome};
@@ -287,7 +282,7 @@ mod tests {
 
     fn reach(builds: usize, deploys: usize) -> Reach {
         Reach {
-            home: Home {
+            home: Place {
                 region: "eu-west-1".to_owned(),
                 account: Account::Is("111122223333".to_owned()),
             },

@@ -8,7 +8,9 @@ use crate::config::settings::{DefinitionsSource, Settings};
 use crate::config::written::Layers;
 use crate::failure::{Failure, Kind};
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Component, Path, PathBuf};
 
 /// What a build leaves in its output artifact so that a deploy knows the commit: CodePipeline gives artifacts between
 /// actions no revision.
@@ -124,26 +126,43 @@ impl Settled {
         };
         let mut warning = None;
         match resolve(&self.layers, needs, &read_file) {
-            Ok(resolved) => {
-                let services = resolved.settings.services.into_iter();
-                files.extend(services.filter_map(|service| service.task_definition));
-                let tasks = resolved.settings.tasks.into_iter();
-                files.extend(tasks.filter_map(|task| task.task_definition));
-            }
+            // The artifact is for whoever may read it: nothing else of the worker's disk gets there.
+            Ok(resolved) => match confine::check(&resolved.settings, &inputs.folder) {
+                Ok(()) => {
+                    let services = resolved.settings.services.into_iter();
+                    files.extend(services.filter_map(|service| service.task_definition));
+                    let tasks = resolved.settings.tasks.into_iter();
+                    files.extend(tasks.filter_map(|task| task.task_definition));
+                }
+                Err(failure) => warning = Some(unusable(failure.root_cause().unwrap_or(failure.what))),
+            },
             Err(problems) => {
                 let first = problems.first().map(ToString::to_string).unwrap_or_default();
-                warning = Some(format!(
-                    "a deploy action could not use this slipway.toml as it is: {first}"
-                ));
+                warning = Some(unusable(first));
             }
         }
-        files.sort();
-        files.dedup();
-        let named = files.into_iter().filter_map(|file| {
-            let name = file.strip_prefix(&self.artifact).ok()?.to_str()?.to_owned();
-            file.is_file().then_some((name, file))
-        });
-        (named.collect(), warning)
+        let named: BTreeMap<String, PathBuf> = files
+            .into_iter()
+            .filter_map(|file| Some((self.name_in_artifact(&file)?, file)))
+            .collect();
+        (named.into_iter().collect(), warning)
+    }
+
+    /// The name of a file in the artifact of slipway.toml, with neither `.` nor `..`; none if it has none there.
+    fn name_in_artifact(&self, file: &Path) -> Option<String> {
+        let mut plain = PathBuf::new();
+        for component in file.strip_prefix(&self.artifact).ok()?.components() {
+            match component {
+                Component::Normal(name) => plain.push(name),
+                Component::ParentDir if plain.pop() => {}
+                Component::CurDir => {}
+                Component::ParentDir | Component::RootDir | Component::Prefix(_) => return None,
+            }
+        }
+        let there = self.artifact.join(&plain);
+        // Behind a link to a folder, what `..` leads to has another name, which a deploy would not find.
+        let is_it = there.is_file() && there.canonicalize().ok() == file.canonicalize().ok();
+        is_it.then(|| plain.to_str().map(str::to_owned)).flatten()
     }
 
     /// What is noted of the source.
@@ -168,14 +187,16 @@ fn unreadable(error: LayerError) -> Failure {
         .left("nothing was done")
 }
 
+fn unusable(why: impl fmt::Display) -> String {
+    format!("a deploy action could not use this slipway.toml as it is: {why}")
+}
+
 fn misconfigured(problems: Vec<String>) -> Failure {
-    let failure = match problems.as_slice() {
-        [problem] => Failure::new(Kind::Usage, "slipway.toml has a problem").cause(problem),
-        _ => Failure::new(
-            Kind::Usage,
-            format!("slipway.toml has {} problems", problems.len()),
-        )
-        .evidence(problems),
+    let what = match problems.len() {
+        1 => "slipway.toml has a problem".to_owned(),
+        many => format!("slipway.toml has {many} problems"),
     };
-    failure.left("nothing was done")
+    Failure::new(Kind::Usage, what)
+        .problems(problems)
+        .left("nothing was done")
 }

@@ -98,6 +98,7 @@ pub(super) async fn take(crew: Arc<Crew>, offer: Offer, slot: Slot) {
 
 /// Does a job, and closes it.
 pub(super) async fn work(crew: &Crew, claimed: ClaimedJob, slot: Slot) {
+    let slot = slot.take();
     let job = claimed.job().clone();
     let category = job.action_type.category;
     let began = crew.clock().now();
@@ -126,7 +127,8 @@ pub(super) async fn work(crew: &Crew, claimed: ClaimedJob, slot: Slot) {
     drop(bench);
     let took = crew.clock().now().saturating_sub(began);
     let (result, closed, under_way) = close(crew, claimed, ended, &hide, &tell, took).await;
-    crew.metrics.ended(category, result, took);
+    let whole = crew.clock().now().saturating_sub(began);
+    crew.metrics.ended(category, result, whole);
     if let Some(text) = unwanted(&closed) {
         tell.tell(Event::Warning(text.to_owned()));
     }
@@ -234,7 +236,8 @@ async fn close(
     };
     let result = match &closed {
         Closed::Over { .. } if !closed.is_told() => JobResult::Over,
-        Closed::Accepted | Closed::Over { .. } | Closed::Unreported => result,
+        Closed::Unreported => JobResult::Unreported,
+        Closed::Accepted | Closed::Over { .. } => result,
     };
     (result, closed, under_way)
 }

@@ -32,6 +32,8 @@ pub enum JobResult {
     HandedBack,
     /// It was over before its result could be put: timed out, or abandoned.
     Over,
+    /// CodePipeline could not be told. Who tells it later does not count it again.
+    Unreported,
 }
 
 impl JobResult {
@@ -41,6 +43,7 @@ impl JobResult {
             Self::Failed => "failed",
             Self::HandedBack => "handed-back",
             Self::Over => "over",
+            Self::Unreported => "unreported",
         }
     }
 }
@@ -215,7 +218,7 @@ impl Default for Metrics {
         );
         registry.register(
             "wakes",
-            "Messages of the queue that said there is work",
+            "Times that the queue said there is work of an action type",
             counted.wakes.clone(),
         );
         registry.register(

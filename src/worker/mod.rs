@@ -13,6 +13,7 @@ mod handed;
 mod heal;
 pub mod health;
 mod hide;
+mod home;
 mod inputs;
 mod job;
 pub mod listen;
@@ -36,6 +37,7 @@ use crew::{Crew, LAST_WORDS, Stops};
 use handed::Handed;
 use handed::shelf::Shelf;
 use health::Health;
+use home::Home;
 use listen::{ListenError, Listening, listen};
 use metrics::Metrics;
 use slots::Slots;
@@ -93,25 +95,39 @@ pub async fn run(settings: WorkerSettings, tools: &Tools) -> Result<(), Failure>
         workspace,
         metrics,
         health,
+        home: Home::in_region(aws.region()),
         stops: Stops::new(),
         settings,
     });
-    work(&crew).await;
+    let worked = work(&crew).await;
     reporters.finish().await;
-    tools.tell.tell(last_words(crew.desk.state.left()));
+    let left = crew.desk.state.left();
+    let last = last_words(left);
+    worked.map_err(|Crashed| {
+        Failure::new(
+            Kind::Bug,
+            "slipway stopped on a bug of its own while it looked for jobs",
+        )
+        .left(last.clone())
+        .hint("start the worker again, and please report it with the worker's log")
+    })?;
+    tools.tell.tell(match left {
+        0 => Event::Note(last),
+        _ => Event::Warning(last),
+    });
     Ok(())
 }
 
+/// A part of the worker that looks for jobs has panicked.
+#[derive(Debug)]
+struct Crashed;
+
 /// How a worker ends whose journal still has so many jobs.
-fn last_words(left: usize) -> Event {
+fn last_words(left: usize) -> String {
     match left {
-        0 => Event::Note("every job is closed or handed back".to_owned()),
-        1 => Event::Warning(
-            "one job is left in the state directory: the next worker with it closes the job".to_owned(),
-        ),
-        many => Event::Warning(format!(
-            "{many} jobs are left in the state directory: the next worker with it closes them"
-        )),
+        0 => "every job is closed or handed back".to_owned(),
+        1 => "one job is left in the state directory: the next worker with it closes the job".to_owned(),
+        many => format!("{many} jobs are left in the state directory: the next worker with it closes them"),
     }
 }
 
@@ -135,7 +151,7 @@ async fn served(
 }
 
 /// Runs the polls and the jobs side by side, and ends when the last job has ended.
-async fn work(crew: &Arc<Crew>) {
+async fn work(crew: &Arc<Crew>) -> Result<(), Crashed> {
     let (jobs, mut taken) = mpsc::unbounded_channel();
     let mut looks = JoinSet::new();
     let mut wakes = BTreeMap::new();
@@ -166,8 +182,14 @@ async fn work(crew: &Arc<Crew>) {
     };
     let mut running = JoinSet::new();
     let mut beat = Box::pin(beat(crew));
+    let mut worked = Ok(());
     loop {
         tokio::select! {
+            Some(Err(ended)) = looks.join_next() => if ended.is_panic() {
+                // A worker that serves some of its types only would look as if it served all of them.
+                worked = Err(Crashed);
+                looks.abort_all();
+            },
             work = taken.recv() => match work {
                 Some(work) => drop(running.spawn(work)),
                 // Nobody looks for jobs any more.
@@ -193,6 +215,7 @@ async fn work(crew: &Arc<Crew>) {
         }
     }
     conductor.abort();
+    worked
 }
 
 /// Ends when the worker was told to end at once and has had its time for last words.

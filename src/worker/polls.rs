@@ -12,8 +12,8 @@ use futures_util::future::BoxFuture;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{Notify, watch};
 
 /// A job's work, for whoever runs it.
 pub(super) type Work = BoxFuture<'static, ()>;
@@ -30,6 +30,7 @@ pub(super) async fn poll(
     let mut pace = Pace::new(crew.settings.pace.for_rounds_of(fleets.len()), seed);
     let mut pause = pace.first();
     let mut polls = Polls {
+        freed: crew.slots.freed(action_type.category),
         crew,
         action_type,
         jobs,
@@ -52,6 +53,8 @@ struct Polls {
     crew: Arc<Crew>,
     action_type: ActionTypeId,
     jobs: UnboundedSender<Work>,
+    /// Changes when a slot was freed since the last poll.
+    freed: watch::Receiver<u64>,
     /// What was told of each fleet last: an outage of hours is one line.
     told: BTreeMap<String, String>,
 }
@@ -98,25 +101,24 @@ impl Polls {
             room = room => room,
             _ = crew.tools.shutdown.reached(Urgency::WindDown) => return None,
         };
+        self.freed.mark_unchanged();
         if let Err(error) = well {
             let text = format!("no jobs are taken: {}", crate::failure::chain(&error));
             self.tell(fleet, &text, &[]);
             return Some(Polled::Failed(text));
         }
         let most = u16::try_from(slots.len()).unwrap_or(u16::MAX);
-        // A poll is let end: jobs that it dispatched are nobody's until they are offered again.
-        let answer = crew
-            .pipeline
-            .poll(&self.action_type, Some((FLEET, fleet)), most)
-            .await;
-        if crew.tools.shutdown.is_raised() {
-            return None;
-        }
+        // What it dispatched when a stop was asked for is nobody's, and is offered again.
+        let answer = tokio::select! {
+            answer = crew.pipeline.poll(&self.action_type, Some((FLEET, fleet)), most) => answer,
+            _ = crew.tools.shutdown.reached(Urgency::WindDown) => return None,
+        };
         let polled = match answer {
             Ok(offers) => {
                 let count = offers.len();
+                crew.home.learn(offers.iter().map(|offer| &offer.job.context));
                 for (offer, slot) in offers.into_iter().zip(slots) {
-                    let work = job::take(Arc::clone(&crew), offer, slot.take());
+                    let work = job::take(Arc::clone(&crew), offer, slot);
                     let _ = self.jobs.send(Box::pin(work));
                 }
                 self.told.remove(fleet);
@@ -152,13 +154,14 @@ impl Polls {
     }
 
     /// Waits for the next poll: for its pause, or until a slot was freed or somebody says that there is work.
-    async fn rest(&self, pace: &mut Pace, pause: Duration, wake: &Notify) -> Pause {
+    async fn rest(&mut self, pace: &mut Pace, pause: Duration, wake: &Notify) -> Pause {
         let crew = &self.crew;
         let shutdown = &crew.tools.shutdown;
         let woken = async {
             tokio::select! {
                 () = wake.notified() => {}
-                () = crew.slots.freed(self.action_type.category) => {}
+                // Its sender lives as long as the crew does.
+                _ = self.freed.changed() => {}
             }
         };
         tokio::select! {

@@ -53,11 +53,9 @@ impl Properties {
         }
         if !problems.is_empty() {
             let what = "the action's configuration is wrong";
-            let failure = Failure::new(Kind::Usage, what).left("nothing was done");
-            return Err(match problems.as_slice() {
-                [problem] => failure.cause(problem),
-                _ => failure.evidence(problems),
-            });
+            return Err(Failure::new(Kind::Usage, what)
+                .problems(problems)
+                .left("nothing was done"));
         }
         let commit = text(COMMIT).map(str::to_owned);
         Ok(Self {

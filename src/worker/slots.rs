@@ -2,7 +2,7 @@
 
 use crate::pipeline::job::Category;
 use std::sync::Arc;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 /// The most jobs that one poll asks for; CodePipeline publishes no bound.
 const MOST_AT_ONCE: usize = 10;
@@ -22,7 +22,8 @@ struct Rooms {
 #[derive(Debug)]
 struct Room {
     free: Arc<Semaphore>,
-    freed: Notify,
+    /// How many jobs have left their slots.
+    freed: watch::Sender<u64>,
 }
 
 /// Room for one job; it is free again when this is dropped.
@@ -42,7 +43,7 @@ impl Slots {
     pub fn new(builds: usize, deploys: usize) -> Self {
         let room = |most| Room {
             free: Arc::new(Semaphore::new(most)),
-            freed: Notify::new(),
+            freed: watch::Sender::new(0),
         };
         Self(Arc::new(Rooms {
             builds: room(builds),
@@ -70,8 +71,12 @@ impl Slots {
 
     fn count(&self) {
         let rooms = [&self.0.builds, &self.0.deploys];
-        let open = rooms.iter().any(|room| room.free.available_permits() > 0);
-        self.0.open.send_replace(open);
+        // Looked at while nobody else tells: the last one to tell has seen the last change.
+        self.0.open.send_if_modified(|open| {
+            let before = *open;
+            *open = rooms.iter().any(|room| room.free.available_permits() > 0);
+            *open != before
+        });
     }
 
     /// Tells whether any slot is free.
@@ -108,9 +113,10 @@ impl Slots {
         }
     }
 
-    /// Waits until a job leaves its slot.
-    pub async fn freed(&self, category: Category) {
-        self.room(category).freed.notified().await;
+    /// Changes each time that a job leaves its slot.
+    #[must_use]
+    pub fn freed(&self, category: Category) -> watch::Receiver<u64> {
+        self.room(category).freed.subscribe()
     }
 }
 
@@ -128,9 +134,10 @@ impl Drop for Slot {
         drop(self.permit.take());
         self.slots.count();
         if self.used {
-            let freed = &self.slots.room(self.category).freed;
-            freed.notify_waiters();
-            freed.notify_one();
+            self.slots
+                .room(self.category)
+                .freed
+                .send_modify(|jobs| *jobs += 1);
         }
     }
 }
@@ -144,14 +151,15 @@ mod tests {
     async fn what_is_free_is_taken_at_once_and_a_job_that_ends_wakes_the_poller() {
         let slots = Slots::new(0, 3);
         let open = slots.open();
+        let freed = slots.freed(Category::Deploy);
         let taken = slots.free(Category::Deploy).await;
         assert_eq!((taken.len(), *open.borrow()), (3, false));
         let mut taken = taken.into_iter();
         let job = taken.next().unwrap().take();
         drop(taken);
-        assert!(*open.borrow());
+        assert!(*open.borrow() && !freed.has_changed().unwrap(), "no job had them");
         drop(job);
-        slots.freed(Category::Deploy).await;
+        assert!(freed.has_changed().unwrap());
         assert_eq!(slots.free(Category::Deploy).await.len(), 3);
         assert_eq!(Slots::new(0, 40).free(Category::Deploy).await.len(), 10);
     }

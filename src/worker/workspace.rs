@@ -4,6 +4,7 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
+use tokio::runtime::Handle;
 
 /// What the folders of workers are named like.
 const OURS: &str = "slipway-work-";
@@ -98,14 +99,36 @@ impl Workspace {
     ///
     /// # Errors
     /// [`WorkspaceError::Job`].
-    pub fn job(&self) -> Result<TempDir, WorkspaceError> {
-        tempfile::Builder::new()
-            .prefix("job-")
-            .tempdir_in(&self.folder)
-            .map_err(|source| WorkspaceError::Job {
+    pub fn job(&self) -> Result<JobFolder, WorkspaceError> {
+        let made = tempfile::Builder::new().prefix("job-").tempdir_in(&self.folder);
+        match made {
+            Ok(folder) => Ok(JobFolder(Some(folder))),
+            Err(source) => Err(WorkspaceError::Job {
                 path: self.folder.display().to_string(),
                 source,
-            })
+            }),
+        }
+    }
+}
+
+/// A job's folder. It goes when this is dropped: on a thread that may block, since it may have a hundred thousand files.
+#[derive(Debug)]
+pub struct JobFolder(Option<TempDir>);
+
+impl JobFolder {
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.0.as_ref().map_or(Path::new(""), TempDir::path)
+    }
+}
+
+impl Drop for JobFolder {
+    fn drop(&mut self) {
+        let folder = self.0.take();
+        if let Ok(runtime) = Handle::try_current() {
+            drop(runtime.spawn_blocking(move || drop(folder)));
+        }
     }
 }
 
@@ -120,15 +143,17 @@ fn sweep(below: &Path) -> io::Result<()> {
         if !name.starts_with(OURS) {
             continue;
         }
-        let lock = match File::open(path.join(LOCK)) {
-            Ok(lock) => lock,
-            // Somebody else sweeps.
-            Err(_) => continue,
+        let is_dead = match File::open(path.join(LOCK)) {
+            Ok(lock) => match lock.try_lock() {
+                Ok(()) => true,
+                Err(TryLockError::WouldBlock | TryLockError::Error(_)) => false,
+            },
+            // Whoever removed it was ended on the way.
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
         };
-        match lock.try_lock() {
+        if is_dead {
             // A folder that cannot be removed costs room, and nothing else.
-            Ok(()) => drop(fs::remove_dir_all(&path)),
-            Err(TryLockError::WouldBlock | TryLockError::Error(_)) => {}
+            let _ = fs::remove_dir_all(&path);
         }
     }
     Ok(())
@@ -145,11 +170,13 @@ mod tests {
         let dead = below.path().join("slipway-work-dead");
         fs::create_dir(&dead).unwrap();
         fs::write(dead.join("lock"), "").unwrap();
+        let half_removed = below.path().join("slipway-work-removed");
+        fs::create_dir_all(half_removed.join("job-1/files")).unwrap();
         fs::write(below.path().join("somebody-s"), "").unwrap();
         let first = Workspace::open(below.path()).unwrap();
         let job = first.job().unwrap();
         let second = Workspace::open(below.path()).unwrap();
-        assert!(!dead.exists() && job.path().exists());
+        assert!(!dead.exists() && !half_removed.exists() && job.path().exists());
         assert_ne!(first.folder, second.folder);
         drop((job, first));
         let names = || fs::read_dir(below.path()).unwrap().count();

@@ -10,7 +10,9 @@ use crate::engine::wire::exchange;
 use crate::search::{clean, files_below};
 use bytes::Bytes;
 use http::{Method, Request};
+use slipway::pipeline::token::Continuation;
 use slipway::sandbox::world::pipeline::ExecutionStatus;
+use std::collections::BTreeMap;
 use std::io::{Cursor, Read as _};
 use std::net::TcpListener;
 use std::time::Duration;
@@ -38,13 +40,11 @@ fn free_port() -> u16 {
     listener.local_addr().unwrap().port()
 }
 
-async fn get(port: u16, path: &str) -> String {
+/// What the worker answers; nothing before it listens and after it has ended.
+async fn get(port: u16, path: &str) -> Option<String> {
     let host = format!("127.0.0.1:{port}");
-    let answer = exchange(&host, Request::get(path), Bytes::new()).await;
-    answer.map_or_else(
-        |error| error,
-        |answer| String::from_utf8_lossy(&answer.body).into_owned(),
-    )
+    let answer = exchange(&host, Request::get(path), Bytes::new()).await.ok()?;
+    Some(String::from_utf8_lossy(&answer.body).into_owned())
 }
 
 /// Runs a pipeline with a worker that logs at every level, and searches whatever comes of it.
@@ -65,7 +65,7 @@ async fn search(scenario: &str, dockerfile: Option<&str>, expected: ExecutionSta
         };
         let mut worker = bench.process(&plan);
         let execution = bench.release("shop");
-        let (secrets, mut seen) = (secrets(), 0);
+        let (secrets, mut seen, mut heard) = (secrets(), 0, BTreeMap::new());
         // What is on disk and in the metrics is searched while it is there.
         while !bench.is_over(&execution) {
             for entry in bench.state() {
@@ -73,7 +73,10 @@ async fn search(scenario: &str, dockerfile: Option<&str>, expected: ExecutionSta
                 seen += 1;
             }
             for path in ["/metrics", "/", "/livez", "/readyz"] {
-                clean(path, &get(plan.health.unwrap(), path).await, &secrets);
+                if let Some(answer) = get(plan.health.unwrap(), path).await {
+                    clean(path, &answer, &secrets);
+                    *heard.entry(path).or_insert(0) += 1;
+                }
             }
             bench.let_pass(2).await;
         }
@@ -88,6 +91,17 @@ async fn search(scenario: &str, dockerfile: Option<&str>, expected: ExecutionSta
             outcome.message("Deploy")
         );
         assert!(log.contains("claimed"), "{log}");
+        assert!(
+            heard.len() == 4 || expected == ExecutionStatus::Failed,
+            "{heard:?}"
+        );
+        for token in outcome.jobs.iter().filter_map(|job| job.continuation.as_deref()) {
+            let inside = Continuation::read(token).unwrap();
+            clean("a token", &format!("{inside:?}"), &secrets);
+        }
+        if dockerfile.is_some() {
+            assert!(log.contains("hello [secret]"), "the step prints it: {log}");
+        }
         // A job that is refused at once is over before anybody looks.
         assert!(seen > 0 || expected == ExecutionStatus::Failed, "{log}");
         let reports = format!("{:?} {:?}", outcome.execution, outcome.jobs);

@@ -16,6 +16,7 @@ mod denied;
 mod engine;
 mod fleet;
 mod good;
+mod inputs;
 mod interrupt;
 mod lost;
 mod modes;

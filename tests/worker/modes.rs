@@ -47,6 +47,8 @@ async fn a_stage_that_is_retried_takes_up_the_revision_that_it_registered() {
         message.starts_with("JobFailed") && message.contains("exit"),
         "{message}"
     );
+    let link = first.run("Deploy").unwrap().external.clone();
+    assert_eq!(link.as_deref(), Some("clusters/prod/services/shop"));
     bench.ask(
         "RetryStageExecution",
         &json!({ "pipelineName": "shop", "stageName": "Deploy", "pipelineExecutionId": execution,

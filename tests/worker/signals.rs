@@ -2,8 +2,11 @@
 
 use crate::bench::workers::{Plan, Process};
 use crate::bench::{Bench, Setup};
+use slipway::sandbox::scenario::faults::Faults;
 use slipway::sandbox::world::pipeline::{ExecutionStatus, JobState, JobView};
 use std::time::Duration;
+
+const HELD_INPUT: &str = "[[fault]]\nservice = \"s3\"\noperation = \"GetObject\"\naction = \"hold\"\n";
 
 /// A worker's process, and an execution whose build takes so many seconds and has begun.
 async fn building(seconds: u64, plan: &Plan) -> (Bench, Process, String) {
@@ -96,6 +99,45 @@ async fn a_deploy_is_handed_back_at_once_and_another_worker_goes_on() {
     assert_eq!(outcome.broken(), Vec::<String>::new());
     assert_eq!(outcome.execution.status, ExecutionStatus::Succeeded);
     assert_eq!(bench.count("ecs", "UpdateService"), 1);
+}
+
+/// Input artifacts may take minutes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_does_not_wait_for_an_input_that_is_being_fetched() {
+    for builds in [false, true] {
+        let bench = Bench::new(&Setup::default()).await;
+        if builds {
+            bench.add_pipeline("shop", "QUEUED").await;
+        } else {
+            bench.add_deploys("shop").await;
+        }
+        bench.set_fault(HELD_INPUT);
+        let plan = Plan {
+            grace: 5,
+            ..Plan::default()
+        };
+        let worker = bench.process(&plan);
+        let execution = bench.release("shop");
+        assert!(bench.strikes(&execution, 1800).await, "{}", worker.log());
+        worker.terminate();
+        ends(&bench, worker, 60).await;
+        bench.sandbox.set_faults(Faults::default());
+        if builds {
+            let message = bench.outcome(&execution, 60).await.message("Build");
+            assert!(message.contains("`SourceOutput` was being fetched"), "{message}");
+            assert!(message.contains("--grace"), "{message}");
+            continue;
+        }
+        let _other = bench.process(&plan);
+        let outcome = bench.outcome(&execution, 3600).await;
+        let message = outcome.message("Deploy");
+        assert_eq!(outcome.execution.status, ExecutionStatus::Succeeded, "{message}");
+        assert!(
+            outcome.jobs.iter().all(|job| job.closed == 1),
+            "{:?}",
+            outcome.jobs
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

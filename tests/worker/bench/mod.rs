@@ -145,15 +145,21 @@ impl Bench {
 
     /// Adds a pipeline that deploys the image that it builds to every service.
     pub async fn add_pipeline(&self, name: &str, mode: &str) {
-        self.commit(name, &Source::of(&self.services, "2", "")).await;
-        self.ask("CreatePipeline", &declaration(name, mode, true));
-        self.pipelines.lock().unwrap().push(name.to_owned());
+        let source = Source::of(&self.services, "2", "");
+        self.add(name, &source, &declaration(name, mode, true)).await;
     }
 
     /// Adds a pipeline that builds nothing, and deploys what every service runs.
     pub async fn add_deploys(&self, name: &str) {
-        self.commit(name, &Source::unchanged(&self.services)).await;
-        self.ask("CreatePipeline", &declaration(name, "PARALLEL", false));
+        let source = Source::unchanged(&self.services);
+        self.add(name, &source, &declaration(name, "PARALLEL", false))
+            .await;
+    }
+
+    /// Adds a pipeline.
+    pub async fn add(&self, name: &str, source: &Source, declaration: &Value) {
+        self.commit(name, source).await;
+        self.ask("CreatePipeline", declaration);
         self.pipelines.lock().unwrap().push(name.to_owned());
     }
 

@@ -57,6 +57,14 @@ impl Source {
         }
     }
 
+    /// The same in a folder.
+    pub fn below(mut self, folder: &str) -> Self {
+        for (name, _) in &mut self.files {
+            *name = format!("{folder}/{name}");
+        }
+        self
+    }
+
     /// The same with a file replaced, or added.
     pub fn file(mut self, name: &str, text: &str) -> Self {
         self.files.retain(|(other, _)| other != name);
@@ -110,6 +118,17 @@ pub fn declaration(name: &str, mode: &str, builds: bool) -> Value {
         "executionMode": mode,
         "pipelineType": "V2",
     } })
+}
+
+/// A pipeline whose Build and Deploy are changed.
+pub fn changed(mut declaration: Value, change: impl Fn(&mut Value)) -> Value {
+    for stage in declaration["pipeline"]["stages"].as_array_mut().unwrap() {
+        let action = &mut stage["actions"][0];
+        if action["actionTypeId"]["owner"] == "Custom" {
+            change(action);
+        }
+    }
+    declaration
 }
 
 /// An action of ours, named by its category.

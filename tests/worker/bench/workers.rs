@@ -47,6 +47,7 @@ pub struct Plan {
     pub own_keys: bool,
     /// Whether a process logs objects instead of lines.
     pub json: bool,
+    pub fleets: Vec<String>,
 }
 
 impl Default for Plan {
@@ -54,7 +55,7 @@ impl Default for Plan {
         Self {
             deploys: 4,
             builds: 2,
-            stretch: 60,
+            stretch: 20,
             grace: 600,
             build_timeout: 3600,
             roll_back_abandoned: false,
@@ -64,6 +65,7 @@ impl Default for Plan {
             health: None,
             own_keys: false,
             json: false,
+            fleets: vec![FLEET.to_owned()],
         }
     }
 }
@@ -86,7 +88,7 @@ impl Place {
             action_types: ["Build/Slipway/1", "Deploy/Slipway/1"]
                 .map(|id| id.parse().unwrap())
                 .to_vec(),
-            fleets: vec![FLEET.to_owned()],
+            fleets: plan.fleets.clone(),
             deploys: plan.deploys,
             builds: plan.builds,
             state_dir: self.folder.join(&plan.state),

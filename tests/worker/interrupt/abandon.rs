@@ -2,10 +2,9 @@
 //! tells no worker, which notices by itself, holds nothing any more, and does about ECS what its policy says.
 
 use super::points::Point;
-use super::{AT_ONCE, Verdict, at_once, of_good_run, until_it_happens};
+use super::{AT_ONCE, Verdict, at_once, bench, of_good_run, until_it_happens};
 use crate::bench::place::FIRST_IMAGE;
 use crate::bench::workers::Plan;
-use crate::bench::{Bench, Setup};
 use serde_json::json;
 use slipway::sandbox::scenario::faults::Faults;
 use slipway::sandbox::world::pipeline::{ExecutionStatus, JobState};
@@ -13,7 +12,7 @@ use slipway::sandbox::world::pipeline::{ExecutionStatus, JobState};
 async fn abandoned(point: Point, back: bool) -> Verdict {
     let policy = if back { "rollback" } else { "leave" };
     let name = format!("abandoned at {point}, policy {policy}");
-    let bench = Bench::with_pipeline(&Setup::default()).await;
+    let bench = bench().await;
     bench.set_fault(&point.fault("action = \"slow\"\nms = 15000", 1));
     let worker = bench.worker(&Plan {
         roll_back_abandoned: back,

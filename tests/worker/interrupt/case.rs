@@ -1,10 +1,10 @@
 //! One pipeline to which one thing happens.
 
-use super::Verdict;
 use super::points::Point;
+use super::{Verdict, bench};
+use crate::bench::Bench;
 use crate::bench::outcome::Outcome;
 use crate::bench::workers::Plan;
-use crate::bench::{Bench, Setup};
 use slipway::sandbox::scenario::faults::Faults;
 use slipway::sandbox::world::pipeline::ExecutionStatus;
 use std::fmt;
@@ -89,7 +89,7 @@ impl fmt::Display for Case {
 impl Case {
     /// Runs it.
     pub async fn run(self) -> Verdict {
-        let bench = Bench::with_pipeline(&Setup::default()).await;
+        let bench = bench().await;
         let (action, times) = self.way.action();
         bench.set_fault(&self.point.fault(action, times));
         let (outcome, left, told, happened) = if self.way.kills() {

@@ -34,13 +34,50 @@ fn all() -> bool {
     layers::environment().value("SLIPWAY_INTERRUPTIONS") == Some("all")
 }
 
+/// A bench whose rollouts last for several stretches.
+async fn bench() -> Bench {
+    let scenario = "[[fate]]\nfamily = \"shop\"\nrevision = 2\nstarts-after-seconds = 90\n".to_owned();
+    Bench::with_pipeline(&Setup {
+        scenario,
+        ..Setup::default()
+    })
+    .await
+}
+
 /// The requests of a good pipeline.
 async fn of_good_run() -> Vec<Point> {
     static POINTS: OnceCell<Vec<Point>> = OnceCell::const_new();
     POINTS
-        .get_or_init(|| Box::pin(common(|| async { Bench::with_pipeline(&Setup::default()).await })))
+        .get_or_init(|| {
+            Box::pin(async {
+                let points = common(bench).await;
+                assert_nothing_is_missing(&points);
+                points
+            })
+        })
         .await
         .clone()
+}
+
+/// What no good pipeline does without is among its requests: a matrix that shrinks is seen.
+fn assert_nothing_is_missing(points: &[Point]) {
+    for (operation, least) in [
+        ("PollForJobs", 4),
+        ("AcknowledgeJob", 4),
+        ("PutJobSuccessResult", 4),
+        ("GetObject", 2),
+        ("PutObject", 1),
+        ("GetAuthorizationToken", 1),
+        ("PutManifest", 1),
+        ("AssumeRole", 1),
+        ("DescribeServices", 3),
+        ("RegisterTaskDefinition", 1),
+        ("UpdateService", 1),
+        ("DescribeTasks", 1),
+    ] {
+        let there = points.iter().filter(|point| point.operation == operation).count();
+        assert!(there >= least, "{operation}: {there} in {points:?}");
+    }
 }
 
 /// The requests that each of some good pipelines makes. How often a rollout is looked at depends on how the looks fall,

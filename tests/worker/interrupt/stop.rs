@@ -2,9 +2,8 @@
 //! finishes what it holds, and another worker goes on. A second signal ends it now, and it still reports.
 
 use super::points::Point;
-use super::{AT_ONCE, Verdict, at_once, of_good_run, until_it_happens};
+use super::{AT_ONCE, Verdict, at_once, bench, of_good_run, until_it_happens};
 use crate::bench::workers::Plan;
-use crate::bench::{Bench, Setup};
 use slipway::sandbox::scenario::faults::Faults;
 use slipway::sandbox::world::pipeline::{ExecutionStatus, JobState};
 
@@ -16,7 +15,7 @@ const STOPS_NOW_WITHIN: u64 = 600;
 
 async fn stopped(point: Point, twice: bool) -> Verdict {
     let name = format!("stopped {} at {point}", if twice { "twice" } else { "once" });
-    let bench = Bench::with_pipeline(&Setup::default()).await;
+    let bench = bench().await;
     bench.set_fault(&point.fault("action = \"slow\"\nms = 15000", 1));
     let worker = bench.worker(&Plan::default());
     let execution = bench.release("shop");
