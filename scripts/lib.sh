@@ -92,14 +92,15 @@ build_slipway() {
   cargo build --quiet --locked --manifest-path "$project/Cargo.toml" --bin slipway --test it
 }
 
-# The example's binary, static, where its Dockerfile finds it.
+# The example's binary, static, where its Dockerfile finds it. Whoever asks for a status calls it where nothing fails by
+# itself, so it says of each step what it does about its failure.
 build_hello() {
   local triple
-  triple=$(rustc -vV | sed -n 's/^host: //p')
+  triple=$(rustc -vV | sed -n 's/^host: //p') || return
   # With an explicit --target, cargo keeps the flags to the program itself.
   RUSTFLAGS="-C target-feature=+crt-static" cargo build --quiet --locked --release \
-    --manifest-path "$project/examples/hello/Cargo.toml" --target-dir "$target/hello" --target "$triple"
-  mkdir -p "$project/examples/hello/bin"
+    --manifest-path "$project/examples/hello/Cargo.toml" --target-dir "$target/hello" --target "$triple" || return
+  mkdir -p "$project/examples/hello/bin" || return
   # A new file of the same bytes would be a new build for no reason.
   cmp -s "$target/hello/$triple/release/hello" "$project/examples/hello/bin/hello" ||
     cp "$target/hello/$triple/release/hello" "$project/examples/hello/bin/hello"

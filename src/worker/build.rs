@@ -84,7 +84,7 @@ async fn try_build(bench: &Bench<'_>) -> Result<Ended, Ended> {
         let place = fetch::store(bench, output, entries)
             .await
             .map_err(|failure| Ended::Failed {
-                failure: failure.left(pushed(&built)),
+                failure: left_pushed(failure, &built),
                 whose: fetch::owner(bench),
                 external: None,
             })
@@ -156,13 +156,19 @@ fn in_grace(ended: Ended) -> Ended {
     }
 }
 
-fn pushed(built: &Built) -> String {
+/// Says what a build leaves whose artifact is not known to be stored.
+fn left_pushed(failure: Failure, built: &Built) -> Failure {
     let each: Vec<String> = built
         .images
         .iter()
         .map(|image| format!("`{}`", image.reference))
         .collect();
-    format!("{} pushed; no artifact was stored", each.join(", "))
+    let artifact = match failure.kind {
+        // It may have been there before that was told.
+        Kind::Interrupted | Kind::Terminated | Kind::Unclear | Kind::FarEnd => "an artifact may be in S3",
+        _ => "no artifact was stored",
+    };
+    failure.left(format!("{} pushed; {artifact}", each.join(", ")))
 }
 
 /// `IMAGE-uri`, `IMAGE-digest` and `IMAGE-tag`; of a single image without its name as well.

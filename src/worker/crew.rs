@@ -89,6 +89,11 @@ impl Stops {
         }
     }
 
+    /// Ends deploys at their next safe point; builds go on.
+    pub(super) fn hand_back(&self) {
+        self.deploys.0.raise(Kind::Terminated);
+    }
+
     /// Hands the process's stop signal on to the jobs; ends when all of it is handed on.
     pub(super) async fn conduct(&self, clock: &Clock, shutdown: &Shutdown, grace: Duration) {
         let why = shutdown.reached(Urgency::WindDown).await;

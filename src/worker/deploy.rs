@@ -6,6 +6,7 @@ use super::{fetch, properties::Properties};
 use crate::config::resolve::Needs;
 use crate::ecs::resume::Resume;
 use crate::failure::{Failure, Kind};
+use crate::name::ClusterName;
 use crate::pipeline::job::Context;
 use crate::pipeline::result::{Details, Variables};
 use crate::pipeline::token::{Continuation, Step};
@@ -72,13 +73,18 @@ pub(super) async fn deploy(bench: &Bench<'_>) -> Ended {
             let summary = format!("{}; another worker begins it", failure.what);
             begin_again(&next(Step::Begin), summary)
         }
-        Err(Ended::Failed { failure, whose, .. }) => Ended::Failed {
+        Err(Ended::Failed {
+            failure,
+            whose,
+            external: first,
+        }) => Ended::Failed {
             failure,
             whose,
             external: earlier
                 .as_ref()
                 .and_then(Continuation::rollouts)
-                .and_then(external),
+                .and_then(external)
+                .or(first),
         },
         Err(ended) => ended,
     }
@@ -106,11 +112,20 @@ async fn begin(bench: &Bench<'_>, began: Duration) -> Result<Stretch, Ended> {
         services: settled.settings.services,
         tasks: settled.settings.tasks,
     };
+    let first = plan.services.first().and_then(|first| {
+        let own = first.cluster.as_ref().map(ClusterName::as_str);
+        let cluster = own.or(plan.deploy.cluster.as_deref())?;
+        Some(place_of(cluster, first.name.as_str()))
+    });
     let mark = mark(&bench.claimed.job().context);
     let stretch = bench.crew.settings.stretch;
     Box::pin(start_in_stretches(&bench.tools, &plan, &mark, stretch))
         .await
-        .map_err(Ended::failed)
+        .map_err(|failure| Ended::Failed {
+            failure,
+            whose: Role::Worker,
+            external: first,
+        })
 }
 
 /// The timeout of a deploy that has so long left for it, after its one-off tasks.

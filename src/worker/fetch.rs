@@ -1,5 +1,6 @@
 //! A job's artifacts: inputs to its folder, its output to where CodePipeline looks for it.
 
+use super::crew::LAST_WORDS;
 use super::inputs::Inputs;
 use super::job::{Bench, Ended, Role};
 use super::workspace::JobFolder;
@@ -159,14 +160,19 @@ pub(super) async fn store(
         key: output.key.clone(),
         kms_key: bench.claimed.job().key.clone(),
     };
-    // What is on its way is aborted.
     let stored = tokio::select! {
         biased;
+        stored = transfer::store(&bucket, &target, entries) => stored,
         stop = bench.tools.shutdown.reached(Urgency::WindDown) => {
+            let clock = &bench.tools.clock;
+            // Parts are paid for until they are gone.
+            tokio::select! {
+                () = bucket.aborted() => {}
+                () = clock.reaches(clock.now() + LAST_WORDS) => {}
+            }
             let what = format!("stopped while output artifact `{}` was being stored", output.name);
             return Err(Failure::new(stop, what));
         }
-        stored = transfer::store(&bucket, &target, entries) => stored,
     };
     stored.map(|stored| stored.place).map_err(|error| {
         error

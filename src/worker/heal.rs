@@ -7,7 +7,7 @@ use super::job;
 use super::polls::Work;
 use super::slots::Slot;
 use crate::aws::Aws;
-use crate::aws::sort::CallError;
+use crate::aws::sort::{CallError, Sorted};
 use crate::clock::Pause;
 use crate::config::worker::WorkerSettings;
 use crate::failure::chain;
@@ -58,8 +58,8 @@ struct Left {
     in_doubt: bool,
 }
 
-/// Takes over what there is room for. `told` is what was said last of an account that nobody knows.
-async fn take_over(crew: &Arc<Crew>, jobs: &UnboundedSender<Work>, told: &mut Option<String>) -> Left {
+/// Takes over what there is room for. `told` is why the account is not known, as it was told last.
+async fn take_over(crew: &Arc<Crew>, jobs: &UnboundedSender<Work>, told: &mut Option<Sorted>) -> Left {
     let Ok(aws) = crew.tools.aws.get().await else {
         return Left::default();
     };
@@ -70,13 +70,13 @@ async fn take_over(crew: &Arc<Crew>, jobs: &UnboundedSender<Work>, told: &mut Op
     match account_of(aws).await {
         Ok(account) => crew.home.is_in(account),
         // What is in doubt stays where it is until somebody says, and that may be for ever.
-        Err(why) => {
-            if told.as_ref() != Some(&why) {
+        Err(error) => {
+            if told.as_ref() != Some(&error.sorted) {
                 crew.warn(format!(
-                    "jobs of workers that died wait until it is known whether they are of this account; GetCallerIdentity of STS \
-                     does not say: {why}"
+                    "jobs of workers that died wait until it is known whether they are of this account, and STS does not say: {}",
+                    chain(&error)
                 ));
-                *told = Some(why);
+                *told = Some(error.sorted);
             }
             return left;
         }
@@ -113,10 +113,11 @@ async fn look(crew: &Arc<Crew>, jobs: &UnboundedSender<Work>) -> Left {
     }
 }
 
-async fn account_of(aws: &Aws) -> Result<String, String> {
+async fn account_of(aws: &Aws) -> Result<String, CallError> {
+    const ACTION: &str = "sts:GetCallerIdentity";
     let identity = aws.sts.get_caller_identity().send().await;
-    let identity = identity.map_err(|error| chain(&CallError::of("sts:GetCallerIdentity")(error)))?;
-    identity.account.ok_or_else(|| "it names none".to_owned())
+    let identity = identity.map_err(CallError::of(ACTION))?;
+    identity.account.ok_or_else(CallError::lacking(ACTION, "Account"))
 }
 
 /// Does or closes a job that was taken over.
@@ -209,6 +210,7 @@ impl Reach {
     fn doubts(&self, record: &Record) -> bool {
         let arn = record.context.pipeline_arn.parse::<Arn>();
         self.home.account == Account::Unknown
+            && self.foreign(record).is_none()
             && arn.is_ok_and(|arn| arn.region() == self.home.region && !arn.account().is_empty())
     }
 

@@ -91,6 +91,16 @@ impl Inputs {
         {
             settings.deploy.source = DefinitionsSource::File(other.join(name));
         }
+        let services = settings.services.iter_mut();
+        let services = services.filter_map(|service| service.task_definition.as_mut());
+        let tasks = settings.tasks.iter_mut();
+        let tasks = tasks.filter_map(|task| task.task_definition.as_mut());
+        for file in services.chain(tasks).filter(|file| !file.is_file()) {
+            // `..` of a folder that the build did not take along.
+            *file = plain(file)
+                .filter(|plain| plain.is_file())
+                .unwrap_or_else(|| file.clone());
+        }
         confine::check(&settings, &self.folder)?;
         Ok(Settled {
             settings,
@@ -150,19 +160,11 @@ impl Settled {
 
     /// The name of a file in the artifact of slipway.toml, with neither `.` nor `..`; none if it has none there.
     fn name_in_artifact(&self, file: &Path) -> Option<String> {
-        let mut plain = PathBuf::new();
-        for component in file.strip_prefix(&self.artifact).ok()?.components() {
-            match component {
-                Component::Normal(name) => plain.push(name),
-                Component::ParentDir if plain.pop() => {}
-                Component::CurDir => {}
-                Component::ParentDir | Component::RootDir | Component::Prefix(_) => return None,
-            }
-        }
-        let there = self.artifact.join(&plain);
+        let there = plain(file)?;
         // Behind a link to a folder, what `..` leads to has another name, which a deploy would not find.
         let is_it = there.is_file() && there.canonicalize().ok() == file.canonicalize().ok();
-        is_it.then(|| plain.to_str().map(str::to_owned)).flatten()
+        let name = there.strip_prefix(&self.artifact).ok().filter(|_| is_it)?;
+        name.to_str().map(str::to_owned)
     }
 
     /// What is noted of the source.
@@ -171,6 +173,20 @@ impl Settled {
         let checkout = &self.layers.checkout;
         json!({ "commit": checkout.commit, "branch": checkout.branch }).to_string()
     }
+}
+
+/// A path without `.` and `..`, by its words alone; none if it leaves its root.
+fn plain(path: &Path) -> Option<PathBuf> {
+    let mut plain = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir if plain.file_name().is_none() => return None,
+            Component::ParentDir => drop(plain.pop()),
+            Component::Normal(_) | Component::RootDir | Component::Prefix(_) => plain.push(component),
+        }
+    }
+    Some(plain)
 }
 
 fn listed(names: &[String]) -> String {

@@ -40,10 +40,12 @@ use health::Health;
 use home::Home;
 use listen::{ListenError, Listening, listen};
 use metrics::Metrics;
+use polls::Work;
 use slots::Slots;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use workspace::{Workspace, WorkspaceError};
@@ -152,7 +154,7 @@ async fn served(
 
 /// Runs the polls and the jobs side by side, and ends when the last job has ended.
 async fn work(crew: &Arc<Crew>) -> Result<(), Crashed> {
-    let (jobs, mut taken) = mpsc::unbounded_channel();
+    let (jobs, taken) = mpsc::unbounded_channel();
     let mut looks = JoinSet::new();
     let mut wakes = BTreeMap::new();
     for action_type in &crew.settings.action_types {
@@ -180,30 +182,19 @@ async fn work(crew: &Arc<Crew>) -> Result<(), Crashed> {
         let crew = Arc::clone(crew);
         tokio::spawn(async move { abandon::ask_after(&crew).await })
     };
-    let mut running = JoinSet::new();
     let mut beat = Box::pin(beat(crew));
-    let mut worked = Ok(());
-    loop {
-        tokio::select! {
-            Some(Err(ended)) = looks.join_next() => if ended.is_panic() {
-                // A worker that serves some of its types only would look as if it served all of them.
-                worked = Err(Crashed);
-                looks.abort_all();
-            },
-            work = taken.recv() => match work {
-                Some(work) => drop(running.spawn(work)),
-                // Nobody looks for jobs any more.
-                None => break,
-            },
-            Some(_) = running.join_next() => {}
-            () = &mut beat => {}
-        }
-    }
-    while !running.is_empty() {
-        tokio::select! {
-            _ = running.join_next() => {}
-            () = &mut beat => {}
-        }
+    let crashed = || {
+        crew.warn("slipway stopped on a bug of its own while it looked for jobs: no more are taken, and deploys are handed back");
+        crew.health.drain();
+        crew.metrics.drain();
+        crew.stops.hand_back();
+    };
+    let worked = tokio::select! {
+        worked = until_all_ended(looks, taken, crashed) => worked,
+        () = &mut beat => Ok(()),
+    };
+    if worked.is_err() {
+        asker.abort();
     }
     let mut cut = Box::pin(cut(crew));
     loop {
@@ -215,6 +206,34 @@ async fn work(crew: &Arc<Crew>) -> Result<(), Crashed> {
         }
     }
     conductor.abort();
+    worked
+}
+
+/// Runs the work that is found, until nobody looks for any more and all of it has ended. When a look crashes the others end,
+/// too: a worker that serves some of its types only would look as if it served all of them.
+async fn until_all_ended(
+    mut looks: JoinSet<()>,
+    mut taken: UnboundedReceiver<Work>,
+    crashed: impl Fn(),
+) -> Result<(), Crashed> {
+    let mut running = JoinSet::new();
+    let mut worked = Ok(());
+    loop {
+        tokio::select! {
+            Some(ended) = looks.join_next() => if ended.is_err_and(|error| error.is_panic()) {
+                worked = Err(Crashed);
+                looks.abort_all();
+                crashed();
+            },
+            work = taken.recv() => match work {
+                Some(work) => drop(running.spawn(work)),
+                // Nobody looks for jobs any more.
+                None => break,
+            },
+            Some(_) = running.join_next() => {}
+        }
+    }
+    while running.join_next().await.is_some() {}
     worked
 }
 
@@ -282,4 +301,47 @@ fn no_workspace(error: WorkspaceError) -> Failure {
         .because(error)
         .left("nothing was done: no job was taken")
         .hint("`--work-dir` must be a folder that is writable and has space")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Crashed, Work, until_all_ended};
+    use std::cell::Cell;
+    use tokio::sync::{mpsc, oneshot};
+    use tokio::task::JoinSet;
+
+    #[tokio::test]
+    async fn a_look_that_crashes_ends_the_others_and_what_was_found_is_done() {
+        for crashes in [false, true] {
+            let (jobs, taken) = mpsc::unbounded_channel::<Work>();
+            let (go_on, done) = (oneshot::channel::<()>(), oneshot::channel::<()>());
+            let mut looks = JoinSet::new();
+            // One ends by itself, as that of a queue that is not there.
+            looks.spawn(async {});
+            let others = jobs.clone();
+            looks.spawn(async move {
+                if crashes {
+                    let _jobs = others;
+                    std::future::pending::<()>().await;
+                }
+            });
+            looks.spawn(async move {
+                let work: Work = Box::pin(async move {
+                    go_on.1.await.unwrap();
+                    done.0.send(()).unwrap();
+                });
+                jobs.send(work).unwrap();
+                assert!(!crashes, "a bug");
+            });
+            let crash = Cell::new(0);
+            let ended = until_all_ended(looks, taken, || crash.set(crash.get() + 1));
+            let (ended, ()) = tokio::join!(ended, async {
+                tokio::task::yield_now().await;
+                go_on.0.send(()).unwrap();
+            });
+            assert_eq!(matches!(ended, Err(Crashed)), crashes);
+            assert_eq!(crash.get(), u32::from(crashes));
+            done.1.await.unwrap();
+        }
+    }
 }

@@ -93,7 +93,7 @@ impl Polls {
     async fn poll(&mut self, fleet: &str) -> Option<Polled> {
         let crew = Arc::clone(&self.crew);
         let room = async {
-            let slots = crew.slots.free(self.action_type.category).await;
+            let slots = crew.slots.free(self.action_type.category, &mut self.freed).await;
             // What cannot be written down is not acknowledged, and a poll would keep its jobs from other workers.
             (slots, crew.desk.state.is_well().await)
         };
@@ -101,7 +101,6 @@ impl Polls {
             room = room => room,
             _ = crew.tools.shutdown.reached(Urgency::WindDown) => return None,
         };
-        self.freed.mark_unchanged();
         if let Err(error) = well {
             let text = format!("no jobs are taken: {}", crate::failure::chain(&error));
             self.tell(fleet, &text, &[]);

@@ -85,10 +85,12 @@ impl Slots {
         self.0.open.subscribe()
     }
 
-    /// Waits for a free slot, then takes what is free, [`MOST_AT_ONCE`] at the most.
-    pub async fn free(&self, category: Category) -> Vec<Slot> {
+    /// Waits for a free slot, then takes what is free, [`MOST_AT_ONCE`] at the most. What was `freed` until then is among it,
+    /// and no news any more.
+    pub async fn free(&self, category: Category, freed: &mut watch::Receiver<u64>) -> Vec<Slot> {
         // The semaphore is never closed, so there is one.
         let first = Arc::clone(&self.room(category).free).acquire_owned().await;
+        freed.mark_unchanged();
         let mut slots: Vec<Slot> = first
             .ok()
             .map(|permit| self.slot(category, permit))
@@ -151,8 +153,8 @@ mod tests {
     async fn what_is_free_is_taken_at_once_and_a_job_that_ends_wakes_the_poller() {
         let slots = Slots::new(0, 3);
         let open = slots.open();
-        let freed = slots.freed(Category::Deploy);
-        let taken = slots.free(Category::Deploy).await;
+        let mut freed = slots.freed(Category::Deploy);
+        let taken = slots.free(Category::Deploy, &mut freed).await;
         assert_eq!((taken.len(), *open.borrow()), (3, false));
         let mut taken = taken.into_iter();
         let job = taken.next().unwrap().take();
@@ -160,7 +162,10 @@ mod tests {
         assert!(*open.borrow() && !freed.has_changed().unwrap(), "no job had them");
         drop(job);
         assert!(freed.has_changed().unwrap());
-        assert_eq!(slots.free(Category::Deploy).await.len(), 3);
-        assert_eq!(Slots::new(0, 40).free(Category::Deploy).await.len(), 10);
+        let taken = slots.free(Category::Deploy, &mut freed).await;
+        assert!(taken.len() == 3 && !freed.has_changed().unwrap());
+        let many = Slots::new(0, 40);
+        let mut freed = many.freed(Category::Deploy);
+        assert_eq!(many.free(Category::Deploy, &mut freed).await.len(), 10);
     }
 }

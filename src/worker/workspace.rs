@@ -12,6 +12,9 @@ const OURS: &str = "slipway-work-";
 /// What they are named like before they are locked.
 const NEW: &str = "slipway-new-";
 
+/// What they are named like while they are being removed, which may be cut short.
+const DEAD: &str = "slipway-dead-";
+
 /// The file whose lock says that the worker lives.
 const LOCK: &str = "lock";
 
@@ -31,8 +34,17 @@ struct Removes(PathBuf);
 impl Drop for Removes {
     fn drop(&mut self) {
         // The next worker removes what is left.
-        let _ = fs::remove_dir_all(&self.0);
+        let _ = remove(&self.0);
     }
+}
+
+/// Removes a worker's folder. Of one that is half removed the name says so.
+fn remove(folder: &Path) -> io::Result<()> {
+    let name = folder.file_name().and_then(|name| name.to_str());
+    let own = name.and_then(|name| name.strip_prefix(OURS)).unwrap_or_default();
+    let dead = folder.with_file_name(format!("{DEAD}{own}"));
+    fs::rename(folder, &dead)?;
+    fs::remove_dir_all(&dead)
 }
 
 /// Why there is no folder.
@@ -140,20 +152,19 @@ fn sweep(below: &Path) -> io::Result<()> {
             .file_name()
             .and_then(|name| name.to_str())
             .unwrap_or_default();
-        if !name.starts_with(OURS) {
+        // A folder that cannot be removed costs room, and nothing else.
+        if name.starts_with(DEAD) {
+            let _ = fs::remove_dir_all(&path);
             continue;
         }
-        let is_dead = match File::open(path.join(LOCK)) {
-            Ok(lock) => match lock.try_lock() {
-                Ok(()) => true,
-                Err(TryLockError::WouldBlock | TryLockError::Error(_)) => false,
-            },
-            // Whoever removed it was ended on the way.
-            Err(error) => error.kind() == io::ErrorKind::NotFound,
-        };
-        if is_dead {
-            // A folder that cannot be removed costs room, and nothing else.
-            let _ = fs::remove_dir_all(&path);
+        // One without a lock is a living worker's, whose lock somebody took away, or not ours.
+        let lock = File::open(path.join(LOCK))
+            .ok()
+            .filter(|_| name.starts_with(OURS));
+        let Some(lock) = lock else { continue };
+        match lock.try_lock() {
+            Ok(()) => drop(remove(&path)),
+            Err(TryLockError::WouldBlock | TryLockError::Error(_)) => {}
         }
     }
     Ok(())
@@ -170,8 +181,10 @@ mod tests {
         let dead = below.path().join("slipway-work-dead");
         fs::create_dir(&dead).unwrap();
         fs::write(dead.join("lock"), "").unwrap();
-        let half_removed = below.path().join("slipway-work-removed");
+        let half_removed = below.path().join("slipway-dead-removed");
         fs::create_dir_all(half_removed.join("job-1/files")).unwrap();
+        let without_lock = below.path().join("slipway-work-notes");
+        fs::create_dir(&without_lock).unwrap();
         fs::write(below.path().join("somebody-s"), "").unwrap();
         let first = Workspace::open(below.path()).unwrap();
         let job = first.job().unwrap();
@@ -180,8 +193,8 @@ mod tests {
         assert_ne!(first.folder, second.folder);
         drop((job, first));
         let names = || fs::read_dir(below.path()).unwrap().count();
-        assert_eq!(names(), 2, "the second one's, and what is not ours");
+        assert_eq!(names(), 3, "the second one's, and what is not ours");
         drop(second);
-        assert_eq!(names(), 1);
+        assert!(without_lock.exists() && names() == 2);
     }
 }

@@ -39,7 +39,11 @@ async fn names_in_output(bench: &Bench, execution: &str) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deploy_finds_what_its_build_or_its_source_holds_in_a_folder() {
-    for inputs in [&["Images"][..], &["SourceOutput", "Images"]] {
+    for (inputs, named) in [
+        (&["Images"][..], "../task.json"),
+        (&["Images"], "templates/../../task.json"),
+        (&["SourceOutput", "Images"], "../task.json"),
+    ] {
         let bench = Bench::new(&Setup::default()).await;
         let pipeline = changed(declaration("shop", "QUEUED", true), |action| {
             action["configuration"]["Path"] = json!(FOLDER);
@@ -49,7 +53,9 @@ async fn a_deploy_finds_what_its_build_or_its_source_holds_in_a_folder() {
             }
         });
         let definition = task_definition("shop").to_string();
-        let source = in_folder(&bench, "../task.json").file("services/task.json", &definition);
+        let source = in_folder(&bench, named)
+            .file("services/task.json", &definition)
+            .file("services/web/templates/empty", "");
         bench.add("shop", &source, &pipeline).await;
         let worker = bench.worker(&Plan::default());
         let execution = bench.release("shop");
@@ -58,7 +64,7 @@ async fn a_deploy_finds_what_its_build_or_its_source_holds_in_a_folder() {
         assert_eq!(
             outcome.execution.status,
             ExecutionStatus::Succeeded,
-            "{inputs:?} {} {}\n{told}",
+            "{inputs:?} {named} {} {}\n{told}",
             outcome.message("Build"),
             outcome.message("Deploy")
         );

@@ -6,7 +6,10 @@ use slipway::sandbox::scenario::faults::Faults;
 use slipway::sandbox::world::pipeline::{ExecutionStatus, JobState, JobView};
 use std::time::Duration;
 
-const HELD_INPUT: &str = "[[fault]]\nservice = \"s3\"\noperation = \"GetObject\"\naction = \"hold\"\n";
+/// Nothing answers these requests of S3.
+fn held(operation: &str) -> String {
+    format!("[[fault]]\nservice = \"s3\"\noperation = \"{operation}\"\naction = \"hold\"\n")
+}
 
 /// A worker's process, and an execution whose build takes so many seconds and has begun.
 async fn building(seconds: u64, plan: &Plan) -> (Bench, Process, String) {
@@ -101,17 +104,25 @@ async fn a_deploy_is_handed_back_at_once_and_another_worker_goes_on() {
     assert_eq!(bench.count("ecs", "UpdateService"), 1);
 }
 
-/// Input artifacts may take minutes.
+/// Artifacts may take minutes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stop_does_not_wait_for_an_input_that_is_being_fetched() {
-    for builds in [false, true] {
+async fn a_stop_does_not_wait_for_an_artifact_that_is_on_its_way() {
+    for (builds, operation, expected) in [
+        (false, "GetObject", ""),
+        (
+            true,
+            "GetObject",
+            "input artifact `SourceOutput` was being fetched",
+        ),
+        (true, "PutObject", "output artifact `Images` was being stored"),
+    ] {
         let bench = Bench::new(&Setup::default()).await;
         if builds {
             bench.add_pipeline("shop", "QUEUED").await;
         } else {
             bench.add_deploys("shop").await;
         }
-        bench.set_fault(HELD_INPUT);
+        bench.set_fault(&held(operation));
         let plan = Plan {
             grace: 5,
             ..Plan::default()
@@ -124,8 +135,10 @@ async fn a_stop_does_not_wait_for_an_input_that_is_being_fetched() {
         bench.sandbox.set_faults(Faults::default());
         if builds {
             let message = bench.outcome(&execution, 60).await.message("Build");
-            assert!(message.contains("`SourceOutput` was being fetched"), "{message}");
-            assert!(message.contains("--grace"), "{message}");
+            assert!(
+                message.contains(expected) && message.contains("--grace"),
+                "{message}"
+            );
             continue;
         }
         let _other = bench.process(&plan);

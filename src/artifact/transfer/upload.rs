@@ -5,7 +5,6 @@ use super::parts::{Packed, Part};
 use super::written::{Sum, Written};
 use crate::artifact::store::StoreError;
 use crate::config::settings::ArtifactTarget;
-use aws_sdk_s3::Client;
 use aws_sdk_s3::types::{
     ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart, ServerSideEncryption,
 };
@@ -16,7 +15,7 @@ const ABORTS: u32 = 3;
 
 /// An upload that is neither completed nor aborted yet.
 pub struct Upload {
-    s3: Client,
+    through: Bucket,
     bucket: String,
     key: String,
     id: String,
@@ -51,7 +50,7 @@ impl Upload {
             difference: "it was begun without an id".to_owned(),
         })?;
         Ok(Self {
-            s3: bucket.s3().clone(),
+            through: bucket.handle(),
             bucket: target.bucket.clone(),
             key: target.key.clone(),
             id,
@@ -170,14 +169,15 @@ impl Drop for Upload {
         let Ok(runtime) = Handle::try_current() else {
             return;
         };
-        let s3 = self.s3.clone();
+        let s3 = self.through.handle();
+        let aborting = s3.aborting();
         let [bucket, key, id] = [&mut self.bucket, &mut self.key, &mut self.id].map(std::mem::take);
         runtime.spawn(async move {
-            let bucket_of_its_own = Bucket::new(&s3);
+            let _aborting = aborting;
             for _ in 0..ABORTS {
-                let aborted = bucket_of_its_own
+                let aborted = s3
                     .call("write", "s3:AbortMultipartUpload", &key, || {
-                        let abort = s3.abort_multipart_upload();
+                        let abort = s3.s3().abort_multipart_upload();
                         abort.bucket(&bucket).key(&key).upload_id(&id).send()
                     })
                     .await;

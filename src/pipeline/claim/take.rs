@@ -101,6 +101,10 @@ pub async fn claim(desk: &Desk, offer: Offer) -> Claim {
     // One that was left in doubt before may have been acknowledged then.
     let doubt = entry.was_left();
     match acknowledge(desk, &entry, doubt).await {
+        Ok(Certainty::Maybe) if desk.state.is_in_other_hands(&entry.record().job).await => {
+            desk.forget(entry).await;
+            Claim::NotOurs(NotOurs::Taken)
+        }
         Ok(certainty) => Claim::Ours(ours(desk, offer, credentials, certainty, entry).await),
         Err(not @ NotOurs::InDoubt(_)) => {
             // Dropped, the entry is left for the next look.
@@ -165,7 +169,7 @@ pub async fn adopt(desk: &Desk, entry: Entry) -> Adopted {
         keys: None,
     };
     match certainty {
-        Ok(Certainty::Maybe) if desk.state.is_held_elsewhere(&entry.record().job).await => {
+        Ok(Certainty::Maybe) if desk.state.is_in_other_hands(&entry.record().job).await => {
             desk.forget(entry).await;
             Adopted::NotOurs(NotOurs::Taken)
         }

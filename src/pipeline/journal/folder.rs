@@ -162,12 +162,13 @@ impl Folder {
         }
     }
 
-    /// Whether another worker has an entry of this name.
-    pub(super) fn is_elsewhere(&self, name: &str) -> bool {
+    /// The entries of this name that other workers have.
+    pub(super) fn elsewhere(&self, name: &str) -> Vec<Vec<u8>> {
         let workers = workers(&self.state).unwrap_or_default();
-        workers
-            .iter()
-            .any(|worker| *worker != self.path && worker.join(name).exists())
+        let others = workers.iter().filter(|worker| **worker != self.path);
+        others
+            .filter_map(|worker| fs::read(worker.join(name)).ok())
+            .collect()
     }
 
     pub(super) fn path_of(&self, name: &str) -> PathBuf {

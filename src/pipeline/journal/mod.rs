@@ -211,14 +211,15 @@ impl State {
         self.0.jobs().left.len()
     }
 
-    /// Whether another worker that shares the directory has written down this job.
-    pub async fn is_held_elsewhere(&self, job: &JobId) -> bool {
+    /// Whether another worker that shares the directory has written down that this job is its own. One that only asks for it
+    /// may be refused, and of two that ask neither may leave it to the other.
+    pub async fn is_in_other_hands(&self, job: &JobId) -> bool {
         let name = name_of(job);
         let look = move |inner: &Inner| {
-            inner
-                .folder
-                .as_ref()
-                .is_some_and(|folder| folder.is_elsewhere(&name))
+            let entries = inner.folder.as_ref().map(|folder| folder.elsewhere(&name));
+            let records = entries.into_iter().flatten();
+            let mut records = records.filter_map(|bytes| Record::read(&bytes).ok());
+            records.any(|record| record.phase != Phase::Acknowledging)
         };
         self.on_disk(look).await.unwrap_or_default()
     }

@@ -157,7 +157,10 @@ async fn what_a_dead_worker_left_is_taken_up_by_one() {
     let mut told = begin(&dead, 2).await;
     told.reporting(failed()).await.unwrap();
     assert!(all_of(&alive).await.is_empty(), "its worker lives");
-    assert!(alive.is_held_elsewhere(&id(1)).await && !alive.is_held_elsewhere(&id(7)).await);
+    assert!(alive.is_in_other_hands(&id(1)).await && !alive.is_in_other_hands(&id(7)).await);
+    let asked_for = begin(&dead, 3).await;
+    assert!(!alive.is_in_other_hands(&id(3)).await, "it may be refused");
+    asked_for.forget().await;
     drop((left, told));
     drop(dead);
     let orphans = all_of(&alive).await;
@@ -262,7 +265,7 @@ async fn a_write_that_nobody_waits_for_brings_no_file_back() {
         }
         entry.forget().await;
         // A thread of the journal that has another turn has had the one before.
-        state.is_held_elsewhere(&id(1)).await;
+        state.is_in_other_hands(&id(1)).await;
         let left = files(directory.path());
         assert!(left.iter().all(|path| path.ends_with("lock")), "{left:?}");
     }

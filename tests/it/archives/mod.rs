@@ -4,12 +4,14 @@ mod good;
 mod tars;
 mod zips;
 
-use slipway::artifact::unpack::{Limits, UnpackError, Unpacked, unpack};
+use slipway::artifact::unpack::{Limits, UnpackError, Unpacked, unpack, unpack_unless};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use tars::{entry, gzip, link as tar_link, long, pax, tar};
 use tempfile::TempDir;
 use zips::{Entry, Local, end, file, length, link, of_mode, parts, wide_extra, zip, zip64};
@@ -1061,7 +1063,7 @@ fn every_guard_has_an_archive_that_trips_it() {
     ] {
         tripped.extend(check(cases));
     }
-    // All variants but those of the disk and of a stop; links have a test of their own, with another limit.
+    // All variants but those of the disk; a stop, and links, which need another limit, have tests of their own.
     let source = include_str!("../../../src/artifact/unpack/error.rs");
     let body = source.split("pub enum UnpackError {").nth(1).unwrap();
     let variants: BTreeSet<String> = body
@@ -1073,6 +1075,19 @@ fn every_guard_has_an_archive_that_trips_it() {
         .collect();
     let untripped: Vec<&String> = variants.difference(&tripped).collect();
     assert_eq!(untripped, ["Folder", "Read", "TooManyLinks", "Unwanted", "Write"]);
+}
+
+#[test]
+fn nothing_is_unpacked_of_what_is_not_wanted_any_more() {
+    for bytes in [zip(&[file("a", b"x")]), tar(&[tars::file("a", b"x")])] {
+        let (_place, into) = place();
+        let mut archive = tempfile::tempfile().unwrap();
+        archive.write_all(&bytes).unwrap();
+        let unwanted = Arc::new(AtomicBool::new(true));
+        let error = unpack_unless(archive, &into, &LIMITS, unwanted).unwrap_err();
+        assert!(matches!(error, UnpackError::Unwanted), "{error}");
+        assert_eq!(fs::read_dir(&into).unwrap().count(), 0);
+    }
 }
 
 #[test]

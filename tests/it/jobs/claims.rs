@@ -111,6 +111,44 @@ async fn an_acknowledgement_in_doubt_is_kept_and_taken_up_again() {
 }
 
 #[tokio::test]
+async fn a_job_in_doubt_that_is_offered_again_stays_in_doubt() {
+    let directory = tempfile::tempdir().unwrap();
+    let answers = ["cut", "AccessDeniedException", "InvalidNonceException"];
+    let bench = acknowledging(&answers, state(directory.path())).await;
+    assert!(matches!(bench.not_claimed().await, NotOurs::InDoubt(_)));
+    let job = bench.claimed().await;
+    assert_eq!(
+        job.certainty(),
+        Certainty::Maybe,
+        "it may have been ours the first time"
+    );
+    assert_eq!(job.fail(failed()).await, Closed::Accepted);
+}
+
+#[tokio::test]
+async fn a_job_in_doubt_that_another_worker_does_is_left_to_it() {
+    for (working, is_left) in [(true, true), (false, false)] {
+        let directory = tempfile::tempdir().unwrap();
+        let other = acknowledging(&["InProgress"], state(directory.path())).await;
+        let offer = other.offer().await;
+        let mut held = other
+            .desk
+            .state
+            .begin(&offer, other.desk.clock.now())
+            .await
+            .unwrap();
+        if working {
+            held.working().await.unwrap();
+        }
+        let bench = acknowledging(&["cut", "InvalidNonceException"], state(directory.path())).await;
+        let claim = claim(&bench.desk, bench.offer().await).await;
+        let was_left = matches!(claim, Claim::NotOurs(NotOurs::Taken));
+        assert_eq!(was_left, is_left, "{claim:?}");
+        drop(held);
+    }
+}
+
+#[tokio::test]
 async fn an_acknowledgement_is_not_tried_for_ever() {
     for (answer, in_doubt) in [("ThrottlingException", false), ("internal", true)] {
         let bench = acknowledging(&[answer], State::none()).await;

@@ -36,7 +36,7 @@ fn all() -> bool {
 
 /// A bench whose rollouts last for several stretches.
 async fn bench() -> Bench {
-    let scenario = "[[fate]]\nfamily = \"shop\"\nrevision = 2\nstarts-after-seconds = 90\n".to_owned();
+    let scenario = "[[fate]]\nfamily = \"shop\"\nrevision = 2\nstarts-after-seconds = 150\n".to_owned();
     Bench::with_pipeline(&Setup {
         scenario,
         ..Setup::default()
@@ -50,8 +50,14 @@ async fn of_good_run() -> Vec<Point> {
     POINTS
         .get_or_init(|| {
             Box::pin(async {
-                let points = common(bench).await;
-                assert_nothing_is_missing(&points);
+                let mut points = common(bench).await;
+                // A job that waits for a busy machine may find a rollout that is over.
+                for _ in 1..TRIES {
+                    if missing(&points).is_some() {
+                        points = common(bench).await;
+                    }
+                }
+                assert_eq!(missing(&points), None, "{points:?}");
                 points
             })
         })
@@ -59,9 +65,10 @@ async fn of_good_run() -> Vec<Point> {
         .clone()
 }
 
-/// What no good pipeline does without is among its requests: a matrix that shrinks is seen.
-fn assert_nothing_is_missing(points: &[Point]) {
-    for (operation, least) in [
+/// What no good pipeline does without, and is not among its requests: a matrix that shrinks is seen.
+fn missing(points: &[Point]) -> Option<&'static str> {
+    let there = |operation: &str| points.iter().filter(|point| point.operation == operation).count();
+    let wanted = [
         ("PollForJobs", 4),
         ("AcknowledgeJob", 4),
         ("PutJobSuccessResult", 4),
@@ -74,10 +81,11 @@ fn assert_nothing_is_missing(points: &[Point]) {
         ("RegisterTaskDefinition", 1),
         ("UpdateService", 1),
         ("DescribeTasks", 1),
-    ] {
-        let there = points.iter().filter(|point| point.operation == operation).count();
-        assert!(there >= least, "{operation}: {there} in {points:?}");
-    }
+    ];
+    let missing = wanted
+        .into_iter()
+        .find(|(operation, least)| there(operation) < *least);
+    missing.map(|(operation, _)| operation)
 }
 
 /// The requests that each of some good pipelines makes. How often a rollout is looked at depends on how the looks fall,
