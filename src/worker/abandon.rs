@@ -9,7 +9,7 @@ use crate::config::worker::OnAbandon;
 use crate::ecs::resume::Resume;
 use crate::pipeline::claim::Closed;
 use crate::pipeline::client::ActionStatus;
-use crate::pipeline::job::{Context, Job};
+use crate::pipeline::job::{Category, Context, Job};
 use crate::pipeline::result::{Ending, Outcome};
 use crate::pipeline::token::{Continuation, Step};
 use crate::report::event::Event;
@@ -154,7 +154,7 @@ fn under_way(token: &str) -> Option<Resume> {
 /// Asks after deploys that were handed back, until a stop is asked for. One that is being called off then is called off
 /// first.
 pub(super) async fn ask_after(crew: &Crew) {
-    let shutdown = &crew.tools.shutdown;
+    let shutdown = crew.stops.of(Category::Deploy);
     let (mut known, mut told) = (false, false);
     loop {
         if !known {

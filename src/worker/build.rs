@@ -1,9 +1,10 @@
 //! The build of a job: its images built and pushed, and its output artifact stored where the next action looks for it.
 
+use super::fetch::{self, Unstored};
 use super::hide::Hide;
 use super::inputs::SOURCE;
 use super::job::{Bench, Ended};
-use super::{fetch, properties::Properties};
+use super::properties::Properties;
 use crate::artifact::archive::{Content, Entry};
 use crate::artifact::imagedefinitions::FILE_NAME;
 use crate::artifact::outputs::IMAGE_DETAIL;
@@ -83,8 +84,8 @@ async fn try_build(bench: &Bench<'_>) -> Result<Ended, Ended> {
         }
         let place = fetch::store(bench, output, entries)
             .await
-            .map_err(|failure| Ended::Failed {
-                failure: left_pushed(failure, &built),
+            .map_err(|unstored| Ended::Failed {
+                failure: left_pushed(unstored, &built),
                 whose: fetch::owner(bench),
                 external: None,
             })
@@ -134,7 +135,7 @@ fn may_build(bench: &Bench<'_>) -> Result<(), Failure> {
         LostBuilds::Fail => "the worker that had this build died",
     };
     Err(Failure::new(Kind::Terminated, what)
-        .left("unknown: images may have been pushed; no artifact was stored")
+        .left("unknown: images may have been pushed, and an artifact may be in S3")
         .hint("retry the stage; if it happens again, look at the worker's memory and at its machine"))
 }
 
@@ -157,18 +158,19 @@ fn in_grace(ended: Ended) -> Ended {
 }
 
 /// Says what a build leaves whose artifact is not known to be stored.
-fn left_pushed(failure: Failure, built: &Built) -> Failure {
+fn left_pushed(unstored: Unstored, built: &Built) -> Failure {
     let each: Vec<String> = built
         .images
         .iter()
         .map(|image| format!("`{}`", image.reference))
         .collect();
-    let artifact = match failure.kind {
-        // It may have been there before that was told.
-        Kind::Interrupted | Kind::Terminated | Kind::Unclear | Kind::FarEnd => "an artifact may be in S3",
-        _ => "no artifact was stored",
+    let artifact = if unstored.may_be_there {
+        "an artifact may be in S3"
+    } else {
+        "no artifact was stored"
     };
-    failure.left(format!("{} pushed; {artifact}", each.join(", ")))
+    let left = format!("{} pushed; {artifact}", each.join(", "));
+    unstored.failure.left(left)
 }
 
 /// `IMAGE-uri`, `IMAGE-digest` and `IMAGE-tag`; of a single image without its name as well.

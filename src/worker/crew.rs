@@ -90,14 +90,16 @@ impl Stops {
     }
 
     /// Ends deploys at their next safe point; builds go on.
-    pub(super) fn hand_back(&self) {
-        self.deploys.0.raise(Kind::Terminated);
+    pub(super) fn hand_back(&self, why: Kind) {
+        if !self.deploys.1.is_raised() {
+            self.deploys.0.raise(why);
+        }
     }
 
     /// Hands the process's stop signal on to the jobs; ends when all of it is handed on.
     pub(super) async fn conduct(&self, clock: &Clock, shutdown: &Shutdown, grace: Duration) {
         let why = shutdown.reached(Urgency::WindDown).await;
-        self.deploys.0.raise(why);
+        self.hand_back(why);
         let end = clock.now() + grace;
         tokio::select! {
             () = clock.reaches(end) => self.builds.0.raise(why),

@@ -148,12 +148,29 @@ fn of_archive(error: UnpackError, artifact: &Artifact) -> Failure {
     }
 }
 
+/// Why an output artifact is not known to be stored.
+pub(super) struct Unstored {
+    pub(super) failure: Failure,
+    /// Whether it may be there all the same.
+    pub(super) may_be_there: bool,
+}
+
+impl From<Failure> for Unstored {
+    /// A failure before anything was sent.
+    fn from(failure: Failure) -> Self {
+        Self {
+            failure,
+            may_be_there: false,
+        }
+    }
+}
+
 /// Stores an output artifact, and says where. S3 holds the whole of it when this ends well.
 pub(super) async fn store(
     bench: &Bench<'_>,
     output: &Artifact,
     entries: Vec<Entry>,
-) -> Result<String, Failure> {
+) -> Result<String, Unstored> {
     let bucket = bucket(bench).await?;
     let target = ArtifactTarget {
         bucket: output.bucket.clone(),
@@ -171,12 +188,16 @@ pub(super) async fn store(
                 () = clock.reaches(clock.now() + LAST_WORDS) => {}
             }
             let what = format!("stopped while output artifact `{}` was being stored", output.name);
-            return Err(Failure::new(stop, what));
+            return Err(Unstored {
+                failure: Failure::new(stop, what),
+                may_be_there: true,
+            });
         }
     };
-    stored.map(|stored| stored.place).map_err(|error| {
-        error
+    stored.map(|stored| stored.place).map_err(|error| Unstored {
+        may_be_there: error.may_be_there(),
+        failure: error
             .into_failure()
-            .place(format!("output artifact `{}`", output.name))
+            .place(format!("output artifact `{}`", output.name)),
     })
 }

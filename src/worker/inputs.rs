@@ -95,11 +95,9 @@ impl Inputs {
         let services = services.filter_map(|service| service.task_definition.as_mut());
         let tasks = settings.tasks.iter_mut();
         let tasks = tasks.filter_map(|task| task.task_definition.as_mut());
-        for file in services.chain(tasks).filter(|file| !file.is_file()) {
+        for file in services.chain(tasks).filter(|file| goes_nowhere(file)) {
             // `..` of a folder that the build did not take along.
-            *file = plain(file)
-                .filter(|plain| plain.is_file())
-                .unwrap_or_else(|| file.clone());
+            *file = plain(file).unwrap_or_else(|| file.clone());
         }
         confine::check(&settings, &self.folder)?;
         Ok(Settled {
@@ -151,20 +149,35 @@ impl Settled {
                 warning = Some(unusable(first));
             }
         }
-        let named: BTreeMap<String, PathBuf> = files
-            .into_iter()
-            .filter_map(|file| Some((self.name_in_artifact(&file)?, file)))
-            .collect();
+        let mut named = BTreeMap::new();
+        let mut misleading = Vec::new();
+        for file in files.into_iter().filter(|file| file.is_file()) {
+            let Some((name, there)) = self.name_in_artifact(&file) else {
+                continue;
+            };
+            if there.canonicalize().ok() == file.canonicalize().ok() {
+                named.insert(name, file);
+            } else {
+                misleading.push(name);
+            }
+        }
+        for name in misleading {
+            // Behind a link to a folder `..` leads elsewhere than its words say. The output has no links, so the deploy would
+            // take what has that name there: nothing may have it.
+            named.remove(&name);
+            warning.get_or_insert_with(|| {
+                unusable(format!("a path to `{name}` leads elsewhere through a link"))
+            });
+        }
         (named.into_iter().collect(), warning)
     }
 
-    /// The name of a file in the artifact of slipway.toml, with neither `.` nor `..`; none if it has none there.
-    fn name_in_artifact(&self, file: &Path) -> Option<String> {
+    /// The name of a file in the artifact of slipway.toml, by the words of its path alone, and where that is; none if it is
+    /// not there.
+    fn name_in_artifact(&self, file: &Path) -> Option<(String, PathBuf)> {
         let there = plain(file)?;
-        // Behind a link to a folder, what `..` leads to has another name, which a deploy would not find.
-        let is_it = there.is_file() && there.canonicalize().ok() == file.canonicalize().ok();
-        let name = there.strip_prefix(&self.artifact).ok().filter(|_| is_it)?;
-        name.to_str().map(str::to_owned)
+        let name = there.strip_prefix(&self.artifact).ok()?.to_str()?.to_owned();
+        Some((name, there))
     }
 
     /// What is noted of the source.
@@ -173,6 +186,16 @@ impl Settled {
         let checkout = &self.layers.checkout;
         json!({ "commit": checkout.commit, "branch": checkout.branch }).to_string()
     }
+}
+
+/// Whether a path goes back from a folder that does not exist.
+fn goes_nowhere(path: &Path) -> bool {
+    let mut so_far = PathBuf::new();
+    path.components().any(|component| {
+        let nowhere = component == Component::ParentDir && !so_far.exists();
+        so_far.push(component);
+        nowhere
+    })
 }
 
 /// A path without `.` and `..`, by its words alone; none if it leaves its root.

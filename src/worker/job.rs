@@ -282,7 +282,7 @@ fn in_time(ended: Ended, overdue: bool, limit: Duration) -> Ended {
                 Kind::Build,
                 format!("the build did not end within {} s", limit.as_secs()),
             )
-            .left("no artifact was stored, and what served goes on serving; images may have been pushed")
+            .left("what served goes on serving; images may have been pushed, and an artifact may be in S3")
             .hint("look for a step that waits at the end of the build's output, or give builds more time with the worker's `--build-timeout`"),
             whose,
             external,

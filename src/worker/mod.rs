@@ -47,7 +47,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::{Notify, mpsc};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use workspace::{Workspace, WorkspaceError};
 
 /// How often the worker says that it goes on.
@@ -184,18 +184,18 @@ async fn work(crew: &Arc<Crew>) -> Result<(), Crashed> {
     };
     let mut beat = Box::pin(beat(crew));
     let crashed = || {
-        crew.warn("slipway stopped on a bug of its own while it looked for jobs: no more are taken, and deploys are handed back");
+        crew.warn(
+            "slipway stopped on a bug of its own while it looked for jobs: it looks for no more, hands deploys back, lets builds \
+             end, and ends",
+        );
         crew.health.drain();
         crew.metrics.drain();
-        crew.stops.hand_back();
+        crew.stops.hand_back(Kind::Terminated);
     };
     let worked = tokio::select! {
         worked = until_all_ended(looks, taken, crashed) => worked,
         () = &mut beat => Ok(()),
     };
-    if worked.is_err() {
-        asker.abort();
-    }
     let mut cut = Box::pin(cut(crew));
     loop {
         tokio::select! {
@@ -218,12 +218,18 @@ async fn until_all_ended(
 ) -> Result<(), Crashed> {
     let mut running = JoinSet::new();
     let mut worked = Ok(());
+    let mut ended = |look: Result<(), JoinError>| {
+        let is_first = worked.is_ok() && look.is_err_and(|error| error.is_panic());
+        if is_first {
+            worked = Err(Crashed);
+            crashed();
+        }
+        is_first
+    };
     loop {
         tokio::select! {
-            Some(ended) = looks.join_next() => if ended.is_err_and(|error| error.is_panic()) {
-                worked = Err(Crashed);
+            Some(look) = looks.join_next() => if ended(look) {
                 looks.abort_all();
-                crashed();
             },
             work = taken.recv() => match work {
                 Some(work) => drop(running.spawn(work)),
@@ -232,6 +238,11 @@ async fn until_all_ended(
             },
             Some(_) = running.join_next() => {}
         }
+    }
+    // One that crashed may have let go of its sender before it is known to have crashed.
+    looks.abort_all();
+    while let Some(look) = looks.join_next().await {
+        ended(look);
     }
     while running.join_next().await.is_some() {}
     worked

@@ -13,7 +13,7 @@ const OURS: &str = "slipway-work-";
 const NEW: &str = "slipway-new-";
 
 /// What they are named like while they are being removed, which may be cut short.
-const DEAD: &str = "slipway-dead-";
+const DEAD: &str = ".slipway-dead-";
 
 /// The file whose lock says that the worker lives.
 const LOCK: &str = "lock";
@@ -157,11 +157,13 @@ fn sweep(below: &Path) -> io::Result<()> {
             let _ = fs::remove_dir_all(&path);
             continue;
         }
+        if !name.starts_with(OURS) {
+            continue;
+        }
         // One without a lock is a living worker's, whose lock somebody took away, or not ours.
-        let lock = File::open(path.join(LOCK))
-            .ok()
-            .filter(|_| name.starts_with(OURS));
-        let Some(lock) = lock else { continue };
+        let Ok(lock) = File::open(path.join(LOCK)) else {
+            continue;
+        };
         match lock.try_lock() {
             Ok(()) => drop(remove(&path)),
             Err(TryLockError::WouldBlock | TryLockError::Error(_)) => {}
@@ -181,7 +183,7 @@ mod tests {
         let dead = below.path().join("slipway-work-dead");
         fs::create_dir(&dead).unwrap();
         fs::write(dead.join("lock"), "").unwrap();
-        let half_removed = below.path().join("slipway-dead-removed");
+        let half_removed = below.path().join(".slipway-dead-removed");
         fs::create_dir_all(half_removed.join("job-1/files")).unwrap();
         let without_lock = below.path().join("slipway-work-notes");
         fs::create_dir(&without_lock).unwrap();

@@ -102,7 +102,7 @@ impl Bench {
     }
 
     async fn fetch(&self) -> Result<Vec<u8>, StoreError> {
-        let bucket = Bucket::new(&self.s3).in_amounts(AMOUNTS);
+        let bucket = self.bucket();
         let spool = tempfile::tempfile().unwrap();
         let mut file: File = fetch(&bucket, (BUCKET, KEY), spool).await?;
         let mut bytes = Vec::new();
@@ -110,8 +110,12 @@ impl Bench {
         Ok(bytes)
     }
 
+    fn bucket(&self) -> Bucket {
+        Bucket::new(&self.s3).in_amounts(AMOUNTS)
+    }
+
     async fn store(&self, entries: Vec<Entry>) -> Result<Stored, StoreError> {
-        let bucket = Bucket::new(&self.s3).in_amounts(AMOUNTS);
+        let bucket = self.bucket();
         store(&bucket, &target(Some(KMS_KEY)), entries).await
     }
 
@@ -490,8 +494,10 @@ async fn keys_that_may_only_write_are_enough_where_s3_says_how_it_wrote() {
 #[tokio::test]
 async fn an_upload_that_nobody_waits_for_is_aborted() {
     let bench = Bench::new("").await;
+    let bucket = bench.bucket();
     {
-        let storing = bench.store(long_entries());
+        let target = target(Some(KMS_KEY));
+        let storing = store(&bucket, &target, long_entries());
         let begun = async {
             while bench.uploads().iter().all(|&parts| parts == 0) {
                 tokio::task::yield_now().await;
@@ -503,9 +509,8 @@ async fn an_upload_that_nobody_waits_for_is_aborted() {
             stored = storing => panic!("{stored:?}"),
         }
     }
-    while !bench.uploads().is_empty() {
-        tokio::task::yield_now().await;
-    }
+    bucket.aborted().await;
+    assert_eq!(bench.uploads(), [0_usize; 0]);
     assert!(bench.object().is_none());
     bench.sandbox.stop().await;
 }

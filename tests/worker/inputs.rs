@@ -118,6 +118,30 @@ async fn a_file_of_the_worker_s_disk_is_neither_deployed_nor_stored() {
     }
 }
 
+/// The output has no links, so a path that leads through one would be another file's there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_definition_behind_a_link_is_never_taken_for_another() {
+    let bench = Bench::new(&Setup::default()).await;
+    let pipeline = changed(declaration("shop", "QUEUED", true), |action| {
+        action["configuration"]["Path"] = json!(FOLDER);
+    });
+    let definition = task_definition("shop").to_string();
+    let source = in_folder(&bench, "link/../task.json")
+        .file("other/task.json", &definition)
+        .file("other/folder/empty", "")
+        .file("services/web/task.json", &definition)
+        .link("services/web/link", "../../other/folder");
+    bench.add("shop", &source, &pipeline).await;
+    let worker = bench.worker(&Plan::default());
+    let execution = bench.release("shop");
+    let outcome = bench.outcome(&execution, 3600).await;
+    let told = worker.stop().await.human();
+    let message = outcome.message("Deploy");
+    assert!(message.starts_with("ConfigurationError: "), "{message}\n{told}");
+    assert!(told.contains("leads elsewhere through a link"), "{told}");
+    assert_eq!(outcome.services[0].revisions, 1);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_serves_its_fleets_and_no_other() {
     let bench = Bench::new(&Setup::default()).await;

@@ -198,6 +198,16 @@ impl StoreError {
         }
     }
 
+    /// Whether what was to be written may be there all the same.
+    #[must_use]
+    pub fn may_be_there(&self) -> bool {
+        match self {
+            Self::NotAsWritten { .. } | Self::Call { act: "verify", .. } => true,
+            Self::Call { source, .. } => source.sorted.is_in_doubt(),
+            _ => false,
+        }
+    }
+
     fn nature(&self) -> Nature {
         match self {
             Self::NoObject { .. } => Nature::Missing,

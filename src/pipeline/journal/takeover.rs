@@ -1,7 +1,7 @@
 //! What dead workers left, taken over by the one that finds it and has room for it.
 
 use super::folder::{Folder, id_of, name_of};
-use super::record::{Foreign, Record};
+use super::record::{Foreign, Phase, Record};
 use super::{Entry, Inner};
 use crate::report::event::Event;
 use std::collections::BTreeMap;
@@ -100,8 +100,11 @@ impl Inner {
             }
         }
         if !self.jobs().held.insert(record.job.clone()) {
-            // It was offered to us again meanwhile, so the other never acknowledged it.
-            dead.remove(name)?;
+            // It was offered to us meanwhile. What the other only asked for is ours alone; else ours may be left to the other's,
+            // which stays until the action is known to be over.
+            if record.phase == Phase::Acknowledging {
+                dead.remove(name)?;
+            }
             return Ok(None);
         }
         if let Err(error) = folder.take(dead, name) {

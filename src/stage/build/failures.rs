@@ -75,11 +75,7 @@ pub(super) fn of_write(what: &str, error: WriteError) -> Failure {
 /// The artifact was not stored after the images were pushed, so a bucket's wrong name is no longer a usage error, of
 /// which nothing was done.
 pub(super) fn of_artifact(error: StoreError, left: &str) -> Failure {
-    let maybe_there = match &error {
-        StoreError::NotAsWritten { .. } | StoreError::Call { act: "verify", .. } => true,
-        StoreError::Call { source, .. } => source.sorted.is_in_doubt(),
-        _ => false,
-    };
+    let maybe_there = error.may_be_there();
     let mut failure = error.into_failure();
     if failure.kind == Kind::Usage {
         failure.kind = Kind::Refused;

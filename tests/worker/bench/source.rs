@@ -9,6 +9,7 @@ use std::io::{Cursor, Write as _};
 #[derive(Debug, Clone)]
 pub struct Source {
     files: Vec<(String, String)>,
+    links: Vec<(String, String)>,
 }
 
 impl Source {
@@ -54,6 +55,7 @@ impl Source {
             .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
         Self {
             files: files.collect(),
+            links: Vec::new(),
         }
     }
 
@@ -72,6 +74,12 @@ impl Source {
         self
     }
 
+    /// The same with a symbolic link.
+    pub fn link(mut self, name: &str, target: &str) -> Self {
+        self.links.push((name.to_owned(), target.to_owned()));
+        self
+    }
+
     /// As an archive.
     pub fn zip(&self) -> Vec<u8> {
         let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
@@ -79,6 +87,10 @@ impl Source {
             let options = zip::write::SimpleFileOptions::default();
             zip.start_file(name, options).unwrap();
             zip.write_all(text.as_bytes()).unwrap();
+        }
+        for (name, target) in &self.links {
+            let options = zip::write::SimpleFileOptions::default();
+            zip.add_symlink(name, target, options).unwrap();
         }
         zip.finish().unwrap().into_inner()
     }
