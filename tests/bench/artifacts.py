@@ -170,12 +170,14 @@ def spread(values, digits):
 
 def section(arguments, measures, length, tree):
     aws = subprocess.run(["aws", "--version"], capture_output=True, text=True).stdout.split()[0]
+    once = arguments.repeats == 1
+    repeats = "one run of each" if once else f"{arguments.repeats} runs of each in turn, median (least to most)"
     lines = [
         "## Artifacts",
         "",
         f"An artifact of {length / 1e9:.1f} GB in and out against the sandbox's S3 over loopback, beside `aws s3 cp` with `unzip` or",
         f"`zip`, in one run of `scripts/bench-artifacts`: {tree[0]} files of {tree[1] / 1e9:.1f} GB, {TEXT_SHARE:.0%} of them text and the rest not to be",
-        f"compressed; {arguments.repeats} runs of each in turn, median (least to most); {aws}; {os.cpu_count()} cores, which the sandbox shares; {platform.system()}.",
+        f"compressed; {repeats}; {aws}; {os.cpu_count()} cores, which the sandbox shares; {platform.system()}.",
         "Memory is the most that a process ever had.",
         "",
         "| way | tool | seconds | MB/s of the artifact | memory in MiB |",
