@@ -275,13 +275,7 @@ fn unreadable(error: LayerError) -> Failure {
 
 /// The failure of a configuration with problems, each with its place.
 pub fn misconfigured(problems: Vec<String>) -> Failure {
-    let what = match problems.len() {
-        1 => "the configuration has a problem".to_owned(),
-        many => format!("the configuration has {many} problems"),
-    };
-    Failure::new(Kind::Usage, what)
-        .problems(problems)
-        .left("nothing was done")
+    Failure::misconfigured("the configuration", problems)
 }
 
 /// AWS in a region, or in the one that the SDK finds.

@@ -260,6 +260,18 @@ impl Failure {
         self
     }
 
+    /// A configuration has problems, each with its place; `what` is its name: `slipway.toml`.
+    #[must_use]
+    pub fn misconfigured(what: &str, problems: Vec<String>) -> Self {
+        let what = match problems.len() {
+            1 => format!("{what} has a problem"),
+            many => format!("{what} has {many} problems"),
+        };
+        Self::new(Kind::Usage, what)
+            .problems(problems)
+            .left("nothing was done")
+    }
+
     /// Says what is wrong with what was written: one problem is the cause, several are evidence.
     #[must_use]
     pub fn problems(self, mut problems: Vec<String>) -> Self {

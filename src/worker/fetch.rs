@@ -133,13 +133,8 @@ fn of_input(error: StoreError, artifact: &Artifact) -> Failure {
 
 fn of_archive(error: UnpackError, artifact: &Artifact) -> Failure {
     let (advice, kind) = (error.advice(), error.kind());
-    let nature = match kind {
-        Kind::FarEnd => Nature::FarEnd,
-        _ => Nature::Plain,
-    };
     let what = format!("input artifact `{}` cannot be unpacked", artifact.name);
     let failure = Failure::new(kind, what)
-        .nature(nature)
         .because(error)
         .place(format!("s3://{}/{}", artifact.bucket, artifact.key));
     match advice {

@@ -80,8 +80,10 @@ impl Inputs {
             document.place = shown.display().to_string();
         }
         let read_file = |file: &Path| confine::read(file, &self.folder, layers::read_file);
-        let resolved = resolve(&layers, needs, &read_file)
-            .map_err(|problems| misconfigured(problems.iter().map(ToString::to_string).collect()))?;
+        let resolved = resolve(&layers, needs, &read_file).map_err(|problems| {
+            let problems = problems.iter().map(ToString::to_string).collect();
+            Failure::misconfigured("slipway.toml", problems)
+        })?;
         let mut settings = resolved.settings;
         if let DefinitionsSource::File(wanted) = &settings.deploy.source
             && needs.deploy
@@ -228,14 +230,4 @@ fn unreadable(error: LayerError) -> Failure {
 
 fn unusable(why: impl fmt::Display) -> String {
     format!("a deploy action could not use this slipway.toml as it is: {why}")
-}
-
-fn misconfigured(problems: Vec<String>) -> Failure {
-    let what = match problems.len() {
-        1 => "slipway.toml has a problem".to_owned(),
-        many => format!("slipway.toml has {many} problems"),
-    };
-    Failure::new(Kind::Usage, what)
-        .problems(problems)
-        .left("nothing was done")
 }

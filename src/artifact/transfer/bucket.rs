@@ -14,7 +14,9 @@ use tokio::sync::watch;
 /// How often credentials are asked for that cannot be given.
 const MOST_PROVIDINGS: u32 = 3;
 
-/// S3, as one job sees it. Credentials that end in the middle of a transfer are renewed by `aws::renew`.
+/// S3, as one job sees it. Credentials that end in the middle of a transfer are renewed by `aws::renew`. A cheap
+/// handle.
+#[derive(Clone)]
 pub struct Bucket {
     s3: Client,
     amounts: Amounts,
@@ -75,15 +77,6 @@ impl Bucket {
     pub(super) fn aborting(&self) -> Aborting {
         self.aborts.send_modify(|count| *count += 1);
         Aborting(Arc::clone(&self.aborts))
-    }
-
-    /// The same, for an upload that outlives it.
-    pub(super) fn handle(&self) -> Self {
-        Self {
-            s3: self.s3.clone(),
-            amounts: self.amounts,
-            aborts: Arc::clone(&self.aborts),
-        }
     }
 
     /// Makes a call, and again if what gives the credentials failed: nothing was sent then, and a transfer that may have

@@ -50,7 +50,7 @@ impl Upload {
             difference: "it was begun without an id".to_owned(),
         })?;
         Ok(Self {
-            through: bucket.handle(),
+            through: bucket.clone(),
             bucket: target.bucket.clone(),
             key: target.key.clone(),
             id,
@@ -169,7 +169,7 @@ impl Drop for Upload {
         let Ok(runtime) = Handle::try_current() else {
             return;
         };
-        let s3 = self.through.handle();
+        let s3 = self.through.clone();
         let aborting = s3.aborting();
         let [bucket, key, id] = [&mut self.bucket, &mut self.key, &mut self.id].map(std::mem::take);
         runtime.spawn(async move {
