@@ -76,6 +76,17 @@ impl Bucket {
         self.full_at.saturating_sub(now + self.one_per * self.holds)
     }
 
+    /// Takes a call at `now` if it may be made within `patience`; gives how long to wait before it is made.
+    pub fn take_within(&mut self, now: Duration, patience: Duration) -> Option<Duration> {
+        let before = self.clone();
+        let wait = self.take(now);
+        if wait > patience {
+            *self = before;
+            return None;
+        }
+        Some(wait)
+    }
+
     /// The far end refused a call made at `now` for coming too soon, so the bucket is empty.
     pub fn drain(&mut self, now: Duration) {
         self.look(now);
@@ -102,6 +113,19 @@ mod tests {
             [0, 0, 0, 0, 0, 1, 2],
             "five came back since the last was due"
         );
+    }
+
+    #[test]
+    fn who_would_wait_for_too_long_takes_nothing() {
+        let mut bucket = Category::Registration.bucket();
+        let (start, patience) = (Duration::from_secs(1_000), Duration::from_secs(3));
+        let waits: Vec<Option<u64>> = (0..40)
+            .map(|_| bucket.take_within(start, patience).map(|wait| wait.as_secs()))
+            .collect();
+        assert_eq!(waits.iter().flatten().count(), 23);
+        let later = start + Duration::from_secs(1);
+        assert_eq!(bucket.take_within(later, patience), Some(patience));
+        assert_eq!(bucket.take_within(later, patience), None);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! CodePipeline publishes no rate for PollForJobs, and an empty answer comes at once: nothing is waited for there. So the
 //! pause grows while answers are empty, starts again with the first job, and gives way when CodePipeline says that it is
-//! too much.
+//! too much. Where one job came more are likely: an empty answer soon after it says little.
 
 use std::time::Duration;
 
@@ -12,6 +12,9 @@ const JITTER: u64 = 20;
 
 /// The longest pause after polls that failed or were throttled, unless an idle one is longer.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
+
+/// How long after a job, or after word that there may be one, it stays busy, unless an idle pause is shorter.
+const BUSY_LASTS: Duration = Duration::from_secs(20);
 
 /// The pauses between polls of one action type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +54,8 @@ impl Limits {
 pub enum Seen {
     /// CodePipeline answered, with so many jobs.
     Jobs(usize),
+    /// It gave as many as were asked for: more may wait.
+    Full,
     /// It said that it is asked too often.
     Throttled,
     /// It gave no answer, or refused.
@@ -70,6 +75,8 @@ pub struct Pace {
     failed: u32,
     /// When the last poll ended.
     polled: Option<Duration>,
+    /// When a job came last, or word of one.
+    stirred: Option<Duration>,
     /// Before this no poll may be made, whatever the reason.
     not_before: Duration,
 }
@@ -85,6 +92,7 @@ impl Pace {
             throttled: 0,
             failed: 0,
             polled: None,
+            stirred: None,
             not_before: Duration::ZERO,
         }
     }
@@ -112,6 +120,7 @@ impl Pace {
                 self.not_before = now + held;
                 return held;
             }
+            Seen::Jobs(0) if self.is_busy(now) => self.limits.busy,
             Seen::Jobs(0) => {
                 let pause = self.pause;
                 self.pause = pause
@@ -120,8 +129,12 @@ impl Pace {
                 pause
             }
             Seen::Jobs(_) => {
-                self.pause = self.limits.busy;
+                self.stirs(now);
                 self.limits.busy
+            }
+            Seen::Full => {
+                self.stirs(now);
+                self.apart()
             }
         };
         self.failed = 0;
@@ -136,13 +149,29 @@ impl Pace {
     /// How long until a poll may be made out of turn, because a slot was freed or work is said to be there: at once,
     /// unless the last poll was just now or CodePipeline wants fewer. Polls begin at the busy pace again.
     pub fn hurry(&mut self, now: Duration) -> Duration {
-        self.pause = self.limits.busy;
-        let apart = self.limits.busy / 2;
+        self.stirs(now);
+        let apart = self.apart();
         let earliest = self.polled.map_or(Duration::ZERO, |polled| polled + apart);
         // A clock that was set back makes nobody wait for longer.
         let spaced = earliest.saturating_sub(now).min(apart);
         let longest = LONGEST_BACKOFF.max(self.limits.idle);
         spaced.max(self.not_before.saturating_sub(now).min(longest))
+    }
+
+    /// The least time between two polls.
+    fn apart(&self) -> Duration {
+        self.limits.busy / 2
+    }
+
+    fn stirs(&mut self, now: Duration) {
+        self.pause = self.limits.busy;
+        self.stirred = Some(now);
+    }
+
+    /// A clock that was set back leaves nobody busy.
+    fn is_busy(&self, now: Duration) -> bool {
+        let since = self.stirred.and_then(|stirred| now.checked_sub(stirred));
+        since.is_some_and(|since| since < BUSY_LASTS.min(self.limits.idle))
     }
 
     /// The busy pause, doubled so many times.
@@ -166,7 +195,7 @@ impl Pace {
 
 #[cfg(test)]
 mod tests {
-    use super::{JITTER, LONGEST_BACKOFF, Limits, Pace, Seen};
+    use super::{BUSY_LASTS, JITTER, LONGEST_BACKOFF, Limits, Pace, Seen};
     use proptest::prelude::*;
     use std::time::Duration;
 
@@ -187,6 +216,7 @@ mod tests {
     fn any_seen() -> impl Strategy<Value = Seen> {
         prop_oneof![
             (0_usize..3).prop_map(Seen::Jobs),
+            Just(Seen::Full),
             Just(Seen::Throttled),
             Just(Seen::Failed),
         ]
@@ -246,7 +276,8 @@ mod tests {
             for seen in answers {
                 let pause = pace.next(now, seen);
                 prop_assert_eq!(pause, again.next(now, seen));
-                prop_assert!(pause >= limits.busy.mul_f64(0.79) && pause <= LONGEST_BACKOFF);
+                let least = if seen == Seen::Full { 0.39 } else { 0.79 };
+                prop_assert!(pause >= limits.busy.mul_f64(least) && pause <= LONGEST_BACKOFF);
                 now += pause;
             }
         }
@@ -282,6 +313,7 @@ mod tests {
         for jobs in [1, 0, 20, 1, 0, 3] {
             assert!(pace.next(now, Seen::Jobs(jobs)) <= limits.busy, "{jobs}");
         }
+        assert!(pace.next(now, Seen::Full) <= limits.busy / 2, "more may wait");
         // Just after a poll a freed slot waits for others that are freed in the same moment.
         assert_eq!(pace.hurry(now), limits.busy / 2);
         assert_eq!(pace.hurry(now + limits.busy / 2), Duration::ZERO);
@@ -301,14 +333,35 @@ mod tests {
     #[test]
     fn an_empty_queue_is_left_alone_step_by_step_until_somebody_hurries() {
         let mut pace = Pace::new(Limits::default(), 7);
-        let now = Duration::from_secs(100);
-        for full in [1, 2, 4, 8, 16, 20, 20] {
-            let pause = pace.next(now, Seen::Jobs(0)).as_secs_f64();
-            let least = f64::from(full) * (100 - JITTER) as f64 / 100.0;
-            assert!((least..=f64::from(full)).contains(&pause), "{pause} of {full}");
-        }
+        let mut now = Duration::from_secs(100);
+        let steps = |pace: &mut Pace, now: Duration| {
+            for full in [1, 2, 4, 8, 16, 20, 20] {
+                let pause = pace.next(now, Seen::Jobs(0)).as_secs_f64();
+                let least = f64::from(full) * (100 - JITTER) as f64 / 100.0;
+                assert!((least..=f64::from(full)).contains(&pause), "{pause} of {full}");
+            }
+        };
+        steps(&mut pace, now);
         pace.hurry(now);
-        assert!(pace.next(now, Seen::Jobs(0)) <= Duration::from_secs(1));
+        for _ in 0..BUSY_LASTS.as_secs() {
+            assert!(pace.next(now, Seen::Jobs(0)) <= Duration::from_secs(1));
+            now += Duration::from_secs(1);
+        }
+        steps(&mut pace, now);
+    }
+
+    #[test]
+    fn a_job_keeps_the_pace_busy_for_a_while_and_a_clock_that_is_set_back_does_not_for_ever() {
+        let mut pace = Pace::new(Limits::default(), 7);
+        let now = Duration::from_secs(43_200);
+        pace.next(now, Seen::Jobs(1));
+        let mut empty = |at: Duration| pace.next(at, Seen::Jobs(0));
+        for _ in 0..9 {
+            assert!(empty(now + BUSY_LASTS - Duration::from_millis(1)) <= Duration::from_secs(1));
+        }
+        let earlier = now - Duration::from_secs(3_600);
+        let pauses: Vec<u64> = (0..6).map(|_| empty(earlier).as_secs()).collect();
+        assert!(pauses[5] >= 16, "{pauses:?}");
     }
 
     #[test]

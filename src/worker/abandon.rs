@@ -4,6 +4,7 @@
 use super::crew::Crew;
 use super::handed::Away;
 use super::handed::shelf::Claim;
+use super::looks::Look;
 use crate::clock::Pause;
 use crate::config::worker::OnAbandon;
 use crate::ecs::resume::Resume;
@@ -21,6 +22,9 @@ use std::time::Duration;
 /// How often it is asked whether an action still runs.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(60);
 
+/// The same when others had all turns.
+const CROWDED: Duration = Duration::from_secs(10);
+
 /// When it is asked first, so that it is asked in every stretch.
 const FIRST_LOOK: Duration = Duration::from_secs(30);
 
@@ -32,9 +36,11 @@ pub(super) async fn noticed(crew: &Crew, context: &Context) -> ActionStatus {
         // Nothing stops this pause but whoever drops it.
         let _ = crew.clock().pause(pause, &never).await;
         pause = BETWEEN_LOOKS;
-        match crew.pipeline.action_status(context).await {
-            over @ (ActionStatus::Abandoned | ActionStatus::Ended) => return over,
-            ActionStatus::Running | ActionStatus::Denied | ActionStatus::Unknown => {}
+        match crew.looks.at(context, &crew.pipeline, crew.clock()).await {
+            Look::Seen(over @ (ActionStatus::Abandoned | ActionStatus::Ended), _) => return over,
+            Look::Seen(ActionStatus::Running | ActionStatus::Denied | ActionStatus::Unknown, _)
+            | Look::Nothing => {}
+            Look::Crowded => pause = CROWDED,
         }
     }
 }
@@ -179,19 +185,25 @@ pub(super) async fn ask_after(crew: &Crew) {
             let asked = tokio::select! {
                 biased;
                 _ = shutdown.reached(Urgency::WindDown) => return,
-                asked = crew.pipeline.action(&context) => asked,
+                asked = crew.looks.at(&context, &crew.pipeline, crew.clock()) => asked,
             };
-            // No answer may be one a minute later.
-            match asked.unwrap_or((ActionStatus::Unknown, None)) {
+            match asked {
                 // Whoever handed it back since looks after it, and may have written it down in the same place.
-                (ActionStatus::Running | ActionStatus::Abandoned, Some(summary))
+                Look::Seen(ActionStatus::Running | ActionStatus::Abandoned, Some(summary))
                     if !crew.handed.is_as_handed_back(&context, &summary) =>
                 {
                     crew.handed.forget(&context);
                 }
-                (ActionStatus::Running | ActionStatus::Unknown, _) => {}
-                (ActionStatus::Ended | ActionStatus::Denied, _) => came_back(crew, &context).await,
-                (ActionStatus::Abandoned, _) => call_off_kept(crew, &crew.tools, &context).await,
+                // No answer may be one a minute later.
+                Look::Seen(ActionStatus::Running | ActionStatus::Unknown, _)
+                | Look::Nothing
+                | Look::Crowded => {}
+                Look::Seen(ActionStatus::Ended | ActionStatus::Denied, _) => {
+                    came_back(crew, &context).await;
+                }
+                Look::Seen(ActionStatus::Abandoned, _) => {
+                    call_off_kept(crew, &crew.tools, &context).await;
+                }
             }
         }
     }

@@ -4,6 +4,7 @@ use super::handed::Handed;
 use super::handed::shelf::Shelf;
 use super::health::Health;
 use super::home::Home;
+use super::looks::Looks;
 use super::metrics::Metrics;
 use super::slots::Slots;
 use super::workspace::Workspace;
@@ -17,6 +18,7 @@ use crate::report::event::{Event, JobScope, Tell};
 use crate::shutdown::{self, Shutdown, ShutdownSwitch, Urgency};
 use crate::stage::Tools;
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// How long a job that was told to end at once may take to clean up.
 pub(super) const LAST_WORDS: Duration = Duration::from_secs(15);
@@ -34,6 +36,9 @@ pub(super) struct Crew {
     pub(super) metrics: Metrics,
     pub(super) health: Health,
     pub(super) home: Home,
+    pub(super) looks: Looks,
+    /// How many jobs are done.
+    pub(super) done: watch::Sender<u64>,
     pub(super) stops: Stops,
     pub(super) handed: Handed,
     pub(super) shelf: Shelf,

@@ -17,6 +17,7 @@ mod home;
 mod inputs;
 mod job;
 pub mod listen;
+mod looks;
 pub mod metrics;
 mod polls;
 mod properties;
@@ -39,6 +40,7 @@ use handed::shelf::Shelf;
 use health::Health;
 use home::Home;
 use listen::{ListenError, Listening, listen};
+use looks::Looks;
 use metrics::Metrics;
 use polls::Work;
 use slots::Slots;
@@ -46,7 +48,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use workspace::{Workspace, WorkspaceError};
 
@@ -98,6 +100,8 @@ pub async fn run(settings: WorkerSettings, tools: &Tools) -> Result<(), Failure>
         metrics,
         health,
         home: Home::in_region(aws.region()),
+        looks: Looks::new(),
+        done: watch::Sender::new(0),
         stops: Stops::new(),
         settings,
     });

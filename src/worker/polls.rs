@@ -31,6 +31,7 @@ pub(super) async fn poll(
     let mut pause = pace.first();
     let mut polls = Polls {
         freed: crew.slots.freed(action_type.category),
+        done: crew.done.subscribe(),
         crew,
         action_type,
         jobs,
@@ -55,6 +56,8 @@ struct Polls {
     jobs: UnboundedSender<Work>,
     /// Changes when a slot was freed since the last poll.
     freed: watch::Receiver<u64>,
+    /// Changes when a job is done, whatever its type.
+    done: watch::Receiver<u64>,
     /// What was told of each fleet last: an outage of hours is one line.
     told: BTreeMap<String, String>,
 }
@@ -62,6 +65,8 @@ struct Polls {
 /// How a poll ended.
 enum Polled {
     Jobs(usize),
+    /// As many as were asked for.
+    Full,
     Throttled,
     Failed(String),
 }
@@ -80,7 +85,7 @@ impl Polls {
         }
         let failed = polled.iter().find_map(|one| match one {
             Polled::Failed(why) => Some(why.clone()),
-            Polled::Jobs(_) | Polled::Throttled => None,
+            Polled::Jobs(_) | Polled::Full | Polled::Throttled => None,
         });
         match failed {
             Some(why) => self.crew.health.failed(&self.action_type, why),
@@ -106,6 +111,8 @@ impl Polls {
             self.tell(fleet, &text, &[]);
             return Some(Polled::Failed(text));
         }
+        self.done.mark_unchanged();
+        let wanted = slots.len();
         let most = u16::try_from(slots.len()).unwrap_or(u16::MAX);
         // What it dispatched when a stop was asked for is nobody's, and is offered again.
         let answer = tokio::select! {
@@ -121,7 +128,11 @@ impl Polls {
                     let _ = self.jobs.send(Box::pin(work));
                 }
                 self.told.remove(fleet);
-                Polled::Jobs(count)
+                if count >= wanted {
+                    Polled::Full
+                } else {
+                    Polled::Jobs(count)
+                }
             }
             Err(error) if error.is_throttled() => Polled::Throttled,
             Err(error) => {
@@ -133,7 +144,7 @@ impl Polls {
         };
         let result = match &polled {
             Polled::Jobs(0) => PollResult::Empty,
-            Polled::Jobs(_) => PollResult::Jobs,
+            Polled::Jobs(_) | Polled::Full => PollResult::Jobs,
             Polled::Throttled => PollResult::Throttled,
             Polled::Failed(_) => PollResult::Failed,
         };
@@ -152,15 +163,17 @@ impl Polls {
         self.told.insert(fleet.to_owned(), text.to_owned());
     }
 
-    /// Waits for the next poll: for its pause, or until a slot was freed or somebody says that there is work.
+    /// Waits for the next poll: for its pause, or until a slot was freed or somebody says that there is work. A job that is
+    /// done says so: the next action of its pipeline may be ours.
     async fn rest(&mut self, pace: &mut Pace, pause: Duration, wake: &Notify) -> Pause {
         let crew = &self.crew;
         let shutdown = &crew.tools.shutdown;
         let woken = async {
             tokio::select! {
                 () = wake.notified() => {}
-                // Its sender lives as long as the crew does.
+                // Their senders live as long as the crew does.
                 _ = self.freed.changed() => {}
+                _ = self.done.changed() => {}
             }
         };
         tokio::select! {
@@ -178,13 +191,17 @@ impl Polls {
 
 /// What a round of polls says of the pace: a fleet that fails does not slow down the others.
 fn seen(polled: &[Polled]) -> Seen {
-    let mut answered = None;
+    let (mut answered, mut full) = (None, false);
     for one in polled {
         match one {
             Polled::Throttled => return Seen::Throttled,
             Polled::Jobs(jobs) => *answered.get_or_insert(0) += jobs,
+            Polled::Full => full = true,
             Polled::Failed(_) => {}
         }
+    }
+    if full {
+        return Seen::Full;
     }
     answered.map_or(Seen::Failed, Seen::Jobs)
 }
@@ -207,6 +224,7 @@ mod tests {
             (vec![Polled::Jobs(0), Polled::Jobs(3)], Seen::Jobs(3)),
             (vec![Polled::Jobs(0), failed()], Seen::Jobs(0)),
             (vec![failed(), failed()], Seen::Failed),
+            (vec![Polled::Jobs(0), Polled::Full, failed()], Seen::Full),
             (
                 vec![Polled::Jobs(1), failed(), Polled::Throttled],
                 Seen::Throttled,
