@@ -1,8 +1,9 @@
-//! The graded stop signal: none, wind down, now.
+//! The graded stop signal: none, wind down, now; and the count of what must end before the process does.
 //!
 //! Whoever runs a story asks it at its safe points; clean-up never asks.
 
 use crate::failure::Kind;
+use std::sync::Arc;
 use tokio::sync::watch;
 
 /// How urgently the run must end; ordered, and never lowered.
@@ -34,6 +35,42 @@ pub struct ShutdownSwitch {
 pub fn switch() -> (ShutdownSwitch, Shutdown) {
     let (raised, seen) = watch::channel((Urgency::None, None));
     (ShutdownSwitch { raised }, Shutdown { seen })
+}
+
+/// Counts work that nobody waits for but the end of the process or of a job; a cheap handle.
+#[derive(Debug, Clone, Default)]
+pub struct Unfinished(Arc<watch::Sender<usize>>);
+
+/// One piece of such work, for as long as it lives.
+#[derive(Debug)]
+#[must_use]
+pub struct UnderWay(Arc<watch::Sender<usize>>);
+
+impl Unfinished {
+    /// Counts one more.
+    pub fn begin(&self) -> UnderWay {
+        self.0.send_modify(|count| *count += 1);
+        UnderWay(Arc::clone(&self.0))
+    }
+
+    /// How many pieces are under way.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        *self.0.borrow()
+    }
+
+    /// Waits until none is.
+    pub async fn none(&self) {
+        let mut count = self.0.subscribe();
+        // It cannot fail: the sender is ours.
+        let _ = count.wait_for(|count| *count == 0).await;
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count = count.saturating_sub(1));
+    }
 }
 
 impl ShutdownSwitch {

@@ -3,13 +3,12 @@
 use super::ranges::Amounts;
 use crate::artifact::store::{StoreError, refuse};
 use crate::aws::sort::Sorted;
+use crate::shutdown::{UnderWay, Unfinished};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
-use tokio::sync::watch;
 
 /// How often credentials are asked for that cannot be given.
 const MOST_PROVIDINGS: u32 = 3;
@@ -20,17 +19,8 @@ const MOST_PROVIDINGS: u32 = 3;
 pub struct Bucket {
     s3: Client,
     amounts: Amounts,
-    /// How many uploads are being aborted that nobody waits for any more.
-    aborts: Arc<watch::Sender<usize>>,
-}
-
-/// One abort that is under way, for as long as it lives.
-pub(super) struct Aborting(Arc<watch::Sender<usize>>);
-
-impl Drop for Aborting {
-    fn drop(&mut self) {
-        self.0.send_modify(|count| *count = count.saturating_sub(1));
-    }
+    /// Uploads that are being aborted, which nobody waits for any more.
+    aborts: Unfinished,
 }
 
 impl fmt::Debug for Bucket {
@@ -46,7 +36,7 @@ impl Bucket {
         Self {
             s3: s3.clone(),
             amounts: Amounts::default(),
-            aborts: Arc::default(),
+            aborts: Unfinished::default(),
         }
     }
 
@@ -68,15 +58,12 @@ impl Bucket {
 
     /// Waits until no upload is being aborted any more whose future was dropped.
     pub async fn aborted(&self) {
-        let mut count = self.aborts.subscribe();
-        // It cannot fail: the sender is ours.
-        let _ = count.wait_for(|count| *count == 0).await;
+        self.aborts.none().await;
     }
 
     /// Counts an abort.
-    pub(super) fn aborting(&self) -> Aborting {
-        self.aborts.send_modify(|count| *count += 1);
-        Aborting(Arc::clone(&self.aborts))
+    pub(super) fn aborting(&self) -> UnderWay {
+        self.aborts.begin()
     }
 
     /// Makes a call, and again if what gives the credentials failed: nothing was sent then, and a transfer that may have

@@ -2,30 +2,21 @@
 //! takes no report with it.
 
 use super::Closed;
+use crate::shutdown::Unfinished;
 use std::fmt;
-use std::sync::Arc;
 use tokio::runtime::Handle;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 /// The reports that are under way; a cheap handle.
 #[derive(Clone)]
 pub struct Reporters {
     runtime: Handle,
-    under_way: Arc<watch::Sender<usize>>,
+    under_way: Unfinished,
 }
 
 impl fmt::Debug for Reporters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Reporters").field(&self.count()).finish()
-    }
-}
-
-/// One report that is under way, for as long as it lives.
-struct UnderWay(Arc<watch::Sender<usize>>);
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        self.0.send_modify(|count| *count = count.saturating_sub(1));
     }
 }
 
@@ -35,21 +26,19 @@ impl Reporters {
     pub fn new(runtime: Handle) -> Self {
         Self {
             runtime,
-            under_way: Arc::new(watch::Sender::new(0)),
+            under_way: Unfinished::default(),
         }
     }
 
     /// How many reports are under way.
     #[must_use]
     pub fn count(&self) -> usize {
-        *self.under_way.borrow()
+        self.under_way.count()
     }
 
     /// Waits until no report is under way. The program calls it last, once no job is held any more.
     pub async fn finish(&self) {
-        let mut count = self.under_way.subscribe();
-        // It cannot fail: the sender is ours.
-        let _ = count.wait_for(|count| *count == 0).await;
+        self.under_way.none().await;
     }
 
     /// Runs a report to its end, whether or not anybody waits for it.
@@ -58,8 +47,7 @@ impl Reporters {
         report: impl Future<Output = Closed> + Send + 'static,
     ) -> oneshot::Receiver<Closed> {
         let (say, said) = oneshot::channel();
-        self.under_way.send_modify(|count| *count += 1);
-        let under_way = UnderWay(Arc::clone(&self.under_way));
+        let under_way = self.under_way.begin();
         self.runtime.spawn(async move {
             let closed = report.await;
             // Before the count goes down: who waits for the end has the outcome by then.
