@@ -57,7 +57,7 @@ pub fn config(name: &str, registry_host: String, password: &str) -> RunnerConfig
 
 impl Bench {
     pub async fn start(name: &str) -> Self {
-        let image = Arc::new(image::busybox());
+        let image = Arc::new(image::busybox(name));
         let host = registry::serve(image.clone(), "open").await;
         let config = config(name, host, "open");
         let (orders, received) = mpsc::unbounded_channel();

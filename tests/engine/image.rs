@@ -19,8 +19,9 @@ pub struct Image {
 /// The media type of the manifest.
 pub const MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 
-/// An image with busybox as its shell and a health check that always fails, which ECS ignores.
-pub fn busybox() -> Image {
+/// An image with busybox as its shell and a health check that always fails, which ECS ignores. Each name makes another
+/// one: of two sandboxes that pull the same image, one that removes its last name takes it from the other's hands.
+pub fn busybox(name: &str) -> Image {
     let layer = layer();
     let mut zipped = GzEncoder::new(Vec::new(), Compression::fast());
     std::io::Write::write_all(&mut zipped, &layer).unwrap();
@@ -35,6 +36,7 @@ pub fn busybox() -> Image {
         "config": {
             "Env": ["PATH=/bin"],
             "Cmd": ["/bin/sh", "-c", "echo the image's own command"],
+            "Labels": {"slipway.test": name},
             "Healthcheck": {"Test": ["CMD", "/bin/false"], "Interval": 1_000_000_000, "Retries": 1}
         },
         "rootfs": {"type": "layers", "diff_ids": [digest(&layer)]}
