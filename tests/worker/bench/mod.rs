@@ -270,19 +270,31 @@ impl Bench {
         jobs
     }
 
-    /// What the state directory says of jobs: the text of each entry. Workers write and remove entries meanwhile.
+    /// Every file of the state directory that is there to be read just now: workers write and remove them meanwhile.
+    pub fn kept(&self) -> Vec<(PathBuf, String)> {
+        let mut folders = vec![self.path("state")];
+        let mut kept = Vec::new();
+        while let Some(folder) = folders.pop() {
+            let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+            for path in entries.map(|entry| entry.path()) {
+                if path.is_dir() {
+                    folders.push(path);
+                } else if let Ok(bytes) = std::fs::read(&path) {
+                    kept.push((path, String::from_utf8_lossy(&bytes).into_owned()));
+                }
+            }
+        }
+        kept
+    }
+
+    /// What the state directory says of jobs: the text of each entry.
     pub fn state(&self) -> Vec<String> {
-        let workers = std::fs::read_dir(self.path("state"))
-            .into_iter()
-            .flatten()
-            .flatten();
-        let workers = workers.filter(|entry| entry.file_name().to_string_lossy().starts_with("worker-"));
-        let files =
-            workers.flat_map(|worker| std::fs::read_dir(worker.path()).into_iter().flatten().flatten());
-        let entries = files.filter(|file| file.path().extension().is_some_and(|it| it == "json"));
-        entries
-            .filter_map(|file| std::fs::read_to_string(file.path()).ok())
-            .collect()
+        let is_entry = |path: &Path| {
+            let folder = path.parent().and_then(Path::file_name).unwrap_or_default();
+            folder.to_string_lossy().starts_with("worker-") && path.extension().is_some_and(|it| it == "json")
+        };
+        let entries = self.kept().into_iter().filter(|(path, _)| is_entry(path));
+        entries.map(|(_, text)| text).collect()
     }
 
     /// What the state directory still says of jobs, once there was time to clean up; each in words.
