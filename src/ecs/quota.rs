@@ -87,6 +87,17 @@ impl Bucket {
         Some(wait)
     }
 
+    /// Gives back a call that was taken and is not made.
+    pub fn give_back(&mut self) {
+        self.full_at = self.full_at.saturating_sub(self.one_per);
+    }
+
+    /// Nothing is to be had at `now` for so long, after what was taken already.
+    pub fn hold(&mut self, now: Duration, time: Duration) {
+        self.drain(now);
+        self.full_at += time;
+    }
+
     /// The far end refused a call made at `now` for coming too soon, so the bucket is empty.
     pub fn drain(&mut self, now: Duration) {
         self.look(now);
@@ -126,6 +137,10 @@ mod tests {
         let later = start + Duration::from_secs(1);
         assert_eq!(bucket.take_within(later, patience), Some(patience));
         assert_eq!(bucket.take_within(later, patience), None);
+        bucket.give_back();
+        assert_eq!(bucket.take_within(later, patience), Some(patience));
+        bucket.hold(later, Duration::from_secs(5));
+        assert_eq!(bucket.take(later), Duration::from_secs(9));
     }
 
     #[test]

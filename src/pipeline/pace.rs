@@ -13,8 +13,9 @@ const JITTER: u64 = 20;
 /// The longest pause after polls that failed or were throttled, unless an idle one is longer.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 
-/// How long after a job, or after word that there may be one, it stays busy, unless an idle pause is shorter.
-const BUSY_LASTS: Duration = Duration::from_secs(20);
+/// How long it stays busy after a job came or was done, unless an idle pause is shorter. A deploy that is watched comes
+/// back every minute or two: it must not be busy for all of that.
+const BUSY_LASTS: Duration = Duration::from_secs(10);
 
 /// The pauses between polls of one action type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +76,7 @@ pub struct Pace {
     failed: u32,
     /// When the last poll ended.
     polled: Option<Duration>,
-    /// When a job came last, or word of one.
+    /// When a job last came or was done.
     stirred: Option<Duration>,
     /// Before this no poll may be made, whatever the reason.
     not_before: Duration,
@@ -108,6 +109,7 @@ impl Pace {
         let pause = match seen {
             Seen::Throttled => {
                 self.throttled = self.throttled.saturating_add(1);
+                self.stirred = None;
                 let pause = self.backoff(self.throttled);
                 // What was throttled once is not tried at once when a slot frees.
                 let held = self.jittered(pause);
@@ -134,7 +136,8 @@ impl Pace {
             }
             Seen::Full => {
                 self.stirs(now);
-                self.apart()
+                // What the jitter leaves of it is enough.
+                self.apart().mul_f64(100.0 / (100 - JITTER) as f64)
             }
         };
         self.failed = 0;
@@ -146,10 +149,16 @@ impl Pace {
         self.jittered(pause.max(held))
     }
 
+    /// A job is done at `now`: the next action of its pipeline may be ours.
+    pub fn stirs(&mut self, now: Duration) {
+        self.pause = self.limits.busy;
+        self.stirred = Some(now);
+    }
+
     /// How long until a poll may be made out of turn, because a slot was freed or work is said to be there: at once,
     /// unless the last poll was just now or CodePipeline wants fewer. Polls begin at the busy pace again.
     pub fn hurry(&mut self, now: Duration) -> Duration {
-        self.stirs(now);
+        self.pause = self.limits.busy;
         let apart = self.apart();
         let earliest = self.polled.map_or(Duration::ZERO, |polled| polled + apart);
         // A clock that was set back makes nobody wait for longer.
@@ -158,14 +167,9 @@ impl Pace {
         spaced.max(self.not_before.saturating_sub(now).min(longest))
     }
 
-    /// The least time between two polls.
+    /// The least time between two polls that were answered.
     fn apart(&self) -> Duration {
         self.limits.busy / 2
-    }
-
-    fn stirs(&mut self, now: Duration) {
-        self.pause = self.limits.busy;
-        self.stirred = Some(now);
     }
 
     /// A clock that was set back leaves nobody busy.
@@ -276,7 +280,7 @@ mod tests {
             for seen in answers {
                 let pause = pace.next(now, seen);
                 prop_assert_eq!(pause, again.next(now, seen));
-                let least = if seen == Seen::Full { 0.39 } else { 0.79 };
+                let least = if seen == Seen::Full { 0.5 } else { 0.79 };
                 prop_assert!(pause >= limits.busy.mul_f64(least) && pause <= LONGEST_BACKOFF);
                 now += pause;
             }
@@ -313,7 +317,11 @@ mod tests {
         for jobs in [1, 0, 20, 1, 0, 3] {
             assert!(pace.next(now, Seen::Jobs(jobs)) <= limits.busy, "{jobs}");
         }
-        assert!(pace.next(now, Seen::Full) <= limits.busy / 2, "more may wait");
+        let soon = pace.next(now, Seen::Full);
+        assert!(
+            (0.5..=0.625).contains(&soon.as_secs_f64()),
+            "more may wait: {soon:?}"
+        );
         // Just after a poll a freed slot waits for others that are freed in the same moment.
         assert_eq!(pace.hurry(now), limits.busy / 2);
         assert_eq!(pace.hurry(now + limits.busy / 2), Duration::ZERO);
@@ -343,11 +351,40 @@ mod tests {
         };
         steps(&mut pace, now);
         pace.hurry(now);
+        steps(&mut pace, now);
+        pace.stirs(now);
         for _ in 0..BUSY_LASTS.as_secs() {
             assert!(pace.next(now, Seen::Jobs(0)) <= Duration::from_secs(1));
             now += Duration::from_secs(1);
         }
         steps(&mut pace, now);
+    }
+
+    #[test]
+    fn who_asks_for_few_polls_by_a_short_idle_pause_is_busy_for_no_longer() {
+        let limits = Limits {
+            idle: Duration::from_secs(4),
+            ..Limits::default()
+        };
+        let mut pace = Pace::new(limits, 7);
+        let now = Duration::from_secs(100);
+        pace.next(now, Seen::Jobs(1));
+        let mut empty = || pace.next(now + limits.idle, Seen::Jobs(0)).as_secs();
+        let pauses: Vec<u64> = (0..4).map(|_| empty()).collect();
+        assert_eq!(
+            pauses[3], 3,
+            "four seconds, less what the jitter takes: {pauses:?}"
+        );
+    }
+
+    #[test]
+    fn throttling_ends_what_keeps_the_pace_busy() {
+        let mut pace = Pace::new(Limits::default(), 7);
+        let now = Duration::from_secs(100);
+        pace.next(now, Seen::Jobs(1));
+        pace.next(now, Seen::Throttled);
+        let pauses: Vec<u64> = (0..6).map(|_| pace.next(now, Seen::Jobs(0)).as_secs()).collect();
+        assert!(pauses[5] >= 16, "{pauses:?}");
     }
 
     #[test]

@@ -22,10 +22,11 @@ use std::time::Duration;
 /// How often it is asked whether an action still runs.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(60);
 
-/// The same when others had all turns.
+/// How long until it is tried again when others had all turns, on average: who was late once is not late with the same
+/// others again.
 const CROWDED: Duration = Duration::from_secs(10);
 
-/// When it is asked first, so that it is asked in every stretch.
+/// When it is asked first, so that it is asked in every stretch while there are turns.
 const FIRST_LOOK: Duration = Duration::from_secs(30);
 
 /// Ends when the action of a job that is being worked on was abandoned or has ended otherwise, if that can be seen.
@@ -40,7 +41,7 @@ pub(super) async fn noticed(crew: &Crew, context: &Context) -> ActionStatus {
             Look::Seen(over @ (ActionStatus::Abandoned | ActionStatus::Ended), _) => return over,
             Look::Seen(ActionStatus::Running | ActionStatus::Denied | ActionStatus::Unknown, _)
             | Look::Nothing => {}
-            Look::Crowded => pause = CROWDED,
+            Look::Crowded => pause = CROWDED.mul_f64(0.5 + fastrand::f64()),
         }
     }
 }
@@ -182,10 +183,13 @@ pub(super) async fn ask_after(crew: &Crew) {
             return;
         }
         for context in crew.handed.due(crew.clock().now(), BETWEEN_LOOKS) {
+            if !crew.handed.has(&context) {
+                continue;
+            }
             let asked = tokio::select! {
                 biased;
                 _ = shutdown.reached(Urgency::WindDown) => return,
-                asked = crew.looks.at(&context, &crew.pipeline, crew.clock()) => asked,
+                asked = crew.looks_after.at(&context, &crew.pipeline, crew.clock()) => asked,
             };
             match asked {
                 // Whoever handed it back since looks after it, and may have written it down in the same place.

@@ -36,8 +36,11 @@ pub(super) struct Crew {
     pub(super) metrics: Metrics,
     pub(super) health: Health,
     pub(super) home: Home,
+    /// At jobs that are being worked on.
     pub(super) looks: Looks,
-    /// How many jobs are done.
+    /// At deploys that were handed back.
+    pub(super) looks_after: Looks,
+    /// How many jobs were reported done.
     pub(super) done: watch::Sender<u64>,
     pub(super) stops: Stops,
     pub(super) handed: Handed,

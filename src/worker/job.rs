@@ -135,7 +135,7 @@ pub(super) async fn work(crew: &Crew, claimed: ClaimedJob, slot: Slot) {
     if let Some(handed) = under_way {
         abandon::went(crew, &tools, &job.context, handed, (over, closed)).await;
     }
-    // Both in one go: they cost one poll.
+    // The freed slot right after: whoever is woken by this mostly has it, too, and needs one poll.
     if result == JobResult::Succeeded {
         crew.done.send_modify(|jobs| *jobs += 1);
     }

@@ -3,6 +3,7 @@
 use super::crew::Crew;
 use super::job;
 use super::metrics::PollResult;
+use super::slots::MOST_AT_ONCE;
 use crate::clock::Pause;
 use crate::pipeline::action_type::properties::FLEET;
 use crate::pipeline::job::{ActionTypeId, Offer};
@@ -65,7 +66,7 @@ struct Polls {
 /// How a poll ended.
 enum Polled {
     Jobs(usize),
-    /// As many as were asked for.
+    /// As many as one poll gives at the most.
     Full,
     Throttled,
     Failed(String),
@@ -75,6 +76,7 @@ impl Polls {
     /// Polls for each fleet once; none if a stop was asked for.
     async fn round<'a>(&mut self, fleets: impl Iterator<Item = &'a String>) -> Option<Seen> {
         let mut polled = Vec::new();
+        self.done.mark_unchanged();
         for fleet in fleets {
             let one = self.poll(fleet).await?;
             let throttled = matches!(one, Polled::Throttled);
@@ -111,8 +113,6 @@ impl Polls {
             self.tell(fleet, &text, &[]);
             return Some(Polled::Failed(text));
         }
-        self.done.mark_unchanged();
-        let wanted = slots.len();
         let most = u16::try_from(slots.len()).unwrap_or(u16::MAX);
         // What it dispatched when a stop was asked for is nobody's, and is offered again.
         let answer = tokio::select! {
@@ -128,11 +128,7 @@ impl Polls {
                     let _ = self.jobs.send(Box::pin(work));
                 }
                 self.told.remove(fleet);
-                if count >= wanted {
-                    Polled::Full
-                } else {
-                    Polled::Jobs(count)
-                }
+                answered(count)
             }
             Err(error) if error.is_throttled() => Polled::Throttled,
             Err(error) => {
@@ -170,22 +166,34 @@ impl Polls {
         let shutdown = &crew.tools.shutdown;
         let woken = async {
             tokio::select! {
-                () = wake.notified() => {}
-                // Their senders live as long as the crew does.
-                _ = self.freed.changed() => {}
-                _ = self.done.changed() => {}
+                biased;
+                // It says more than the slot that the same job frees. Their senders live as long as the crew does.
+                _ = self.done.changed() => true,
+                _ = self.freed.changed() => false,
+                () = wake.notified() => false,
             }
         };
         tokio::select! {
             biased;
             pause = crew.clock().pause(pause, shutdown) => return pause,
-            () = woken => {}
+            done = woken => if done {
+                pace.stirs(crew.clock().now());
+            }
         }
         let soon = pace.hurry(crew.clock().now());
         if soon.is_zero() && !shutdown.is_raised() {
             return Pause::Passed;
         }
         crew.clock().pause(soon, shutdown).await
+    }
+}
+
+/// What an answer with so many jobs says. Where fewer slots than this were free all are taken, and the next poll waits for one.
+const fn answered(jobs: usize) -> Polled {
+    if jobs >= MOST_AT_ONCE {
+        Polled::Full
+    } else {
+        Polled::Jobs(jobs)
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 /// The most jobs that one poll asks for; CodePipeline publishes no bound.
-const MOST_AT_ONCE: usize = 10;
+pub(super) const MOST_AT_ONCE: usize = 10;
 
 /// Room for jobs of each category; a cheap handle.
 #[derive(Debug, Clone)]

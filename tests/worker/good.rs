@@ -3,6 +3,7 @@
 use crate::bench::workers::Plan;
 use crate::bench::{Bench, Setup};
 use slipway::sandbox::world::pipeline::ExecutionStatus;
+use std::time::Duration;
 
 /// With the keys of each job, and with the worker's own.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -58,4 +59,25 @@ async fn go(own_keys: bool) {
     let pushes = requests.iter().filter(|line| line.ends_with("/push"));
     assert_eq!(pushes.count(), 1, "{requests:?}");
     assert!(told.json().lines().all(|line| line.starts_with('{')));
+}
+
+/// A worker that polls hardly ever any more finds the deploy as soon as its own build is done.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_next_action_of_a_pipeline_is_not_kept_waiting() {
+    let bench = Bench::with_pipeline(&Setup::default()).await;
+    // Polls for deploys come after some 340 seconds then, and after some 690.
+    bench.engine.build_takes(Duration::from_secs(450));
+    let worker = bench.worker(&Plan {
+        poll_idle: 3600,
+        ..Plan::default()
+    });
+    bench.release("shop");
+    let counts = |operation, least| bench.count("codepipeline", operation) >= least;
+    bench
+        .until("the build is done", 900, || counts("PutJobSuccessResult", 1))
+        .await;
+    bench
+        .until("the deploy is taken", 100, || counts("AcknowledgeJob", 2))
+        .await;
+    worker.stop().await;
 }

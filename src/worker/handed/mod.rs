@@ -124,6 +124,11 @@ impl Handed {
         .collect()
     }
 
+    /// Whether it is asked after still.
+    pub(super) fn has(&self, context: &Context) -> bool {
+        self.away().contains_key(&context.action_execution)
+    }
+
     /// Takes one to call it off.
     pub(super) fn take(&self, context: &Context) -> Option<Away> {
         self.away().remove(&context.action_execution)
