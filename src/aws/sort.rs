@@ -279,9 +279,9 @@ impl CallError {
     pub fn nature(&self) -> Nature {
         match self.sorted {
             Sorted::Denied => Nature::denied(self.action),
-            Sorted::ExpiredCredentials | Sorted::NoCredentials | Sorted::CredentialsFailed => {
-                Nature::Credentials
-            }
+            Sorted::ExpiredCredentials | Sorted::NoCredentials => Nature::Credentials,
+            // What gives the credentials may be denied them itself; else it is one more far end.
+            Sorted::CredentialsFailed => self.beneath().map_or(Nature::FarEnd, Self::nature),
             Sorted::Missing { .. } => Nature::Missing,
             Sorted::Transient
             | Sorted::Throttled
@@ -290,6 +290,19 @@ impl CallError {
             | Sorted::Foreign { .. } => Nature::FarEnd,
             Sorted::Refused { .. } => Nature::Plain,
         }
+    }
+
+    /// The call that this one failed for: that of what gives the credentials.
+    fn beneath(&self) -> Option<&Self> {
+        let mut next = self.source();
+        while let Some(error) = next {
+            let boxed = || error.downcast_ref::<Box<Self>>().map(|call| &**call);
+            if let Some(call) = error.downcast_ref().or_else(boxed) {
+                return Some(call);
+            }
+            next = error.source();
+        }
+        None
     }
 
     /// What to do about it, where its sort says that much.
@@ -391,7 +404,7 @@ fn credentials(error: &(dyn Error + 'static)) -> Option<Symptom<'static>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Sorted, Symptom, sort};
+    use super::{CallError, CredentialsError, Nature, Sorted, Symptom, sort};
 
     #[test]
     fn codes_decide_first_and_the_status_decides_the_rest() {
@@ -450,6 +463,37 @@ mod tests {
             };
             assert_eq!(sort(answer), expected, "{code} {status}");
         }
+    }
+
+    #[test]
+    fn credentials_that_are_not_to_be_had_are_as_bad_as_what_gives_them() {
+        let failed = |source: CredentialsError| CallError {
+            action: "s3:GetObject",
+            sorted: Sorted::CredentialsFailed,
+            request_id: None,
+            source: source.into(),
+        };
+        let call = |sorted| CallError {
+            action: "sts:AssumeRole",
+            sorted,
+            request_id: None,
+            source: "why".into(),
+        };
+        for (sorted, expected) in [
+            (Sorted::Denied, Nature::denied("sts:AssumeRole")),
+            (Sorted::Throttled, Nature::FarEnd),
+            (Sorted::Unreachable, Nature::FarEnd),
+            (Sorted::ExpiredCredentials, Nature::Credentials),
+        ] {
+            for source in [
+                CredentialsError::provider_error(call(sorted.clone())),
+                CredentialsError::provider_error(Box::new(call(sorted.clone()))),
+            ] {
+                assert_eq!(failed(source).nature(), expected, "{sorted:?}");
+            }
+        }
+        let timed_out = CredentialsError::provider_timed_out(std::time::Duration::from_secs(5));
+        assert_eq!(failed(timed_out).nature(), Nature::FarEnd);
     }
 
     #[test]
