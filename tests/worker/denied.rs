@@ -9,10 +9,16 @@ use slipway::sandbox::world::pipeline::ExecutionStatus;
 
 /// What CodePipeline is told of an action where this operation is denied.
 async fn told(service: &str, operation: &str, action: &str, own_keys: bool) -> String {
+    let fault = format!("service = \"{service}\"\noperation = \"{operation}\"\naction = \"access-denied\"\n");
+    let (message, log) = failed(&fault, action, own_keys).await;
+    assert!(message.starts_with("PermissionError: "), "{message}\n{log}");
+    message
+}
+
+/// What CodePipeline is told of an action that fails by a fault, and the worker's log.
+async fn failed(fault: &str, action: &str, own_keys: bool) -> (String, String) {
     let bench = Bench::with_pipeline(&Setup::default()).await;
-    bench.set_fault(&format!(
-        "[[fault]]\nservice = \"{service}\"\noperation = \"{operation}\"\naction = \"access-denied\"\n"
-    ));
+    bench.set_fault(&format!("[[fault]]\n{fault}"));
     let worker = bench.worker(&Plan {
         own_keys,
         ..Plan::default()
@@ -21,9 +27,22 @@ async fn told(service: &str, operation: &str, action: &str, own_keys: bool) -> S
     let outcome = bench.outcome(&execution, 3600).await;
     let log = worker.stop().await.human();
     assert_eq!(outcome.execution.status, ExecutionStatus::Failed, "{log}");
-    let message = outcome.message(action);
-    assert!(message.starts_with("PermissionError: "), "{message}\n{log}");
-    message
+    (outcome.message(action), log)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_artifact_that_is_gone_and_a_far_end_that_is_down_are_no_fault_of_a_role() {
+    for (code, status, expected) in [
+        ("NoSuchKey", 404, "RevisionUnavailable: "),
+        ("InternalError", 500, "SystemUnavailable: "),
+    ] {
+        let fault = format!(
+            "service = \"s3\"\noperation = \"GetObject\"\naction = \"error\"\ncode = \"{code}\"\nstatus = {status}\n\
+             message = \"as it is\"\n"
+        );
+        let (message, log) = failed(&fault, "Build", true).await;
+        assert!(message.starts_with(expected), "{message}\n{log}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -96,6 +96,9 @@ fn blame(failure: &Failure, whose: Whose<'_>) -> Option<String> {
         Nature::Denied(denial) => {
             let Denial { action, role } = &**denial;
             let whose = role.as_deref().map_or(whose, Whose::Assumed);
+            // Jobs are the worker's to ask for, also where it asks for the keys of their artifacts.
+            let is_of_jobs = action.starts_with("codepipeline:");
+            let whose = if is_of_jobs { Whose::Worker } else { whose };
             // Whoever may not list a bucket is told the same of an object that is not there.
             let may_not = if action == "s3:GetObject" && failure.kind == Kind::Input {
                 format!(
