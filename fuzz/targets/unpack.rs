@@ -1,4 +1,5 @@
-//! Unpacking archives: nothing outside of the folder, no limit passed, and of what unpacks every name once.
+//! Unpacking archives, and finding imagedefinitions.json in them: nothing outside of the folder, no limit passed, and of
+//! what unpacks every name once.
 //!
 //! The first byte of an input says what the rest is: `z` a zip, `t` a tar archive, whose headers are given their checksums
 //! here, `g` the same compressed by gzip, anything else just bytes. No search would guess a checksum.
@@ -9,6 +10,8 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use libfuzzer_sys::fuzz_target;
 use rustix::fs::{MemfdFlags, memfd_create};
+use slipway_fuzz::artifact::archive::find_definitions;
+use slipway_fuzz::artifact::imagedefinitions::MAX_BYTES;
 use slipway_fuzz::artifact::unpack::{Limits, Unpacked, unpack};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -40,6 +43,10 @@ fuzz_target!(|bytes: &[u8]| {
     fs::write(place.path().join("secret"), "secret").expect("a file");
     let mut file = File::from(memfd_create("archive", MemfdFlags::CLOEXEC).expect("a file in memory"));
     file.write_all(&archive).expect("writing to memory");
+    match find_definitions(&file) {
+        Ok(found) => assert!(found.len() <= MAX_BYTES + 1, "more than is read at most"),
+        Err(error) => assert!(!error.to_string().chars().any(char::is_control), "{error:?}"),
+    }
     let unpacked = unpack(file, &into, &LIMITS);
     check_outside(place.path());
     let mut tree = Tree::default();
