@@ -87,15 +87,10 @@ impl Bucket {
         Some(wait)
     }
 
-    /// Gives back a call that was taken and is not made.
+    /// Gives back a call that was taken and is not made. Those that wait behind it keep their times: the next one to come
+    /// takes its room.
     pub fn give_back(&mut self) {
         self.full_at = self.full_at.saturating_sub(self.one_per);
-    }
-
-    /// Nothing is to be had at `now` for so long, after what was taken already.
-    pub fn hold(&mut self, now: Duration, time: Duration) {
-        self.drain(now);
-        self.full_at += time;
     }
 
     /// The far end refused a call made at `now` for coming too soon, so the bucket is empty.
@@ -139,8 +134,6 @@ mod tests {
         assert_eq!(bucket.take_within(later, patience), None);
         bucket.give_back();
         assert_eq!(bucket.take_within(later, patience), Some(patience));
-        bucket.hold(later, Duration::from_secs(5));
-        assert_eq!(bucket.take(later), Duration::from_secs(9));
     }
 
     #[test]

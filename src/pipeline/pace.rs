@@ -55,7 +55,7 @@ impl Limits {
 pub enum Seen {
     /// CodePipeline answered, with so many jobs.
     Jobs(usize),
-    /// It gave as many as were asked for: more may wait.
+    /// It gave as many as one poll is ever given: more may wait.
     Full,
     /// It said that it is asked too often.
     Throttled,

@@ -262,7 +262,7 @@ pub enum Event {
 /// Which job of which pipeline something happened in: CodePipeline's own names and ids.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct JobScope {
-    /// The job's id, which is another one after each time that it was handed back.
+    /// The job's id, which is another one after each time that it was handed back; empty between two jobs.
     pub job: String,
     /// The pipeline's name.
     pub pipeline: String,

@@ -4,7 +4,7 @@
 use super::crew::Crew;
 use super::handed::Away;
 use super::handed::shelf::Claim;
-use super::looks::Look;
+use super::looks::{Look, Sort};
 use crate::clock::Pause;
 use crate::config::worker::OnAbandon;
 use crate::ecs::resume::Resume;
@@ -37,7 +37,11 @@ pub(super) async fn noticed(crew: &Crew, context: &Context) -> ActionStatus {
         // Nothing stops this pause but whoever drops it.
         let _ = crew.clock().pause(pause, &never).await;
         pause = BETWEEN_LOOKS;
-        match crew.looks.at(context, &crew.pipeline, crew.clock()).await {
+        match crew
+            .looks
+            .at(Sort::Job, context, &crew.pipeline, crew.clock())
+            .await
+        {
             Look::Seen(over @ (ActionStatus::Abandoned | ActionStatus::Ended), _) => return over,
             Look::Seen(ActionStatus::Running | ActionStatus::Denied | ActionStatus::Unknown, _)
             | Look::Nothing => {}
@@ -115,7 +119,7 @@ pub(super) async fn went(
 /// A deploy that was abandoned is called off, by whoever comes next if this worker ends before that.
 async fn abandoned(crew: &Crew, tools: &Tools, context: &Context, resume: Resume) {
     if crew.settings.on_abandon == OnAbandon::Leave {
-        called_off(crew, tools, context, &resume).await;
+        called_off(crew, tools, &resume).await;
         return;
     }
     keep(crew, Away::new(context, resume, None, crew.clock().now())).await;
@@ -136,7 +140,7 @@ pub(super) async fn came_back(crew: &Crew, context: &Context) {
 /// A job that a dead worker had, whose action was abandoned.
 pub(super) async fn found(crew: &Crew, job: &Job) {
     if let Some(resume) = job.continuation.as_deref().and_then(under_way) {
-        abandoned(crew, &crew.tools, &job.context, resume).await;
+        abandoned(crew, &crew.tools_for(&job.context), &job.context, resume).await;
     }
 }
 
@@ -146,7 +150,8 @@ pub(super) async fn reported(crew: &Crew, context: &Context, ending: Ending, clo
         && let Some(resume) = under_way(&token)
     {
         let summary = details.summary.unwrap_or_default();
-        went(crew, &crew.tools, context, (resume, summary), (None, closed)).await;
+        let tools = crew.tools_for(context);
+        went(crew, &tools, context, (resume, summary), (None, closed)).await;
     }
 }
 
@@ -182,14 +187,10 @@ pub(super) async fn ask_after(crew: &Crew) {
         if crew.clock().pause(BETWEEN_LOOKS, shutdown).await == Pause::Stopped {
             return;
         }
-        for context in crew.handed.due(crew.clock().now(), BETWEEN_LOOKS) {
-            if !crew.handed.has(&context) {
+        let due = crew.handed.due(crew.clock().now(), BETWEEN_LOOKS);
+        for (context, next) in due {
+            let Some(asked) = asked_after(crew, &context, next, shutdown).await else {
                 continue;
-            }
-            let asked = tokio::select! {
-                biased;
-                _ = shutdown.reached(Urgency::WindDown) => return,
-                asked = crew.looks_after.at(&context, &crew.pipeline, crew.clock()) => asked,
             };
             match asked {
                 // Whoever handed it back since looks after it, and may have written it down in the same place.
@@ -206,10 +207,32 @@ pub(super) async fn ask_after(crew: &Crew) {
                     came_back(crew, &context).await;
                 }
                 Look::Seen(ActionStatus::Abandoned, _) => {
-                    call_off_kept(crew, &crew.tools, &context).await;
+                    call_off_kept(crew, &crew.tools_for(&context), &context).await;
                 }
             }
         }
+    }
+}
+
+/// Looks at a deploy that was handed back when there is a turn, unless it is to be looked at at another time than `next` by
+/// then; none either when a stop is asked for.
+async fn asked_after(crew: &Crew, context: &Context, next: Duration, shutdown: &Shutdown) -> Option<Look> {
+    loop {
+        if shutdown.is_raised() || crew.handed.next_look(context) != Some(next) {
+            return None;
+        }
+        let look = crew
+            .looks
+            .at(Sort::HandedBack, context, &crew.pipeline, crew.clock());
+        let asked = tokio::select! {
+            biased;
+            _ = shutdown.reached(Urgency::WindDown) => return None,
+            asked = look => asked,
+        };
+        if asked != Look::Crowded {
+            return Some(asked);
+        }
+        let _ = crew.clock().pause(CROWDED, shutdown).await;
     }
 }
 
@@ -223,7 +246,7 @@ async fn call_off_kept(crew: &Crew, tools: &Tools, context: &Context) {
         Claim::Busy => return crew.handed.put_back(away, crew.clock().now(), BETWEEN_LOOKS),
         Claim::Gone => return,
     };
-    if called_off(crew, tools, context, &away.resume).await {
+    if called_off(crew, tools, &away.resume).await {
         if let Some(hold) = hold {
             crew.shelf.done(hold).await;
         }
@@ -233,13 +256,13 @@ async fn call_off_kept(crew: &Crew, tools: &Tools, context: &Context) {
 }
 
 /// Does what the policy says about rollouts that nobody waits for any more; whether nothing of it is left to do.
-async fn called_off(crew: &Crew, tools: &Tools, context: &Context, resume: &Resume) -> bool {
-    let of = format!("{}/{}", context.pipeline, context.action);
+async fn called_off(crew: &Crew, tools: &Tools, resume: &Resume) -> bool {
     match crew.settings.on_abandon {
         OnAbandon::Leave => {
-            tools.tell.tell(Event::Warning(format!(
-                "{of}: nobody waits for the deployment any more; ECS goes on with it (`--on-abandon leave`)"
-            )));
+            tools.tell.tell(Event::Warning(
+                "nobody waits for the deployment any more; ECS goes on with it (`--on-abandon leave`)"
+                    .to_owned(),
+            ));
             true
         }
         OnAbandon::Rollback => {
@@ -251,7 +274,7 @@ async fn called_off(crew: &Crew, tools: &Tools, context: &Context, resume: &Resu
             match Box::pin(call_off(&tools, resume)).await {
                 Ok(lines) => {
                     for line in lines {
-                        tools.tell.tell(Event::Warning(format!("{of}: {line}")));
+                        tools.tell.tell(Event::Warning(line));
                     }
                     // A stop cuts the way back short, perhaps before ECS has agreed; to ask again does no harm.
                     !tools.shutdown.is_raised()

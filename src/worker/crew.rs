@@ -11,10 +11,10 @@ use super::workspace::Workspace;
 use crate::clock::Clock;
 use crate::config::worker::WorkerSettings;
 use crate::failure::Kind;
-use crate::pipeline::claim::Desk;
+use crate::pipeline::claim::{Desk, scope};
 use crate::pipeline::client::Pipeline;
-use crate::pipeline::job::{Category, Job};
-use crate::report::event::{Event, JobScope, Tell};
+use crate::pipeline::job::{Category, Context, Job};
+use crate::report::event::{Event, Tell};
 use crate::shutdown::{self, Shutdown, ShutdownSwitch, Urgency};
 use crate::stage::Tools;
 use std::time::Duration;
@@ -36,10 +36,7 @@ pub(super) struct Crew {
     pub(super) metrics: Metrics,
     pub(super) health: Health,
     pub(super) home: Home,
-    /// At jobs that are being worked on.
     pub(super) looks: Looks,
-    /// At deploys that were handed back.
-    pub(super) looks_after: Looks,
     /// How many jobs were reported done.
     pub(super) done: watch::Sender<u64>,
     pub(super) stops: Stops,
@@ -62,15 +59,15 @@ impl Crew {
 
     /// Where events of a job go.
     pub(super) fn tell_of(&self, job: &Job) -> Tell {
-        let context = &job.context;
-        self.tools.tell.of_job(JobScope {
-            job: job.id.to_string(),
-            pipeline: context.pipeline.clone(),
-            stage: context.stage.clone(),
-            action: context.action.clone(),
-            execution: context.execution.clone(),
-            action_execution: context.action_execution.clone(),
-        })
+        self.tools.tell.of_job(scope(Some(&job.id), &job.context))
+    }
+
+    /// The tools for what is done about an action between two of its jobs.
+    pub(super) fn tools_for(&self, action: &Context) -> Tools {
+        Tools {
+            tell: self.tools.tell.of_job(scope(None, action)),
+            ..self.tools.clone()
+        }
     }
 }
 

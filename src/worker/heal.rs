@@ -12,9 +12,10 @@ use crate::clock::Pause;
 use crate::config::worker::WorkerSettings;
 use crate::failure::chain;
 use crate::name::Arn;
-use crate::pipeline::claim::{Adopted, Closed, adopt};
+use crate::pipeline::claim::{Adopted, Closed, adopt, scope};
 use crate::pipeline::job::{ActionTypeId, Category};
 use crate::pipeline::journal::{Entry, Look, Phase, Record, Taking};
+use crate::report::event::Event;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -123,10 +124,9 @@ async fn account_of(aws: &Aws) -> Result<String, CallError> {
 /// Does or closes a job that was taken over.
 async fn settle(crew: Arc<Crew>, entry: Entry, slot: Option<Slot>) {
     let record = entry.record();
-    let of = format!(
-        "job {} of {}/{}",
-        record.job, record.context.pipeline, record.context.action
-    );
+    let tell = crew.tools.tell.of_job(scope(Some(&record.job), &record.context));
+    let note = |text: String| tell.tell(Event::Note(text));
+    let warn = |text: String| tell.tell(Event::Warning(text));
     let (context, phase) = (record.context.clone(), record.phase.clone());
     let adopted = adopt(&crew.desk, entry).await;
     if let (Phase::Reporting(ending), Adopted::Reported(closed @ (Closed::Accepted | Closed::Over { .. }))) =
@@ -136,35 +136,33 @@ async fn settle(crew: Arc<Crew>, entry: Entry, slot: Option<Slot>) {
     }
     match (adopted, slot) {
         (Adopted::Ours(claimed), Some(slot)) => {
-            crew.warn(format!("{of}: the worker that had it is gone; it is taken over"));
+            warn("the worker that had it is gone; it is taken over".to_owned());
             job::work(&crew, *claimed, slot).await;
         }
         // Whose result is known is never ours to do.
         (Adopted::Ours(claimed), None) => drop(claimed),
         (Adopted::Reported(Closed::Accepted | Closed::Over { .. }), _) => {
-            crew.note(format!(
-                "{of}: its result, which could not be reported before, is reported"
-            ));
+            note("its result, which could not be reported before, is reported".to_owned());
         }
         (Adopted::Reported(Closed::Unreported), _) => {
-            crew.note(format!("{of}: its result cannot be reported yet"));
+            note("its result cannot be reported yet".to_owned());
         }
-        (Adopted::TooOld, _) => crew.warn(format!(
-            "{of}: the worker that had it is gone, and nobody says whether its action has ended; it is reported failed"
-        )),
+        (Adopted::TooOld, _) => warn(
+            "the worker that had it is gone, and nobody says whether its action has ended; it is reported failed".to_owned(),
+        ),
         (Adopted::Abandoned { job, entry }, _) => {
-            crew.note(format!("{of}: nothing is to be done: its action was abandoned"));
+            note("nothing is to be done: its action was abandoned".to_owned());
             abandon::found(&crew, &job).await;
             entry.forget().await;
         }
         (Adopted::NotOurs(reason), _) => {
-            crew.note(format!("{of}: nothing is to be done: {}", reason.words()));
+            note(format!("nothing is to be done: {}", reason.words()));
         }
         (Adopted::NotYet(error), _) => {
             let failure = error.into_failure();
             let why = failure.root_cause().unwrap_or_default();
-            crew.warn(format!(
-                "{of}: it cannot be taken over yet: {}: {why}",
+            warn(format!(
+                "it cannot be taken over yet: {}: {why}",
                 failure.what
             ));
         }

@@ -5,7 +5,7 @@ use super::crew::{Crew, JobStop, LAST_WORDS};
 use super::hide::Hide;
 use super::metrics::{ClaimResult, JobResult};
 use super::slots::Slot;
-use super::{build, deploy, polls};
+use super::{build, deploy};
 use crate::clock::Clock;
 use crate::ecs::resume::Resume;
 use crate::failure::{Failure, Kind};
@@ -74,7 +74,7 @@ pub(super) struct Bench<'a> {
 
 /// Claims a job that was offered, and does it.
 pub(super) async fn take(crew: Arc<Crew>, offer: Offer, slot: Slot) {
-    let (shown, category) = (polls::shown(&offer), offer.job.action_type.category);
+    let (tell, category) = (crew.tell_of(&offer.job), offer.job.action_type.category);
     match claim(&crew.desk, offer).await {
         Claim::Ours(claimed) => {
             crew.metrics.claimed(category, ClaimResult::Claimed);
@@ -91,7 +91,7 @@ pub(super) async fn take(crew: Arc<Crew>, offer: Offer, slot: Slot) {
                 NotOurs::Refused(_) | NotOurs::Journal(_) | NotOurs::InDoubt(_) => ClaimResult::Failed,
             };
             crew.metrics.claimed(category, result);
-            crew.note(format!("a job of {shown} was left: {}", reason.words()));
+            tell.tell(Event::Note(format!("the job is left: {}", reason.words())));
         }
     }
 }

@@ -5,8 +5,10 @@ use super::job;
 use super::metrics::PollResult;
 use super::slots::MOST_AT_ONCE;
 use crate::clock::Pause;
+use crate::failure::chain;
+use crate::image::daemon::Engine;
 use crate::pipeline::action_type::properties::FLEET;
-use crate::pipeline::job::{ActionTypeId, Offer};
+use crate::pipeline::job::{ActionTypeId, Category};
 use crate::pipeline::pace::{Pace, Seen};
 use crate::shutdown::Urgency;
 use futures_util::future::BoxFuture;
@@ -15,6 +17,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Notify, watch};
+
+/// How long an Engine may take to answer before a poll.
+const ENGINE_PATIENCE: Duration = Duration::from_secs(20);
 
 /// A job's work, for whoever runs it.
 pub(super) type Work = BoxFuture<'static, ()>;
@@ -41,6 +46,9 @@ pub(super) async fn poll(
     // Each round begins with another fleet: whoever is throttled every time has asked for each of them.
     let mut first = 0;
     while polls.rest(&mut pace, pause, &wake).await == Pause::Passed {
+        if polls.heard_of_a_done_job() {
+            pace.stirs(polls.crew.clock().now());
+        }
         let order = fleets.iter().cycle().skip(first).take(fleets.len());
         let Some(seen) = polls.round(order).await else {
             return;
@@ -73,10 +81,17 @@ enum Polled {
 }
 
 impl Polls {
+    /// Whether a job was done since it was asked last.
+    fn heard_of_a_done_job(&mut self) -> bool {
+        // An error is of a sender that is gone, and it lives as long as the crew does.
+        let heard = self.done.has_changed().unwrap_or_default();
+        self.done.mark_unchanged();
+        heard
+    }
+
     /// Polls for each fleet once; none if a stop was asked for.
     async fn round<'a>(&mut self, fleets: impl Iterator<Item = &'a String>) -> Option<Seen> {
         let mut polled = Vec::new();
-        self.done.mark_unchanged();
         for fleet in fleets {
             let one = self.poll(fleet).await?;
             let throttled = matches!(one, Polled::Throttled);
@@ -100,17 +115,17 @@ impl Polls {
     async fn poll(&mut self, fleet: &str) -> Option<Polled> {
         let crew = Arc::clone(&self.crew);
         let room = async {
-            let slots = crew.slots.free(self.action_type.category, &mut self.freed).await;
-            // What cannot be written down is not acknowledged, and a poll would keep its jobs from other workers.
-            (slots, crew.desk.state.is_well().await)
+            let category = self.action_type.category;
+            let slots = crew.slots.free(category, &mut self.freed).await;
+            (slots, lack(&crew, category).await)
         };
-        let (slots, well) = tokio::select! {
+        let (slots, lack) = tokio::select! {
             room = room => room,
             _ = crew.tools.shutdown.reached(Urgency::WindDown) => return None,
         };
-        if let Err(error) = well {
-            let text = format!("no jobs are taken: {}", crate::failure::chain(&error));
-            self.tell(fleet, &text, &[]);
+        if let Some((why, hints)) = lack {
+            let text = format!("no jobs are taken: {why}");
+            self.tell(fleet, &text, &hints);
             return Some(Polled::Failed(text));
         }
         let most = u16::try_from(slots.len()).unwrap_or(u16::MAX);
@@ -188,7 +203,22 @@ impl Polls {
     }
 }
 
-/// What an answer with so many jobs says. Where fewer slots than this were free all are taken, and the next poll waits for one.
+/// Why no job of a category can be done here just now, and what to do about it: a poll would keep them from workers that
+/// can do them.
+async fn lack(crew: &Crew, category: Category) -> Option<(String, Vec<String>)> {
+    // What cannot be written down is not acknowledged.
+    if let Err(error) = crew.desk.state.is_well().await {
+        return Some((chain(&error), Vec::new()));
+    }
+    if category == Category::Build {
+        let error = Engine::answers(&crew.tools.engine, ENGINE_PATIENCE).await.err()?;
+        let hint = "builds are taken again when it answers; `--builds 0` is for a worker without an Engine";
+        return Some((chain(&error), vec![hint.to_owned()]));
+    }
+    None
+}
+
+/// What an answer with so many jobs says. Where fewer slots than this are free it mostly fills them, and the next poll waits.
 const fn answered(jobs: usize) -> Polled {
     if jobs >= MOST_AT_ONCE {
         Polled::Full
@@ -214,16 +244,17 @@ fn seen(polled: &[Polled]) -> Seen {
     answered.map_or(Seen::Failed, Seen::Jobs)
 }
 
-/// Takes nothing of an offer but what a log may show.
-pub(super) fn shown(offer: &Offer) -> String {
-    let context = &offer.job.context;
-    format!("{}/{}/{}", context.pipeline, context.stage, context.action)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Polled, seen};
+    use super::{Polled, answered, seen};
     use crate::pipeline::pace::Seen;
+
+    #[test]
+    fn only_an_answer_that_is_as_long_as_any_says_that_more_may_wait() {
+        for (jobs, expected) in [(0, Seen::Jobs(0)), (9, Seen::Jobs(9)), (10, Seen::Full)] {
+            assert_eq!(seen(&[answered(jobs)]), expected);
+        }
+    }
 
     #[test]
     fn a_round_is_as_slow_as_all_of_its_polls_ask_for() {

@@ -135,3 +135,30 @@ async fn a_deploy_that_workers_die_of_again_and_again_is_given_up_and_can_be_ret
     );
     assert_eq!(outcome.services[0].of_execution, ["shop:2"]);
 }
+
+/// A worker whose Engine is down would take every build of its fleet and fail it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_no_engine_answers_builds_are_left_to_others() {
+    let bench = Bench::with_pipeline(&Setup::default()).await;
+    bench.engine.is_unwell(true);
+    let worker = bench.worker(&Plan::default());
+    let execution = bench.release("shop");
+    let is_told = || {
+        worker
+            .told
+            .human()
+            .contains("no jobs are taken: the Docker Engine at")
+    };
+    bench.until("it is told", 300, is_told).await;
+    bench.let_pass(120).await;
+    assert_eq!(bench.count("codepipeline", "AcknowledgeJob"), 0);
+    bench.engine.is_unwell(false);
+    let outcome = bench.outcome(&execution, 3600).await;
+    let log = worker.stop().await.human();
+    assert_eq!(outcome.execution.status, ExecutionStatus::Succeeded, "{log}");
+    assert_eq!(
+        log.matches("no jobs are taken").count(),
+        1,
+        "an outage is one line: {log}"
+    );
+}

@@ -18,6 +18,7 @@ use base64::Engine as _;
 use bollard::{API_DEFAULT_VERSION, BollardRequest, ClientVersion, Docker};
 use bytes::Bytes;
 use http_body_util::Empty;
+use hyper::body::Incoming;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use wire::{Wire, WireError};
@@ -75,27 +76,31 @@ pub struct BuiltImage {
     pub size: u64,
 }
 
+/// Reaches an Engine; gives its answer to a ping, which says what it is.
+async fn ping(env: &EngineEnv, patience: Duration) -> Result<(Wire, http::Response<Incoming>), EngineError> {
+    let endpoint = locate(env).map_err(EngineError::Locate)?;
+    let wire = Wire::new(&endpoint).map_err(EngineError::unreachable)?;
+    let asked = wire.send(http::Request::get("/_ping"), Empty::<Bytes>::new());
+    let ping = tokio::time::timeout(patience, asked)
+        .await
+        .map_err(|_| EngineError::Silent(wire.address().clone()))?
+        .map_err(EngineError::unreachable)?;
+    if !ping.status().is_success() {
+        return Err(EngineError::Unwell {
+            address: wire.address().clone(),
+            status: ping.status().as_u16(),
+        });
+    }
+    Ok((wire, ping))
+}
+
 impl Engine {
     /// Connects and negotiates the API version.
     ///
     /// # Errors
     /// [`EngineError`] when no Engine answers at the endpoint.
     pub async fn connect(env: &EngineEnv) -> Result<Self, EngineError> {
-        let endpoint = locate(env).map_err(EngineError::Locate)?;
-        let wire = Wire::new(&endpoint).map_err(EngineError::unreachable)?;
-        let ping = tokio::time::timeout(
-            ANSWER_PATIENCE,
-            wire.send(http::Request::get("/_ping"), Empty::<Bytes>::new()),
-        )
-        .await
-        .map_err(|_| EngineError::Silent(wire.address().clone()))?
-        .map_err(EngineError::unreachable)?;
-        if !ping.status().is_success() {
-            return Err(EngineError::Unwell {
-                address: wire.address().clone(),
-                status: ping.status().as_u16(),
-            });
-        }
+        let (wire, ping) = ping(env, ANSWER_PATIENCE).await?;
         let header = |name: &str| ping.headers().get(name).and_then(|value| value.to_str().ok());
         let is_windows = header("ostype") == Some("windows");
         let wants_classic = header("builder-version") == Some("1");
@@ -108,6 +113,14 @@ impl Engine {
             env: env.clone(),
             has_buildkit: !is_windows && (!wants_classic || api < BUILDER_VERSION_MEANS_IT),
         })
+    }
+
+    /// Whether an Engine answers at all; waited for as long as `patience`.
+    ///
+    /// # Errors
+    /// [`EngineError`] when none does.
+    pub async fn answers(env: &EngineEnv, patience: Duration) -> Result<(), EngineError> {
+        ping(env, patience).await.map(drop)
     }
 
     /// The API version that is spoken: `1.41`.

@@ -99,7 +99,7 @@ pub(super) async fn close(desk: Desk, mut entry: Entry, ending: Ending, mut doub
             } else {
                 "tried again"
             };
-            desk.warn(format!("{}; {goes_on}", chain(&error)));
+            desk.warn_of(&entry, format!("{}; {goes_on}", chain(&error)));
         }
         if let Some(lesser) = lesser {
             ending = lesser;
@@ -127,10 +127,11 @@ async fn write_down(desk: &Desk, entry: &mut Entry, ending: &Ending) {
 
 /// The entry is dropped, and so left for the next look at the journal.
 fn unreported(desk: &Desk, entry: Entry, why: &str) -> Closed {
-    desk.warn(format!(
-        "the result of job {} could not be reported: {why}; the journal keeps it",
-        entry.record().job
-    ));
+    let job = &entry.record().job;
+    desk.warn_of(
+        &entry,
+        format!("the result of job {job} could not be reported: {why}; the journal keeps it"),
+    );
     drop(entry);
     Closed::Unreported
 }

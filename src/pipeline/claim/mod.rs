@@ -13,10 +13,11 @@ pub use reporters::Reporters;
 pub use take::{Adopted, Certainty, Claim, NotOurs, adopt, claim};
 
 use super::client::Pipeline;
+use super::job::{Context, JobId};
 use super::journal::{Entry, JournalError, State};
 use crate::clock::Clock;
 use crate::failure::chain;
-use crate::report::event::{Event, Tell};
+use crate::report::event::{Event, JobScope, Tell};
 use crate::shutdown::{Shutdown, Urgency};
 use std::time::Duration;
 
@@ -112,6 +113,26 @@ impl Desk {
 
     fn warn(&self, text: String) {
         self.tell.tell(Event::Warning(text));
+    }
+
+    /// The same, of the job of an entry.
+    fn warn_of(&self, entry: &Entry, text: String) {
+        let record = entry.record();
+        let tell = self.tell.of_job(scope(Some(&record.job), &record.context));
+        tell.tell(Event::Warning(text));
+    }
+}
+
+/// What log lines say of a job, or of an action between two of its jobs.
+#[must_use]
+pub fn scope(job: Option<&JobId>, of: &Context) -> JobScope {
+    JobScope {
+        job: job.map(ToString::to_string).unwrap_or_default(),
+        pipeline: of.pipeline.clone(),
+        stage: of.stage.clone(),
+        action: of.action.clone(),
+        execution: of.execution.clone(),
+        action_execution: of.action_execution.clone(),
     }
 }
 

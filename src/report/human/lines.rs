@@ -23,12 +23,11 @@ pub fn lines(event: &Event, style: Style) -> Vec<String> {
 /// `shop-pipeline/Deploy 7c3f19e2`: a job as people tell it from others.
 fn of_job(scope: &JobScope) -> String {
     let job: String = scope.job.chars().take(8).collect();
-    format!(
-        "{}/{} {}",
-        clean(&scope.pipeline),
-        clean(&scope.action),
-        clean(&job)
-    )
+    let action = format!("{}/{}", clean(&scope.pipeline), clean(&scope.action));
+    if job.is_empty() {
+        return action;
+    }
+    format!("{action} {}", clean(&job))
 }
 
 /// The line of an event that has at most one; none for events that only bars show.

@@ -112,21 +112,21 @@ impl Handed {
         known.trim() == summary.trim()
     }
 
-    /// Those that are to be asked after now; those that are asked after for a day are forgotten.
-    pub(super) fn due(&self, now: Duration, between: Duration) -> Vec<Context> {
+    /// Those that are to be asked after now, and when each is again; those that are asked after for a day are forgotten.
+    pub(super) fn due(&self, now: Duration, between: Duration) -> Vec<(Context, Duration)> {
         let mut away = self.away();
         away.retain(|_, one| !is_old(one, now));
         let due = away.values_mut().filter(|one| one.look <= now);
         due.map(|one| {
             one.look = now + between;
-            one.context.clone()
+            (one.context.clone(), one.look)
         })
         .collect()
     }
 
-    /// Whether it is asked after still.
-    pub(super) fn has(&self, context: &Context) -> bool {
-        self.away().contains_key(&context.action_execution)
+    /// When it is to be asked after next; none if it is not any more.
+    pub(super) fn next_look(&self, context: &Context) -> Option<Duration> {
+        self.away().get(&context.action_execution).map(|one| one.look)
     }
 
     /// Takes one to call it off.
@@ -168,6 +168,10 @@ mod tests {
         Away::new(&context(action), run(1), summary.map(str::to_owned), NOW)
     }
 
+    fn contexts(due: Vec<(Context, Duration)>) -> Vec<Context> {
+        due.into_iter().map(|(context, _)| context).collect()
+    }
+
     fn handed() -> Handed {
         Handed::of(OnAbandon::Rollback)
     }
@@ -176,12 +180,16 @@ mod tests {
     fn what_was_handed_back_is_asked_after_for_a_day() {
         let handed = handed();
         handed.went(away("a1", None));
-        assert_eq!(handed.due(NOW + PATIENCE - MINUTE, MINUTE), []);
-        assert_eq!(handed.due(NOW + PATIENCE, MINUTE), [context("a1")]);
-        assert_eq!(handed.due(NOW + PATIENCE, MINUTE), [], "it was just asked after");
+        assert_eq!(contexts(handed.due(NOW + PATIENCE - MINUTE, MINUTE)), []);
+        assert_eq!(contexts(handed.due(NOW + PATIENCE, MINUTE)), [context("a1")]);
+        assert_eq!(
+            contexts(handed.due(NOW + PATIENCE, MINUTE)),
+            [],
+            "it was just asked after"
+        );
         handed.went(away("a2", None).looked_at(MINUTE));
-        assert_eq!(handed.due(NOW + MINUTE, MINUTE), [context("a2")]);
-        assert_eq!(handed.due(NOW + LONGEST, MINUTE), []);
+        assert_eq!(contexts(handed.due(NOW + MINUTE, MINUTE)), [context("a2")]);
+        assert_eq!(contexts(handed.due(NOW + LONGEST, MINUTE)), []);
         assert_eq!(handed.take(&context("a1")), None, "it is too old");
         let left = Handed::of(OnAbandon::Leave);
         left.went(away("a1", None));
@@ -209,11 +217,15 @@ mod tests {
         let mut now = NOW + PATIENCE;
         for pause in [MINUTE, MINUTE * 2, MINUTE * 4] {
             let taken = handed.take(&context("a1")).unwrap();
-            assert_eq!(handed.due(now + LONGEST_PAUSE, MINUTE), [], "it is taken");
+            assert_eq!(
+                contexts(handed.due(now + LONGEST_PAUSE, MINUTE)),
+                [],
+                "it is taken"
+            );
             handed.put_back(taken, now, MINUTE);
-            assert_eq!(handed.due(now + pause - MINUTE / 2, MINUTE), []);
+            assert_eq!(contexts(handed.due(now + pause - MINUTE / 2, MINUTE)), []);
             now += pause;
-            assert_eq!(handed.due(now, MINUTE), [context("a1")]);
+            assert_eq!(contexts(handed.due(now, MINUTE)), [context("a1")]);
         }
     }
 

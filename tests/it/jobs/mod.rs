@@ -121,6 +121,10 @@ impl Bench {
         let told = Arc::new(Mutex::new(Vec::new()));
         let hear = Arc::clone(&told);
         let tell = Tell::new(move |event| {
+            let event = match event {
+                Event::OfJob { event, .. } => *event,
+                event => event,
+            };
             if let Event::Warning(text) = event {
                 hear.lock().unwrap().push(text);
             }

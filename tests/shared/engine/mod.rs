@@ -51,6 +51,7 @@ struct State {
     requests: Vec<String>,
     build_takes: Duration,
     forgetful: bool,
+    unwell: bool,
     builds: u64,
 }
 
@@ -87,6 +88,11 @@ impl EngineDouble {
     /// From now on each build gives another image, as without a cache.
     pub fn be_forgetful(&self) {
         self.inner.state().forgetful = true;
+    }
+
+    /// Whether it answers its ping with an error from now on.
+    pub fn is_unwell(&self, unwell: bool) {
+        self.inner.state().unwell = unwell;
     }
 
     /// Counts the builds that have begun.
@@ -136,6 +142,7 @@ async fn answer(inner: Arc<Inner>, request: Request<Incoming>) -> Result<Respons
     inner.state().requests.push(line);
     let post = request.method() == Method::POST;
     let answer = match path.as_str() {
+        "/_ping" if inner.state().unwell => refusal(StatusCode::INTERNAL_SERVER_ERROR, "unwell"),
         "/_ping" => text(StatusCode::OK, "OK"),
         "/version" => json_of(&json!({ "ApiVersion": "1.43", "MinAPIVersion": "1.12", "Version": "24.0.0" })),
         "/build" if post => return Ok(build(inner, query, request).await),
