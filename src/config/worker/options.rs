@@ -128,7 +128,7 @@ pub(super) const POLL_BUSY: WorkerOption = option(
     "--poll-busy",
     "SLIPWAY_POLL_BUSY",
     "1s",
-    "the pause between a worker's polls of an action type while jobs come, and for ten seconds after",
+    "the pause between a worker's polls of an action type while jobs come",
 );
 /// The idle pause.
 pub(super) const POLL_IDLE: WorkerOption = option(
