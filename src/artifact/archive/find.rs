@@ -31,6 +31,18 @@ pub fn find_definitions(artifact: &File) -> Result<Vec<u8>, ArchiveError> {
     }
 }
 
+/// A name for a message: without control characters, and not endless.
+#[must_use]
+pub fn shown(raw: &[u8]) -> String {
+    const MOST: usize = 200;
+    let text = String::from_utf8_lossy(raw);
+    let mut shown: String = text.chars().take(MOST).flat_map(char::escape_debug).collect();
+    if text.chars().nth(MOST).is_some() {
+        shown.push_str("...");
+    }
+    shown
+}
+
 fn read_start(mut file: &File, most: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.seek(SeekFrom::Start(0))?;
@@ -101,7 +113,9 @@ fn find_entry(directory: &Directory<'_>, room: &mut Room) -> Result<Central, Arc
         (None, Some(name)) if name == format!("{FILE_NAME}/") => {
             Err(ArchiveError::NotAFile { found: "a folder" })
         }
-        (None, Some(path)) => Err(ArchiveError::NotAtRoot { path }),
+        (None, Some(path)) => Err(ArchiveError::NotAtRoot {
+            path: shown(path.as_bytes()),
+        }),
         (None, None) => Err(ArchiveError::NotInside),
     }
 }

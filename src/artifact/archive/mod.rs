@@ -12,7 +12,7 @@ pub mod zip;
 mod tests;
 
 pub use error::ArchiveError;
-pub use find::find_definitions;
+pub use find::{find_definitions, shown};
 pub use pack::{Content, Entry, pack, pack_into};
 pub use recognise::{START, Shape, is_clone_reference, recognise, sums};
 pub use zip::WriteFault;

@@ -3,6 +3,7 @@
 //! Windows' rules count too: what one reader takes for a name must not be a path for another.
 
 use super::error::UnpackError;
+pub use crate::artifact::archive::shown;
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -66,18 +67,6 @@ impl Name {
 /// `C:` at the beginning is a drive of Windows.
 fn has_drive(text: &str) -> bool {
     matches!(text.as_bytes(), [drive, b':', ..] if drive.is_ascii_alphabetic())
-}
-
-/// A name for a message: without control characters, and not endless.
-#[must_use]
-pub fn shown(raw: &[u8]) -> String {
-    const MOST: usize = 200;
-    let text = String::from_utf8_lossy(raw);
-    let mut shown: String = text.chars().take(MOST).flat_map(char::escape_debug).collect();
-    if text.chars().nth(MOST).is_some() {
-        shown.push_str("...");
-    }
-    shown
 }
 
 /// A text by which names meet that differ in upper and lower case only.
