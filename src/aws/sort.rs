@@ -280,8 +280,7 @@ impl CallError {
         match self.sorted {
             Sorted::Denied => Nature::denied(self.action),
             Sorted::ExpiredCredentials | Sorted::NoCredentials => Nature::Credentials,
-            // What gives the credentials may be denied them itself; else it is one more far end.
-            Sorted::CredentialsFailed => self.beneath().map_or(Nature::FarEnd, Self::nature),
+            Sorted::CredentialsFailed => self.beneath().map_or(self.of_the_provider(), Self::nature),
             Sorted::Missing { .. } => Nature::Missing,
             Sorted::Transient
             | Sorted::Throttled
@@ -292,7 +291,19 @@ impl CallError {
         }
     }
 
-    /// The call that this one failed for: that of what gives the credentials.
+    /// What the SDK's own providers say: little more than that they were not answered.
+    fn of_the_provider(&self) -> Nature {
+        let mut next: Option<&(dyn Error + 'static)> = Some(&*self.source);
+        while let Some(error) = next {
+            if let Some(CredentialsError::ProviderTimedOut(_)) = error.downcast_ref() {
+                return Nature::FarEnd;
+            }
+            next = error.source();
+        }
+        Nature::Credentials
+    }
+
+    /// The call of ours that this one failed for: that of what gives the credentials.
     fn beneath(&self) -> Option<&Self> {
         let mut next = self.source();
         while let Some(error) = next {
@@ -308,6 +319,9 @@ impl CallError {
     /// What to do about it, where its sort says that much.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
+        if let (Sorted::CredentialsFailed, Some(call)) = (&self.sorted, self.beneath()) {
+            return call.hint();
+        }
         let hint = match &self.sorted {
             Sorted::Denied => return Some(format!("allow `{}` in the role's policy", self.action)),
             Sorted::ExpiredCredentials => {
@@ -332,7 +346,10 @@ impl CallError {
 
     /// The kind of failure that this is when nothing was changed yet.
     #[must_use]
-    pub const fn kind(&self) -> Kind {
+    pub fn kind(&self) -> Kind {
+        if let (Sorted::CredentialsFailed, Some(call)) = (&self.sorted, self.beneath()) {
+            return call.kind();
+        }
         match self.sorted {
             Sorted::Transient
             | Sorted::Throttled
@@ -489,9 +506,13 @@ mod tests {
                 CredentialsError::provider_error(call(sorted.clone())),
                 CredentialsError::provider_error(Box::new(call(sorted.clone()))),
             ] {
-                assert_eq!(failed(source).nature(), expected, "{sorted:?}");
+                let (failed, beneath) = (failed(source), call(sorted.clone()));
+                assert_eq!(failed.nature(), expected, "{sorted:?}");
+                assert_eq!((failed.hint(), failed.kind()), (beneath.hint(), beneath.kind()));
             }
         }
+        let other = CredentialsError::provider_error("AccessDenied: no");
+        assert_eq!(failed(other).nature(), Nature::Credentials, "it may be anything");
         let timed_out = CredentialsError::provider_timed_out(std::time::Duration::from_secs(5));
         assert_eq!(failed(timed_out).nature(), Nature::FarEnd);
     }
