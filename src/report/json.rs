@@ -206,8 +206,7 @@ fn of_job(scope: &JobScope, object: Value) -> Value {
         ("action_execution", &scope.action_execution),
     ];
     let after = COMMON.iter().filter(|name| object.contains_key(**name)).count();
-    let members = members.into_iter().filter(|(_, value)| !value.is_empty());
-    for (at, (name, value)) in members.enumerate() {
+    for (at, (name, value)) in members.into_iter().enumerate() {
         object.shift_insert(after + at, name.to_owned(), json!(value));
     }
     Value::Object(object)

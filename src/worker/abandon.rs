@@ -10,7 +10,7 @@ use crate::config::worker::OnAbandon;
 use crate::ecs::resume::Resume;
 use crate::pipeline::claim::Closed;
 use crate::pipeline::client::ActionStatus;
-use crate::pipeline::job::{Category, Context, Job};
+use crate::pipeline::job::{Category, Context, Job, JobId};
 use crate::pipeline::result::{Ending, Outcome};
 use crate::pipeline::token::{Continuation, Step};
 use crate::report::event::Event;
@@ -140,17 +140,23 @@ pub(super) async fn came_back(crew: &Crew, context: &Context) {
 /// A job that a dead worker had, whose action was abandoned.
 pub(super) async fn found(crew: &Crew, job: &Job) {
     if let Some(resume) = job.continuation.as_deref().and_then(under_way) {
-        abandoned(crew, &crew.tools_for(&job.context), &job.context, resume).await;
+        let tools = crew.tools_for(Some(&job.id), &job.context);
+        abandoned(crew, &tools, &job.context, resume).await;
     }
 }
 
 /// A result of a dead worker was put, which may have handed a deploy back.
-pub(super) async fn reported(crew: &Crew, context: &Context, ending: Ending, closed: Closed) {
+pub(super) async fn reported(
+    crew: &Crew,
+    (job, context): (&JobId, &Context),
+    ending: Ending,
+    closed: Closed,
+) {
     if let Ending::Success(Outcome::Again(token, details)) = ending
         && let Some(resume) = under_way(&token)
     {
         let summary = details.summary.unwrap_or_default();
-        let tools = crew.tools_for(context);
+        let tools = crew.tools_for(Some(job), context);
         went(crew, &tools, context, (resume, summary), (None, closed)).await;
     }
 }
@@ -190,6 +196,9 @@ pub(super) async fn ask_after(crew: &Crew) {
         let due = crew.handed.due(crew.clock().now(), BETWEEN_LOOKS);
         for (context, next) in due {
             let Some(asked) = asked_after(crew, &context, next, shutdown).await else {
+                if shutdown.is_raised() {
+                    return;
+                }
                 continue;
             };
             match asked {
@@ -207,7 +216,7 @@ pub(super) async fn ask_after(crew: &Crew) {
                     came_back(crew, &context).await;
                 }
                 Look::Seen(ActionStatus::Abandoned, _) => {
-                    call_off_kept(crew, &crew.tools_for(&context), &context).await;
+                    call_off_kept(crew, &crew.tools_for(None, &context), &context).await;
                 }
             }
         }

@@ -11,9 +11,10 @@ use super::workspace::Workspace;
 use crate::clock::Clock;
 use crate::config::worker::WorkerSettings;
 use crate::failure::Kind;
+use crate::image::daemon::{Engine, EngineError};
 use crate::pipeline::claim::{Desk, scope};
 use crate::pipeline::client::Pipeline;
-use crate::pipeline::job::{Category, Context, Job};
+use crate::pipeline::job::{Category, Context, Job, JobId};
 use crate::report::event::{Event, Tell};
 use crate::shutdown::{self, Shutdown, ShutdownSwitch, Urgency};
 use crate::stage::Tools;
@@ -22,6 +23,9 @@ use tokio::sync::watch;
 
 /// How long a job that was told to end at once may take to clean up.
 pub(super) const LAST_WORDS: Duration = Duration::from_secs(15);
+
+/// How long an Engine may take to answer, its connection included.
+const ENGINE_PATIENCE: Duration = Duration::from_secs(30);
 
 /// What all jobs of a worker share.
 #[derive(Debug)]
@@ -49,6 +53,11 @@ impl Crew {
         &self.tools.clock
     }
 
+    /// Whether an Engine answers, without which no build can be done.
+    pub(super) async fn has_engine(&self) -> Result<(), EngineError> {
+        Engine::answers(&self.tools.engine, ENGINE_PATIENCE).await
+    }
+
     pub(super) fn note(&self, text: impl Into<String>) {
         self.tools.tell.tell(Event::Note(text.into()));
     }
@@ -62,10 +71,10 @@ impl Crew {
         self.tools.tell.of_job(scope(Some(&job.id), &job.context))
     }
 
-    /// The tools for what is done about an action between two of its jobs.
-    pub(super) fn tools_for(&self, action: &Context) -> Tools {
+    /// The tools for what is done about an action, of a job or between two of them.
+    pub(super) fn tools_for(&self, job: Option<&JobId>, action: &Context) -> Tools {
         Tools {
-            tell: self.tools.tell.of_job(scope(None, action)),
+            tell: self.tools.tell.of_job(scope(job, action)),
             ..self.tools.clone()
         }
     }

@@ -88,6 +88,10 @@ async fn take_over(crew: &Arc<Crew>, jobs: &UnboundedSender<Work>, told: &mut Op
 async fn look(crew: &Arc<Crew>, jobs: &UnboundedSender<Work>) -> Left {
     let mut builds = crew.slots.free_now(Category::Build);
     let mut deploys = crew.slots.free_now(Category::Deploy);
+    // A build that is taken over without an Engine would be lost for good.
+    if !builds.is_empty() && crew.has_engine().await.is_err() {
+        builds.clear();
+    }
     let mut reach = Reach::of(&crew.settings, crew.home.known(), builds.len(), deploys.len());
     let seen = Arc::new((AtomicBool::new(false), AtomicBool::new(false)));
     let says = Arc::clone(&seen);
@@ -127,12 +131,12 @@ async fn settle(crew: Arc<Crew>, entry: Entry, slot: Option<Slot>) {
     let tell = crew.tools.tell.of_job(scope(Some(&record.job), &record.context));
     let note = |text: String| tell.tell(Event::Note(text));
     let warn = |text: String| tell.tell(Event::Warning(text));
-    let (context, phase) = (record.context.clone(), record.phase.clone());
+    let (job, context, phase) = (record.job.clone(), record.context.clone(), record.phase.clone());
     let adopted = adopt(&crew.desk, entry).await;
     if let (Phase::Reporting(ending), Adopted::Reported(closed @ (Closed::Accepted | Closed::Over { .. }))) =
         (phase, &adopted)
     {
-        abandon::reported(&crew, &context, ending, *closed).await;
+        abandon::reported(&crew, (&job, &context), ending, *closed).await;
     }
     match (adopted, slot) {
         (Adopted::Ours(claimed), Some(slot)) => {

@@ -31,7 +31,7 @@ pub(super) enum Look {
     Crowded,
 }
 
-/// For how long no look begins after CodePipeline said, in spite of the SDK's retries, that it is asked too often.
+/// For how long nobody gets a turn after CodePipeline said, in spite of the SDK's retries, that it is asked too often.
 const THROTTLED: Duration = Duration::from_secs(10);
 
 /// What is looked at.
@@ -51,7 +51,7 @@ pub(super) struct Looks(Mutex<Room>);
 struct Room {
     jobs: Bucket,
     handed_back: Bucket,
-    /// Before this none begins.
+    /// Before this nobody gets a turn.
     not_before: Duration,
 }
 

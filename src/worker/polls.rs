@@ -6,7 +6,6 @@ use super::metrics::PollResult;
 use super::slots::MOST_AT_ONCE;
 use crate::clock::Pause;
 use crate::failure::chain;
-use crate::image::daemon::Engine;
 use crate::pipeline::action_type::properties::FLEET;
 use crate::pipeline::job::{ActionTypeId, Category};
 use crate::pipeline::pace::{Pace, Seen};
@@ -17,9 +16,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Notify, watch};
-
-/// How long an Engine may take to answer before a poll.
-const ENGINE_PATIENCE: Duration = Duration::from_secs(20);
 
 /// A job's work, for whoever runs it.
 pub(super) type Work = BoxFuture<'static, ()>;
@@ -211,7 +207,7 @@ async fn lack(crew: &Crew, category: Category) -> Option<(String, Vec<String>)> 
         return Some((chain(&error), Vec::new()));
     }
     if category == Category::Build {
-        let error = Engine::answers(&crew.tools.engine, ENGINE_PATIENCE).await.err()?;
+        let error = crew.has_engine().await.err()?;
         let hint = "builds are taken again when it answers; `--builds 0` is for a worker without an Engine";
         return Some((chain(&error), vec![hint.to_owned()]));
     }

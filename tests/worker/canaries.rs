@@ -33,13 +33,13 @@ fn secrets() -> Vec<&'static str> {
 }
 
 /// A port of loopback that nobody listens on.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     listener.local_addr().unwrap().port()
 }
 
 /// What the worker answers; nothing before it listens and after it has ended.
-async fn get(port: u16, path: &str) -> Option<String> {
+pub async fn get(port: u16, path: &str) -> Option<String> {
     let host = format!("127.0.0.1:{port}");
     let answer = exchange(&host, Request::get(path), Bytes::new()).await.ok()?;
     Some(String::from_utf8_lossy(&answer.body).into_owned())

@@ -3,6 +3,7 @@
 use crate::bench::outcome::Outcome;
 use crate::bench::workers::Plan;
 use crate::bench::{Bench, Setup};
+use crate::canaries::{free_port, get};
 use serde_json::json;
 use slipway::sandbox::scenario::faults::Faults;
 use slipway::sandbox::world::pipeline::ExecutionStatus;
@@ -138,10 +139,15 @@ async fn a_deploy_that_workers_die_of_again_and_again_is_given_up_and_can_be_ret
 
 /// A worker whose Engine is down would take every build of its fleet and fail it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn while_no_engine_answers_builds_are_left_to_others() {
+async fn while_no_engine_answers_builds_are_left_to_others_and_deploys_go_on() {
     let bench = Bench::with_pipeline(&Setup::default()).await;
+    bench.add_deploys("other").await;
     bench.engine.is_unwell(true);
-    let worker = bench.worker(&Plan::default());
+    let plan = Plan {
+        health: Some(free_port()),
+        ..Plan::default()
+    };
+    let worker = bench.worker(&plan);
     let execution = bench.release("shop");
     let is_told = || {
         worker
@@ -150,8 +156,15 @@ async fn while_no_engine_answers_builds_are_left_to_others() {
             .contains("no jobs are taken: the Docker Engine at")
     };
     bench.until("it is told", 300, is_told).await;
-    bench.let_pass(120).await;
-    assert_eq!(bench.count("codepipeline", "AcknowledgeJob"), 0);
+    let deployed = bench.outcome(&bench.release("other"), 3600).await;
+    assert_eq!(
+        deployed.execution.status,
+        ExecutionStatus::Succeeded,
+        "{deployed:#?}"
+    );
+    let ready = get(plan.health.unwrap(), "/readyz").await.unwrap();
+    assert!(ready.contains("the Docker Engine at"), "{ready}");
+    assert!(!bench.is_over(&execution) && bench.engine.requests().iter().all(|line| line == "GET /_ping"));
     bench.engine.is_unwell(false);
     let outcome = bench.outcome(&execution, 3600).await;
     let log = worker.stop().await.human();
@@ -161,4 +174,27 @@ async fn while_no_engine_answers_builds_are_left_to_others() {
         1,
         "an outage is one line: {log}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_build_is_taken_over_once_an_engine_answers() {
+    let bench = Bench::with_pipeline(&Setup::default()).await;
+    bench.engine.build_takes(Duration::from_secs(36_000));
+    let begun = bench.engine.begun();
+    let execution = bench.release("shop");
+    let mut dead = bench.process(&Plan::default());
+    bench
+        .until("the build begins", 1800, || *begun.borrow() > 0)
+        .await;
+    dead.kill();
+    bench.engine.is_unwell(true);
+    let worker = bench.worker(&Plan::default());
+    bench.let_pass(120).await;
+    assert!(!bench.is_over(&execution), "{}", worker.told.human());
+    bench.engine.build_takes(Duration::ZERO);
+    bench.engine.is_unwell(false);
+    let outcome = bench.outcome(&execution, 3600).await;
+    let log = worker.stop().await.human();
+    assert_eq!(outcome.execution.status, ExecutionStatus::Succeeded, "{log}");
+    assert_eq!(*begun.borrow(), 2, "{log}");
 }

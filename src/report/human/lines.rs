@@ -24,10 +24,12 @@ pub fn lines(event: &Event, style: Style) -> Vec<String> {
 fn of_job(scope: &JobScope) -> String {
     let job: String = scope.job.chars().take(8).collect();
     let action = format!("{}/{}", clean(&scope.pipeline), clean(&scope.action));
-    if job.is_empty() {
-        return action;
+    match (scope.pipeline.is_empty(), job.is_empty()) {
+        // Of a damaged entry nothing else is known.
+        (true, _) => format!("job {}", clean(&job)),
+        (false, true) => action,
+        (false, false) => format!("{action} {}", clean(&job)),
     }
-    format!("{action} {}", clean(&job))
 }
 
 /// The line of an event that has at most one; none for events that only bars show.
