@@ -174,3 +174,29 @@ async fn a_build_that_hangs_is_reported_failed_and_leaves_its_slot() {
     let outcome = bench.outcome(&next, 3600).await;
     assert_eq!(outcome.execution.status, ExecutionStatus::Succeeded);
 }
+
+/// With its own signals, settings and clock.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_program_hands_its_deploy_back_at_a_signal_and_another_worker_goes_on() {
+    let scenario = "[[fate]]\nfamily = \"shop\"\nrevision = 2\nstarts-after-seconds = 2000\n";
+    let bench = Bench::with_pipeline(&Setup {
+        scenario: scenario.to_owned(),
+        ..Setup::default()
+    })
+    .await;
+    let program = bench.program();
+    let execution = bench.release("shop");
+    let in_stretch = |job: &JobView| job.state == JobState::InProgress && job.continuation.is_some();
+    bench
+        .until("a stretch begins", 1800, || !bench.jobs(in_stretch).is_empty())
+        .await;
+    program.terminate();
+    ends(&bench, program, 900).await;
+    assert!(!bench.is_over(&execution));
+    let _other = bench.program();
+    let outcome = bench.outcome(&execution, 3600).await;
+    assert_eq!(outcome.broken(), Vec::<String>::new());
+    let message = outcome.message("Deploy");
+    assert_eq!(outcome.execution.status, ExecutionStatus::Succeeded, "{message}");
+    assert_eq!(bench.count("ecs", "UpdateService"), 1);
+}

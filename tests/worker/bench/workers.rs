@@ -237,6 +237,34 @@ impl Bench {
         Running { switch, told, work }
     }
 
+    /// Starts the program itself, whose clock is the machine's.
+    pub fn program(&self) -> Process {
+        let log = self.path(&format!("program-{:08x}.log", fastrand::u32(..)));
+        let file = File::create(&log).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_slipway"))
+            .args(["worker", "--poll-idle", "2s", "--fleet", FLEET, "--state-dir"])
+            .arg(self.path("state"))
+            .arg("--work-dir")
+            .arg(self.path("work"))
+            .env_clear()
+            .env("AWS_ENDPOINT_URL", self.sandbox.endpoint())
+            .env("AWS_REGION", place::REGION)
+            .env("AWS_ACCESS_KEY_ID", "sandbox")
+            .env("AWS_SECRET_ACCESS_KEY", WORKER_KEY)
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env(
+                "DOCKER_HOST",
+                format!("unix://{}", self.engine.socket().display()),
+            )
+            .env("HOME", self.folder.path())
+            .stdin(Stdio::null())
+            .stdout(file.try_clone().unwrap())
+            .stderr(file)
+            .spawn()
+            .unwrap();
+        Process { child, log }
+    }
+
     /// Starts a worker in a process of its own, which writes its log to a file of the bench's.
     pub fn process(&self, plan: &Plan) -> Process {
         let log = self.path(&format!("worker-{:08x}.log", fastrand::u32(..)));
