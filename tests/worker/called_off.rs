@@ -1,8 +1,8 @@
 //! Rollouts that are called off when somebody abandons their execution, and only then.
 
+use crate::bench::Bench;
 use crate::bench::place::FIRST_IMAGE;
 use crate::bench::workers::Plan;
-use crate::bench::{Bench, Setup};
 use serde_json::json;
 use slipway::sandbox::scenario::faults::Faults;
 use slipway::sandbox::world::pipeline::{ExecutionStatus, JobState, JobView};
@@ -14,15 +14,8 @@ fn rolls_back() -> Plan {
     }
 }
 
-/// A bench whose rollouts last for several stretches, so that there is time to do something in one.
-async fn long_rollout() -> Bench {
-    let scenario = "[[fate]]\nfamily = \"shop\"\nrevision = 2\nstarts-after-seconds = 300\n";
-    Bench::with_pipeline(&Setup {
-        scenario: scenario.to_owned(),
-        ..Setup::default()
-    })
-    .await
-}
+/// Rollouts last for several stretches then.
+const LONG: u32 = 300;
 
 fn abandon(bench: &Bench, execution: &str) {
     bench.ask(
@@ -44,7 +37,7 @@ async fn handed_back(bench: &Bench) {
 /// A worker whose acknowledgement seemed lost goes on beside the one that got the job.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_that_another_worker_handed_back_is_not_called_off() {
-    let bench = long_rollout().await;
+    let bench = Bench::starting_after(LONG).await;
     let worker = bench.worker(&rolls_back());
     let execution = bench.release("shop");
     let in_stretch = || bench.jobs(|job| job.state == JobState::InProgress && job.continuation.is_some());
@@ -69,7 +62,7 @@ async fn a_job_that_another_worker_handed_back_is_not_called_off() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_worker_handed_back_before_it_ended_is_called_off_by_the_next_one() {
-    let bench = long_rollout().await;
+    let bench = Bench::starting_after(LONG).await;
     let worker = bench.worker(&rolls_back());
     let execution = bench.release("shop");
     handed_back(&bench).await;
@@ -108,7 +101,7 @@ async fn comes_back(bench: &Bench) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_way_back_that_fails_is_tried_again() {
-    let bench = long_rollout().await;
+    let bench = Bench::starting_after(LONG).await;
     let worker = bench.worker(&rolls_back());
     let execution = bench.release("shop");
     handed_back(&bench).await;
@@ -127,7 +120,7 @@ async fn a_way_back_that_fails_is_tried_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_that_is_stopped_while_it_calls_a_deploy_off_loses_nothing() {
-    let bench = long_rollout().await;
+    let bench = Bench::starting_after(LONG).await;
     let worker = bench.worker(&rolls_back());
     let execution = bench.release("shop");
     handed_back(&bench).await;
@@ -146,7 +139,7 @@ async fn a_worker_that_is_stopped_while_it_calls_a_deploy_off_loses_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_worker_died_of_in_a_stretch_is_called_off_by_the_next_one() {
-    let bench = long_rollout().await;
+    let bench = Bench::starting_after(LONG).await;
     let mut dies = bench.process(&rolls_back());
     let execution = bench.release("shop");
     in_stretch(&bench).await;
@@ -176,7 +169,7 @@ async fn handing_back(bench: &Bench, besides: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refusal_whose_reason_is_not_to_be_had_yet_is_asked_after_until_it_is() {
-    let bench = long_rollout().await;
+    let bench = Bench::starting_after(LONG).await;
     let worker = bench.worker(&rolls_back());
     let execution = bench.release("shop");
     let besides = "[[fault]]\nservice = \"codepipeline\"\noperation = \"ListActionExecutions\"\naction = \"throttle\"\n";
@@ -193,7 +186,7 @@ async fn a_refusal_whose_reason_is_not_to_be_had_yet_is_asked_after_until_it_is(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_worker_died_of_handing_back_is_called_off_by_the_next_one() {
-    let bench = long_rollout().await;
+    let bench = Bench::starting_after(LONG).await;
     let mut dies = bench.process(&rolls_back());
     let execution = bench.release("shop");
     handing_back(&bench, "").await;
@@ -209,7 +202,7 @@ async fn what_a_worker_died_of_handing_back_is_called_off_by_the_next_one() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_may_not_see_actions_asks_once_after_what_was_handed_back_and_calls_nothing_off() {
-    let bench = long_rollout().await;
+    let bench = Bench::starting_after(LONG).await;
     bench.set_fault(
         "[[fault]]\nservice = \"codepipeline\"\noperation = \"ListActionExecutions\"\naction = \"access-denied\"\n",
     );

@@ -11,16 +11,6 @@ fn held(operation: &str) -> String {
     format!("[[fault]]\nservice = \"s3\"\noperation = \"{operation}\"\naction = \"hold\"\n")
 }
 
-/// A bench whose new tasks start so many seconds later than usual, so that there is time to do something meanwhile.
-async fn starting_after(seconds: u32) -> Bench {
-    let scenario = format!("[[fate]]\nfamily = \"shop\"\nrevision = 2\nstarts-after-seconds = {seconds}\n");
-    Bench::with_pipeline(&Setup {
-        scenario,
-        ..Setup::default()
-    })
-    .await
-}
-
 /// A worker's process, and an execution whose build takes so many seconds and has begun.
 async fn building(seconds: u64, plan: &Plan) -> (Bench, Process, String) {
     let bench = Bench::with_pipeline(&Setup::default()).await;
@@ -92,7 +82,7 @@ async fn a_second_signal_ends_a_build_now_and_it_is_still_reported() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deploy_is_handed_back_at_once_and_another_worker_goes_on() {
-    let bench = starting_after(600).await;
+    let bench = Bench::starting_after(600).await;
     let plan = Plan {
         stretch: 3600,
         ..Plan::default()
@@ -188,7 +178,7 @@ async fn a_build_that_hangs_is_reported_failed_and_leaves_its_slot() {
 /// With its own signals, settings and clock.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_program_hands_its_deploy_back_at_a_signal_and_another_worker_goes_on() {
-    let bench = starting_after(2000).await;
+    let bench = Bench::starting_after(2000).await;
     let program = bench.program();
     let execution = bench.release("shop");
     let in_stretch = |job: &JobView| job.state == JobState::InProgress && job.continuation.is_some();

@@ -143,6 +143,18 @@ impl Bench {
         bench
     }
 
+    /// The same, where the tasks of revision 2 start so many seconds later than usual: there is time to do something while
+    /// they are waited for.
+    pub async fn starting_after(seconds: u32) -> Self {
+        let scenario =
+            format!("[[fate]]\nfamily = \"shop\"\nrevision = 2\nstarts-after-seconds = {seconds}\n");
+        Self::with_pipeline(&Setup {
+            scenario,
+            ..Setup::default()
+        })
+        .await
+    }
+
     /// Adds a pipeline that deploys the image that it builds to every service.
     pub async fn add_pipeline(&self, name: &str, mode: &str) {
         let source = Source::of(&self.services, "2", "");

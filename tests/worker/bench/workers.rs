@@ -239,39 +239,38 @@ impl Bench {
 
     /// Starts the program itself, whose clock is the machine's.
     pub fn program(&self) -> Process {
-        let log = self.path(&format!("program-{:08x}.log", fastrand::u32(..)));
-        let file = File::create(&log).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_slipway"))
-            .args(["worker", "--poll-idle", "2s", "--fleet", FLEET, "--state-dir"])
-            .arg(self.path("state"))
-            .arg("--work-dir")
-            .arg(self.path("work"))
-            .env_clear()
-            .env("AWS_ENDPOINT_URL", self.sandbox.endpoint())
-            .env("AWS_REGION", place::REGION)
-            .env("AWS_ACCESS_KEY_ID", "sandbox")
-            .env("AWS_SECRET_ACCESS_KEY", WORKER_KEY)
-            .env("AWS_EC2_METADATA_DISABLED", "true")
-            .env(
-                "DOCKER_HOST",
-                format!("unix://{}", self.engine.socket().display()),
-            )
-            .env("HOME", self.folder.path())
-            .stdin(Stdio::null())
-            .stdout(file.try_clone().unwrap())
-            .stderr(file)
-            .spawn()
-            .unwrap();
-        Process { child, log }
+        let engine = format!("unix://{}", self.engine.socket().display());
+        self.spawn(
+            Command::new(env!("CARGO_BIN_EXE_slipway"))
+                .args(["worker", "--poll-idle", "2s", "--fleet", FLEET, "--state-dir"])
+                .arg(self.path("state"))
+                .arg("--work-dir")
+                .arg(self.path("work"))
+                .env_clear()
+                .env("AWS_ENDPOINT_URL", self.sandbox.endpoint())
+                .env("AWS_REGION", place::REGION)
+                .env("AWS_ACCESS_KEY_ID", "sandbox")
+                .env("AWS_SECRET_ACCESS_KEY", WORKER_KEY)
+                .env("AWS_EC2_METADATA_DISABLED", "true")
+                .env("DOCKER_HOST", engine)
+                .env("HOME", self.folder.path()),
+        )
     }
 
-    /// Starts a worker in a process of its own, which writes its log to a file of the bench's.
+    /// Starts a worker in a process of its own.
     pub fn process(&self, plan: &Plan) -> Process {
+        self.spawn(
+            Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "child::is_a_worker_if_it_is_told_to_be", "--nocapture"])
+                .env(VARIABLE, serde_json::to_string(&self.place(plan)).unwrap()),
+        )
+    }
+
+    /// Starts a process, which writes its log to a file of the bench's.
+    fn spawn(&self, command: &mut Command) -> Process {
         let log = self.path(&format!("worker-{:08x}.log", fastrand::u32(..)));
         let file = File::create(&log).unwrap();
-        let child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "child::is_a_worker_if_it_is_told_to_be", "--nocapture"])
-            .env(VARIABLE, serde_json::to_string(&self.place(plan)).unwrap())
+        let child = command
             .stdin(Stdio::null())
             .stdout(file.try_clone().unwrap())
             .stderr(file)

@@ -9,8 +9,8 @@ mod points;
 mod services;
 mod stop;
 
+use crate::bench::Bench;
 use crate::bench::workers::Plan;
-use crate::bench::{Bench, Setup};
 use case::{Case, Way};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt as _};
@@ -36,12 +36,7 @@ fn all() -> bool {
 
 /// A bench whose rollouts last for several stretches.
 async fn bench() -> Bench {
-    let scenario = "[[fate]]\nfamily = \"shop\"\nrevision = 2\nstarts-after-seconds = 150\n".to_owned();
-    Bench::with_pipeline(&Setup {
-        scenario,
-        ..Setup::default()
-    })
-    .await
+    Bench::starting_after(150).await
 }
 
 /// The requests of a good pipeline.
