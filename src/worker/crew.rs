@@ -68,13 +68,18 @@ impl Crew {
 
     /// Where events of a job go.
     pub(super) fn tell_of(&self, job: &Job) -> Tell {
-        self.tools.tell.of_job(scope(Some(&job.id), &job.context))
+        self.tell_at(Some(&job.id), &job.context)
+    }
+
+    /// Where events of an action go, in a job of it or between two of them.
+    pub(super) fn tell_at(&self, job: Option<&JobId>, action: &Context) -> Tell {
+        self.tools.tell.of_job(scope(job, action))
     }
 
     /// The tools for what is done about an action, of a job or between two of them.
     pub(super) fn tools_for(&self, job: Option<&JobId>, action: &Context) -> Tools {
         Tools {
-            tell: self.tools.tell.of_job(scope(job, action)),
+            tell: self.tell_at(job, action),
             ..self.tools.clone()
         }
     }

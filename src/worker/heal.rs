@@ -12,7 +12,7 @@ use crate::clock::Pause;
 use crate::config::worker::WorkerSettings;
 use crate::failure::chain;
 use crate::name::Arn;
-use crate::pipeline::claim::{Adopted, Closed, adopt, scope};
+use crate::pipeline::claim::{Adopted, Closed, adopt};
 use crate::pipeline::job::{ActionTypeId, Category};
 use crate::pipeline::journal::{Entry, Look, Phase, Record, Taking};
 use crate::report::event::Event;
@@ -128,7 +128,7 @@ async fn account_of(aws: &Aws) -> Result<String, CallError> {
 /// Does or closes a job that was taken over.
 async fn settle(crew: Arc<Crew>, entry: Entry, slot: Option<Slot>) {
     let record = entry.record();
-    let tell = crew.tools.tell.of_job(scope(Some(&record.job), &record.context));
+    let tell = crew.tell_at(Some(&record.job), &record.context);
     let note = |text: String| tell.tell(Event::Note(text));
     let warn = |text: String| tell.tell(Event::Warning(text));
     let (job, context, phase) = (record.job.clone(), record.context.clone(), record.phase.clone());
